@@ -26,6 +26,7 @@ from app.settings import (
 )
 from app.webhook_settings import reading as webhook_reading
 from app.webhook_settings.model import Network, Webhooks
+from machines.children import Start
 from machines.discovery import discover
 from machines.registry import BadTablesError, Registry
 from machines.saga import Saga
@@ -346,6 +347,8 @@ def check_participants(config: Config, definitions: Iterable[Saga]) -> Mapping[s
             called.setdefault(name, set())
         calls = (call for step in definition.steps for call in step.calls)
         for call in (*calls, *definition.at_end.values()):
+            if isinstance(call, Start):
+                continue
             called[call.participant].update(call.headers)
     return reading.participant_settings(called, config.participants_file, config.participant_variables, common)
 

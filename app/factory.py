@@ -43,6 +43,7 @@ from app.config import (
 from app.engine.answers import Answers
 from app.engine.batch import Batches
 from app.engine.calls import Calls
+from app.engine.children import Families
 from app.engine.drafts import Drafts
 from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
@@ -64,6 +65,7 @@ from app.services import Services
 from app.shared_cache import SharedCache
 from app.store.accounts import ApiKeys, LoginAttempts, Users
 from app.store.arrivals import Arrivals
+from app.store.children import Children
 from app.store.database import db
 from app.store.database import install as install_database
 from app.store.database_health import Bounded, schema
@@ -196,6 +198,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         leases = Leases(db.engine, registry, owner)
         tables = Tables(db.engine, registry, owner)
         waits = Waits(arrivals=Arrivals(db.engine))
+        families = Families(children=Children(db.engine), registry=registry)
         heartbeat = Heartbeat(Replicas(db.engine, owner))
         saga_gauges = SagaGauges(Bounded(partial(saga_counts, db.engine, registry)), registry)
     client = HttpClient(config.requests + config.threads, participants=participants)
@@ -219,6 +222,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         store=store,
         calls=Calls(config=config, sender=LimitedSender(guarded, participants), telemetry=telemetry, traces=_traces()),
         waits=waits,
+        families=families,
         telemetry=telemetry,
         actor=f"engine@{owner}",
         jitter=lambda longest_s: random.uniform(0, longest_s),  # noqa: S311  not a secret
@@ -226,6 +230,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         stopping=stopping.is_set,
         on_event=committed.event.set,
         on_delivery=committed.delivery.set,
+        on_due=lambda: runner.announce_due(),  # noqa: PLW0108  the runner is made below
     )
     keys = Keys(store, shared_cache)
     with app.app_context():

@@ -1,7 +1,8 @@
 """Deliberate crashes for the tests that prove recovery.
 
 FAILPOINT=after_commit:3 kills the process right after its third commit. The places are before_commit, after_commit,
-before_send and after_send. Without the variable no method is wrapped, so the failpoints cost nothing.
+within_family, before_send and after_send. within_family is inside the transaction that writes a saga with its parent or
+its child. Without the variable no method is wrapped, so the failpoints cost nothing.
 """
 
 import os
@@ -12,7 +13,10 @@ from typing import Any
 
 from app.settings import ConfigError
 
-_PLACES = ("before_commit", "after_commit", "before_send", "after_send")
+_PLACES = ("before_commit", "after_commit", "within_family", "before_send", "after_send")
+
+#: Second word of a place → the methods around which the process dies.
+_METHODS = {"commit": ("insert", "insert_all", "save"), "family": ("move_family",), "send": ("send",)}
 
 
 def arm(spec: str, store: Any, sender: Any) -> None:
@@ -21,8 +25,9 @@ def arm(spec: str, store: Any, sender: Any) -> None:
     if place not in _PLACES or not number.isdecimal():
         raise ConfigError(f"FAILPOINT must be one of {', '.join(_PLACES)}, a colon and a number, not {spec!r}")
     kill = _Countdown(int(number))
-    around = {"before": kill} if place.startswith("before") else {"after": kill}
-    owner, methods = (store, ("insert", "insert_all", "save")) if place.endswith("commit") else (sender, ("send",))
+    around = {"after": kill} if place.startswith("after") else {"before": kill}
+    methods = _METHODS[place.partition("_")[2]]
+    owner = sender if place.endswith("send") else store
     for method in methods:
         setattr(owner, method, _killing(getattr(owner, method), **around))
 

@@ -99,6 +99,9 @@ def _run(
             if step and step.call and walk.current.awaits_answer:
                 exchanges.append(_answer(walk, step, step.call))
                 continue
+            if step and walk.current.awaits_child:
+                exchanges.append(_child(walk, step, outcomes))
+                continue
             walk.conclude(outcomes.pop(step.name, Outcome.SUCCEEDED) if step else Outcome.SUCCEEDED)
             walk.take()
             continue
@@ -128,6 +131,16 @@ def _run(
         end=walk.state,
         decided=tuple(walk.take_decisions()),
     )
+
+
+def _child(walk: Walk, step: Step, outcomes: dict[str, Outcome]) -> Exchange:
+    """Let the child of the step end, or let it be compensated, and return this as an exchange with the child."""
+    at = walk.current
+    call = step.undo if at.undoes else step.call
+    assert call is not None
+    walk.take()
+    trigger = walk.conclude(Outcome.SUCCEEDED if at.undoes else outcomes.pop(step.name, Outcome.SUCCEEDED))
+    return Exchange(step=step, call=call, asks=Asks(at.direction), outcome=trigger, then=walk.take()[0].name)
 
 
 def _answer(walk: Walk, step: Step, call: Call) -> Exchange:

@@ -34,7 +34,7 @@ from machines.later import callback, poll
 from machines.outcomes import ACCEPTED, IN_DOUBT, NOT_SENT, REFUSED, REFUSED_UNDO, SUCCEEDED
 from machines.retry import NEVER, PERSISTENT, Retry
 from machines.saga import Saga
-from machines.step import approval, compensatable, pause, pivot, read, retriable, wait
+from machines.step import approval, compensatable, pause, pivot, read, retriable, sub, wait
 from machines.templates import (
     cents,
     computed,
@@ -111,6 +111,7 @@ __all__ = [
     "read",
     "retriable",
     "secret",
+    "sub",
     "text",
     "text_of",
     "total",

@@ -20,6 +20,7 @@ from machines.check_types import mend
 from machines.check_values import value_problems
 from machines.check_waiting import waiting_problems
 from machines.check_when import skip_problems, when_problems
+from machines.children import Start
 from machines.fields import FieldKind
 from machines.outcomes import IN_DOUBT, REFUSED_UNDO, Outcome
 from machines.references import SAGA
@@ -158,7 +159,8 @@ def _participant_problems(table: Table) -> Iterator[str]:
 def _uncalled(table: Table) -> Iterator[str]:
     calls = [call for step in table.steps for call in step.calls]
     for name in table.participants:
-        if name not in {call.participant for call in (*calls, *table.at_end.values())}:
+        sent = [call for call in (*calls, *table.at_end.values()) if not isinstance(call, Start)]
+        if name not in {call.participant for call in sent}:
             yield f"participant {name!r} is called by no step; take it out of participants="
 
 

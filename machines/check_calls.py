@@ -8,6 +8,7 @@ from machines.call import Call, Mixed
 from machines.check_fields import FIELD_NAME, type_problems
 from machines.check_templates import template_problems
 from machines.check_types import column_of, misused, no_text, out_of, shown
+from machines.children import Start
 from machines.fields import Field, FieldKind
 from machines.keeps import Kept, kept_of
 from machines.outcomes import IN_DOUBT, NOT_SENT, Outcome
@@ -56,6 +57,20 @@ def shape_problems(call: Call) -> Iterator[str]:
     yield from _means_problems(call)
     yield from _keeps_problems(call)
     yield from call_retry_problems(call)
+
+
+def start_problems(start: Start) -> Iterator[str]:
+    """Yield each problem of the start of a child saga that can be found without the rest of the table."""
+    yield from no_text("saga=", start.participant)
+    if not isinstance(data := column_of(start, "body"), Mapping | None):
+        yield f"data= is {shown(data)}, no dict; write data={{'field': 'reference'}}"
+    elif data is not None:
+        yield from template_problems("data=", data)
+    yield from _keeps_problems(start)
+    if isinstance(start.keeps, Mapping):
+        for name, declared in start.keeps.items():
+            if isinstance(declared, Kept) and declared.header:
+                yield f"keeps= of {name!r} is a header, and a saga answers with none; write at('step.field', text())"
 
 
 def _body_problems(call: Call) -> Iterator[str]:

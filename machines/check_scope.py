@@ -187,7 +187,7 @@ def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | N
     if step is scope.step:
         _refuse_lost(scope, reference)
     keeps = {known: _field_of(scope, step, kept_of(known, each).field) for known, each in scope.keeps_of(step).items()}
-    if not keeps and step.call:
+    if not keeps and step.call and not step.starts:
         return None
     for known, field in keeps.items():
         if path == known:

@@ -8,6 +8,7 @@ from machines.check_references import reference_problems
 from machines.check_scope import Scope
 from machines.check_secrets import address_problems
 from machines.check_types import mend
+from machines.children import Start
 
 _SENDABLE = re.compile(r"[!-~]*")
 _ENCODED_DOT = re.compile("%2e", re.IGNORECASE)
@@ -16,6 +17,9 @@ _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 def call_problems(scope: Scope, call: Call) -> Iterator[str]:
     """Yield each problem of a call. scope: what the references of the call can refer to."""
+    if isinstance(call, Start):
+        yield from reference_problems(scope, call)
+        return
     participants = scope.table.participants
     if call.participant not in participants:
         remedy = mend(call.participant, participants, "add it to participants=")

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from machines.call import Call
-from machines.check_calls import LONGEST_WAIT_S, retry_problems, shape_problems
+from machines.check_calls import LONGEST_WAIT_S, retry_problems, shape_problems, start_problems
 from machines.check_fields import field_problems
 from machines.check_later import later_value_problems
 from machines.check_search import search_value_problems, tag_type_problems
 from machines.check_types import column_of, misused, no_text, out_of, shown
 from machines.check_waiting import waiting_value_problems
 from machines.check_when import when_value_problems
+from machines.children import Start
 from machines.retry import Retry
 from machines.step import CALLING, Kind, Step
 from machines.table import Table
@@ -101,7 +102,8 @@ def _step_problems(step: Step) -> Iterator[str]:
         if isinstance(call, Misused):
             yield from misused(column, call)
         elif isinstance(call, Call):
-            yield from (f"{column}: {problem}" for problem in shape_problems(call))
+            found = start_problems(call) if isinstance(call, Start) else shape_problems(call)
+            yield from (problem if isinstance(call, Start) else f"{column}: {problem}" for problem in found)
         elif call is not None or column == "call":
             yield f"{column} is {shown(call)}, no call; write get('participant', '/path') or post(…)"
     yield from out_of("timeout_s=", step.timeout_s, 0, LONGEST_CALL_S, above=True)

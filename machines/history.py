@@ -367,7 +367,8 @@ def _effect(definition: Saga, step: Step, state: str, moves: Sequence[ReasonedMo
         return StepEffect(
             step=step, effect=Effect.SKIPPED, call=step.call, direction=Direction.DO, because=skip.reason or ""
         )
-    in_flight = at.step == step and (at.awaits_answer or (in_doubt and at.phase in (Phase.FORWARD, Phase.UNDOING)))
+    doubted = in_doubt and at.phase in (Phase.FORWARD, Phase.UNDOING)
+    in_flight = at.step == step and (at.awaits_answer or at.awaits_child or doubted)
     undoing = in_flight and at.undoes
     if step.undo and (undo_moves or undoing):
         # An undo is sent when the action took effect, when it is in doubt, or when its refusal left something behind.

@@ -165,7 +165,7 @@ class Loop(ABC, Generic[_S]):
         arrive while its call is in doubt: then the reply to the call was lost.
         """
         at = saga.current
-        if at.waits and saga.arrived and self.waits.take_arrival(saga, self.actor):
+        if at.waits and saga.arrived and self.take_arrival(saga):
             return True
         if at.called_back and saga.in_doubt and self.waits.take_answer(saga, self.actor):
             return True
@@ -177,14 +177,24 @@ class Loop(ABC, Generic[_S]):
     def _stay(self, saga: _S) -> RunEnd | None:
         """End the wait of a waiting saga, or release the saga until then."""
         if (left_s := self._end_wait(saga)) > 0:
-            self.release(saga, left_s)
+            self.release(saga, left_s if left_s < inf else None)
             return RunEnd.RELEASED
         return None
+
+    def take_arrival(self, saga: _S) -> bool:
+        """End the wait with what has arrived. Return False for nothing."""
+        return self.waits.take_arrival(saga, self.actor)
+
+    def _end_wait_for_child(self, saga: _S) -> bool:
+        """End the wait for a child that has ended or cannot be started. Return False while the saga must wait."""
+        raise NotImplementedError(f"{saga.definition} starts another saga, and this loop runs one saga alone")
 
     def _end_wait(self, saga: _S) -> float:
         """End the wait of a waiting saga. Return the seconds that are left to wait, or 0 when the wait has ended."""
         if saga.current.poll:
             return self._poll(saga)
+        if saga.current.awaits_child:
+            return self._until_deadline(saga, 0.0 if self._end_wait_for_child(saga) else inf)
         left_s = self.waits.end(saga, self.actor)
         return self._until_deadline(saga, self._probe(saga) if left_s is None else left_s)
 

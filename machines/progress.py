@@ -106,8 +106,8 @@ class Progress(SagaMachine):
 
     @property
     def may_have_worked(self) -> bool:
-        """True when the step may have taken effect: an attempt is in doubt, or an accepted call is not answered yet."""
-        return self.in_doubt or self._at.awaits_answer
+        """True when the step may have taken effect: in doubt, accepted but not answered, or its child has not ended."""
+        return self.in_doubt or self._at.awaits_answer or self._at.awaits_child
 
     @property
     def can_expire(self) -> bool:

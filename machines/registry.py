@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
+from machines.check_children import child_problems
 from machines.saga import Saga
 from machines.secrets import SecretFields
 from machines.table import participant_variable
@@ -40,6 +41,8 @@ class Registry:
         self._secrets: dict[str, SecretFields | None] = {}
         self._first: Mapping[tuple[str, int], str] = {}
         if problems := [*self._misfits(definitions), *self._ambiguous_events()]:
+            raise BadTablesError(problems[0], problems)
+        if problems := [*child_problems(definitions, {name: self.latest(name) for name in self.names})]:
             raise BadTablesError(problems[0], problems)
         self.started_by_event: Mapping[str, Saga] = {
             event: definition for definition in map(self.latest, self.names) if (event := definition.started_by)

@@ -1,5 +1,6 @@
 """*Send now*: an operator has the next attempt of a saga made at once, or ends a pause before its time."""
 
+from machines.children import ChildEnd
 from machines.later import Later
 from machines.statuses import Status
 from machines.transitions import State
@@ -34,4 +35,6 @@ def why_not_sent_now(at: State, status: str, *, held: bool, tries: int) -> str |
         return f"the saga waits for the signal {at.waits.signal}, and only this signal ends the wait; send the signal"
     if isinstance(at.waits, Later) and at.step and at.step.call:
         return f"the saga waits for the answer of {at.step.call.participant}, and only this answer ends the wait"
+    if isinstance(at.waits, ChildEnd):
+        return f"the saga waits for the end of the saga {at.waits.saga} that it has started; act on that saga"
     return "the saga does not back off: a process sends its call now"

@@ -7,13 +7,15 @@ from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
 from machines.call import Call, Means
+from machines.children import Start, compensation_of, start_of
 from machines.conditions import Condition
 from machines.fields import Field, boolean, optional, text
 from machines.keeps import Kept
 from machines.later import Later
 from machines.outcomes import REFUSED, Outcome
 from machines.references import parts, split, within
-from machines.retry import PERSISTENT, Retry
+from machines.retry import NEVER, PERSISTENT, Retry
+from machines.templates import Value
 from machines.waiting import Waiting
 from machines.words import word
 
@@ -106,6 +108,11 @@ class Step:
         action = self.call or self.waits
         assert action is not None, "check() refuses a step without either"
         return action
+
+    @property
+    def starts(self) -> str | None:
+        """Name of the saga that the step starts as its child; None for every other step."""
+        return self.call.participant if isinstance(self.call, Start) else None
 
     @cached_property
     def undo_needs_reply(self) -> bool:
@@ -256,3 +263,37 @@ def approval(
         means={"approved": {False: REFUSED}},
     )
     return _step(name, Kind.WAIT, call=None, waits=waits, done=done, refused=refused, **columns)
+
+
+@word
+def sub(
+    name: str,
+    *,
+    done: str,
+    refused: str | None = None,
+    saga: str | None = None,
+    data: Mapping[str, Value] | None = None,
+    keeps: Mapping[str, Kept | Field] | None = None,
+    undoing: str = "",
+    pivot: bool = False,
+    **columns: Unpack[WaitColumns],
+) -> Step:
+    """Return a step that starts the newest version of another saga with this data, and waits until it has ended.
+
+    saga: its name; default: the name of the step. keeps: the fields of its replies that later steps can use. With
+    `refused` the step is compensatable, and the compensation of the child undoes it. pivot: the child has a pivot, and
+    the step is the point of no return of this saga, too. Without `refused` the child must complete.
+    """
+    child, kind = saga or name, Kind.PIVOT if pivot else Kind.COMPENSATABLE if refused else Kind.RETRIABLE
+    compensates = kind is Kind.COMPENSATABLE
+    return _step(
+        name,
+        kind,
+        call=start_of(child, {} if data is None else data, keeps or {}),
+        undo=compensation_of(child) if compensates else None,
+        undoing=(undoing or f"UNDOING_{str(name).upper()}") if compensates else undoing or None,
+        done=done,
+        refused=refused,
+        retry=NEVER,
+        **columns,
+    )

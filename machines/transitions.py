@@ -34,6 +34,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from machines.call import Call
+from machines.children import ChildEnd
 from machines.conditions import Condition, negated
 from machines.later import Later
 from machines.outcomes import IN_DOUBT, NOT_SENT, Outcome
@@ -107,7 +108,7 @@ class State:
     #: Waits between two tries to send the call in flight when it could not be sent.
     deferral: Retry = DEFERRED
     #: What the saga waits for in this state; None: it does not wait.
-    waits: Waiting | Later | None = None
+    waits: Waiting | Later | ChildEnd | None = None
     #: True where the call in flight, or the call that is stuck, is the step's compensation.
     undoes: bool = False
     #: Of an end: the call that is sent after the saga has ended here; None: there is no such call.
@@ -119,7 +120,7 @@ class State:
         return self.call is not None or self.waits is not None
 
     @property
-    def action(self) -> Call | Waiting | Later | None:
+    def action(self) -> Call | Waiting | Later | ChildEnd | None:
         """The call in flight, or what the saga waits for; None in a state in which nothing is done."""
         return self.call or self.waits
 
@@ -137,6 +138,11 @@ class State:
     def poll(self) -> Call | None:
         """The call that asks for the answer that the saga waits for; None: the saga does not ask."""
         return self.step.poll if self.step is not None and self.awaits_answer else None
+
+    @cached_property
+    def awaits_child(self) -> bool:
+        """True when the saga waits for its child: for its end, or for the end of its compensation."""
+        return isinstance(self.waits, ChildEnd)
 
     @cached_property
     def answered_later(self) -> bool:
@@ -238,19 +244,9 @@ def _forward(table: Table) -> Iterator[State | Transition]:
             yield Transition(source=before, trigger=Trigger.SKIP, dest=step.done, when=negated(step.when))
             yield Transition(source=before, trigger=Trigger.REFUSED, dest=step.refused or stuck_states(step)[0])
         entry, stuck = step.doing or before, stuck_states(step)[0]
-        if step.call:
-            yield State(
-                name=entry,
-                phase=Phase.FORWARD,
-                step=step,
-                call=step.call,
-                retry=_retry(step.call, step.retry),
-                deferral=_deferral(step.call),
-            )
-        else:
-            yield State(name=entry, phase=Phase.WAITING, step=step, waits=step.waits, retry=NEVER)
+        yield _entry(step, entry)
         yield Transition(source=entry, trigger=Trigger.SUCCEEDED, dest=step.done, call=step.call)
-        if step.call:
+        if step.call and not step.starts:
             yield from _sent_again(entry, step.call)
         yield from _stuck(entry, step, stuck, step.done)
         if step.kind in (Kind.PIVOT, Kind.RETRIABLE) or (forward_only and _can_exhaust(step)):
@@ -263,6 +259,22 @@ def _forward(table: Table) -> Iterator[State | Transition]:
         if step.later:
             yield from _awaiting(step, step.later, entry, stuck)
         before, forward_only = step.done, forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
+
+
+def _entry(step: Step, name: str) -> State:
+    """Return the state in which the step is carried out."""
+    if step.starts:
+        return State(name=name, phase=Phase.WAITING, step=step, waits=ChildEnd(saga=step.starts), retry=NEVER)
+    if step.call is None:
+        return State(name=name, phase=Phase.WAITING, step=step, waits=step.waits, retry=NEVER)
+    return State(
+        name=name,
+        phase=Phase.FORWARD,
+        step=step,
+        call=step.call,
+        retry=_retry(step.call, step.retry),
+        deferral=_deferral(step.call),
+    )
 
 
 def _awaiting(step: Step, later: Later, entry: str, stuck: str) -> Iterator[State | Transition]:
@@ -312,11 +324,13 @@ def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[Stat
     yield State(name=failure, phase=Phase.PASSING, step=step)
     if step.kind is not Kind.PAUSE:
         yield Transition(source=entry, trigger=Trigger.REFUSED, dest=failure, call=step.call)
-    yield Transition(source=entry, trigger=Trigger.EXPIRE, dest=failure)
+    # Only the child knows whether a pivot can still go back, so no deadline and no person ends the wait for it.
+    if not (step.starts and step.kind is Kind.PIVOT):
+        yield Transition(source=entry, trigger=Trigger.EXPIRE, dest=failure)
     yield Transition(source=failure, trigger=Trigger.COMPENSATE, dest=back)
-    if step.kind is Kind.PIVOT:
+    if step.kind is Kind.PIVOT and not step.starts:
         yield Transition(source=entry, trigger=Trigger.REFUSED_IN_DOUBT, dest=stuck, call=step.call)
-    else:
+    elif step.kind is not Kind.PIVOT:
         if step.call:
             yield Transition(source=entry, trigger=Trigger.EXHAUSTED, dest=failure, call=step.call)
         # A pivot in flight cannot be cancelled, because it is unknown whether the saga can still go back.
@@ -331,16 +345,19 @@ def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[Stat
 def _backward(table: Table) -> Iterator[State | Transition]:
     for number, step in reversed(list(enumerate(table.steps))):
         if step.undo and step.undoing:
-            onward = _compensation_before(table, number)
+            onward, child = _compensation_before(table, number), step.starts
             yield State(
-                name=step.undoing, phase=Phase.UNDOING, step=step, call=step.undo, undoes=True,
+                name=step.undoing, phase=Phase.UNDOING, step=step, undoes=True,
+                call=None if child else step.undo, waits=ChildEnd(saga=child) if child else None,
                 retry=_retry(step.undo, PERSISTENT), deferral=_deferral(step.undo),
             )  # fmt: skip
             yield Transition(source=step.undoing, trigger=Trigger.SUCCEEDED, dest=onward, call=step.undo)
-            yield from _sent_again(step.undoing, step.undo)
+            if not child:
+                yield from _sent_again(step.undoing, step.undo)
             stuck = stuck_states(step)[1]
             yield from _stuck(step.undoing, step, stuck, onward, undoes=True)
-            for failed in (Trigger.REFUSED, Trigger.EXHAUSTED):
+            # A child that cannot be compensated is stuck itself, and its parent waits for it.
+            for failed in () if child else (Trigger.REFUSED, Trigger.EXHAUSTED):
                 yield Transition(source=step.undoing, trigger=failed, dest=stuck, call=step.undo)
             if step.when:
                 yield Transition(source=step.undoing, trigger=Trigger.SKIP, dest=onward)

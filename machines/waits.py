@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
+from machines.children import ChildEnd
 from machines.history import ANSWERED
 from machines.later import Later, arrival_name
 from machines.outcomes import Outcome
@@ -49,6 +50,7 @@ class Waits(Generic[_A]):
         """
         waits = saga.current.waits
         assert waits is not None
+        assert not isinstance(waits, ChildEnd), "the end of a child is no arrival of this module"
         try:
             left_s = self._left_s(saga, waits)
         except FillError as error:  # a person resolved the referenced step without giving its reply
@@ -70,7 +72,7 @@ class Waits(Generic[_A]):
         waits = saga.current.waits
         if isinstance(waits, Later):
             return self.take_answer(saga, actor)
-        if waits is None or waits.signal is None:
+        if waits is None or isinstance(waits, ChildEnd) or waits.signal is None:
             return False
         arrival = self.arrivals.find(saga.id, waits.signal)
         if arrival is None:

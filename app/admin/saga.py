@@ -77,6 +77,7 @@ def _page(saga: SagaRow, notice: Notice | None = None) -> str:
         details=saga_details(definition, saga, journal, moments.next_s) if definition else None,
         moments=moments,
         journal=journal,
+        children=queries.children(saga.id),
         events=queries.published_moves(saga.id),
         unpublished=queries.unpublished(saga.id),
         notice=notice,

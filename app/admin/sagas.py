@@ -31,6 +31,7 @@ def show() -> str | Response:
     query, registry = query_of(ListQuery()), services().registry
     stuck = (Status.STUCK,) if query["stuck"] else ()
     wanted = SagaFilter(
+        roots=not query["q"] and not query["stuck"] and "parent" not in query,
         definitions=query["type"],
         statuses=query["status"] or stuck,
         states=query["state"],

@@ -59,6 +59,8 @@ def requested_page() -> tuple[SagaFilter, int, int, str, tuple[datetime, UUID] |
         definitions=(query["type"],) if "type" in query else (),
         statuses=statuses,
         states=(query["state"],) if "state" in query else (),
+        # A stuck child waits for a person itself, so the list of stuck sagas has it.
+        roots="parent" not in query and not query.get("stuck"),
         reach=principal().reach(Scope.READ),
         **narrowed(query),
     )

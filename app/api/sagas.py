@@ -159,7 +159,7 @@ def index() -> Response:
 @cached
 def show(saga_id: UUID) -> Response:
     saga = _saga(saga_id)
-    return jsonify(whole_json(services().registry, saga, queries.journal(saga.id)))
+    return jsonify(whole_json(services().registry, saga, queries.journal(saga.id), queries.children(saga.id)))
 
 
 @blueprint.get("/<uuid:saga_id>/journal")

@@ -34,14 +34,15 @@ def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None
     Idempotency-Key of the saga can be used again.
     """
     if dry_run:
-        found = len(retention.ended_before(days, min(limit or BATCH, BATCH)))
+        found = len([row for row in retention.ended_before(days, min(limit or BATCH, BATCH)) if row.parent_id is None])
         click.echo(f"{found}{' or more' if found == BATCH else ''} would be deleted")
         return
     deleted = 0
     while rows := retention.ended_before(days, min(BATCH, limit - deleted) if limit else BATCH):
         if archive:
             _append(archive, rows)
-        deleted += retention.delete_ended([row.id for row in rows])
+        roots = [row.id for row in rows if row.parent_id is None]
+        deleted += retention.delete_ended(roots)
         click.echo(f"{deleted} deleted …", err=True)
         if deleted == limit:
             break

@@ -15,7 +15,7 @@ from app.cli.group import EXIT_CODES, saga
 from app.cli.output import STATUS_LOOKS, Column, Line, cell, draw, grid, printable, screen, write_json
 from app.errors import MalformedError
 from app.services import services
-from app.store import lists, queries
+from app.store import lists, queries, retention
 from app.store.database import db
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age
@@ -47,6 +47,7 @@ _WIDE = 120
 @click.option("--client", help="Sagas of this client.")
 @click.option("--store", help="Sagas of this store.")
 @click.option("--order", help="Sagas with this business number, the order= of their table.")
+@click.option("--parent", metavar="ID", help="Sagas that a step of this saga has started.")
 @click.option("--tag", "tags", metavar="NAME=VALUE", multiple=True, help="Sagas with this tag; repeat it for several.")
 @click.option("--created-from", metavar="TIME", help="Sagas created at this time or later, such as 2027-01-31.")
 @click.option("--created-to", metavar="TIME", help="Sagas created before this time.")
@@ -67,6 +68,8 @@ def list_sagas(
         statuses=(Status.STUCK,) if stuck else (status,) if status else (),
         states=(state,) if state else (),
         unknown=True if unknown else None,
+        # A stuck child waits for a person itself, so the list of stuck sagas has it.
+        roots=not (words["parent"] or stuck or unknown or status == Status.STUCK),
         **filters_from(words, tags),
     )
     page = lists.page(wanted, registry, limit=limit)
@@ -81,8 +84,9 @@ def list_sagas(
 
 @saga.command("show")
 @click.argument("saga_id", metavar="ID")
+@click.option("--tree", is_flag=True, help="Draw the saga and the sagas that its steps have started, one line each.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object, as the API does.")
-def show(saga_id: str, as_json: bool) -> None:
+def show(saga_id: str, tree: bool, as_json: bool) -> None:
     """Draw one saga, its path and its journal.
 
     \b
@@ -92,7 +96,10 @@ def show(saga_id: str, as_json: bool) -> None:
     row = saga_with_id(saga_id)
     journal = queries.journal(row.id)
     if as_json:
-        write_json(whole_json(services().registry, row, journal))
+        write_json(whole_json(services().registry, row, journal, queries.children(row.id)))
+        return
+    if tree:
+        draw(_tree_of(row), on=screen())
         return
     row, journal = shown(services().registry, row, journal)
     console = screen()
@@ -124,6 +131,25 @@ def watch(saga_id: str, interval: float, as_json: bool) -> None:
     if not as_json:
         draw([drawing.headline(saga_with_id(saga_id))], on=console)
     click.get_current_context().exit(EXIT_CODES[status])
+
+
+def _tree_of(row: SagaRow) -> Iterator[RenderableType]:
+    """Draw a saga, and below it each saga of its tree with its depth as indent."""
+    yield Text(_tree_line(row))
+    depths: dict[UUID | None, int] = {row.id: 0}
+    below: dict[UUID | None, list[SagaRow]] = {}
+    for child in retention.descendants([row.id]):
+        below.setdefault(child.parent_id, []).append(child)
+    ahead = below.get(row.id, [])[::-1]
+    while ahead:
+        child = ahead.pop()
+        depth = depths[child.id] = depths[child.parent_id] + 1
+        yield Text(f"{'  ' * (depth - 1)}└ {child.parent_step} {child.child_number}: {_tree_line(child)}")
+        ahead += below.get(child.id, [])[::-1]
+
+
+def _tree_line(row: SagaRow) -> str:
+    return printable(f"{row.definition} {row.id} {row.status} {row.state}" + (f" {row.error}" if row.error else ""))
 
 
 def list_of(

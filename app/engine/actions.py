@@ -23,9 +23,11 @@ def take_action(  # noqa: PLR0917
     trigger = _trigger(name, saga)
     if saga.pending:
         saga.start_pending()
-    if saga.current.waits and saga.arrived and engine.waits.take_arrival(saga, engine.actor):
+    if saga.current.waits and saga.arrived and engine.take_arrival(saga):
         # The signal or answer arrived before the request, so the request applies to the saga after it.
         trigger = _trigger(name, saga)
+    if why_not := engine.families.why_not(saga, trigger):
+        raise ConflictError(why_not, saga_id=str(saga.id), etat_final=saga.state)
     try:
         engine.request_move(saga, trigger, actor, reason, reply)
     except IncompleteReplyError as error:

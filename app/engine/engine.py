@@ -11,12 +11,13 @@ from sqlalchemy.exc import IntegrityError
 
 from app.config import Config
 from app.engine.calls import Calls
+from app.engine.children import Families
 from app.store.arrivals import Arrivals
 from app.store.instance import Instance, SagaSnapshot
 from app.store.sagas import KeyTakenError, SagaStore
 from app.telemetry import Telemetry
 from machines.later import arrival_name
-from machines.loop import Loop
+from machines.loop import Loop, RunEnd
 from machines.running import Move
 from machines.statuses import FINISHED, REPORTED
 from machines.transitions import Trigger
@@ -35,6 +36,8 @@ class Engine(Loop[Instance]):
     calls: Calls
     #: Ends the waits of sagas.
     waits: Waits[Arrivals]
+    #: Starts the children of sagas, and ends the waits of their parents.
+    families: Families
     #: Counts and logs the committed moves.
     telemetry: Telemetry
     #: Actor in the journal of the moves that the engine makes.
@@ -49,6 +52,8 @@ class Engine(Loop[Instance]):
     on_event: Callable[[], object] = lambda: None
     #: Called when a message to a webhook has become durable and is to be sent.
     on_delivery: Callable[[], object] = lambda: None
+    #: Called when a child of a saga, or the parent of a child, is due.
+    on_due: Callable[[], object] = lambda: None
 
     @property
     def max_claims(self) -> int:
@@ -56,6 +61,22 @@ class Engine(Loop[Instance]):
 
     def now(self) -> float:
         return self.store.clock()
+
+    def run(self, saga: Instance, max_sleep_s: float, until: float = inf) -> RunEnd:
+        if saga.goes_back:
+            self.families.obey(saga, self.actor)
+        return super().run(saga, max_sleep_s, until)
+
+    def take_arrival(self, saga: Instance) -> bool:
+        if saga.current.awaits_child:
+            return self.families.take(saga, self.actor)
+        return super().take_arrival(saga)
+
+    def _end_wait_for_child(self, saga: Instance) -> bool:
+        problem = self.families.prepare(saga)
+        if problem is not None and self.families.refuse(saga, problem, self.actor):
+            return True
+        return saga.current.undoes and self.families.take(saga, self.actor)
 
     def commit(self, saga: Instance, wait_s: float = 0.0) -> None:
         """Commit and keep the saga: its lease outlasts the wait and the next call.
@@ -90,6 +111,9 @@ class Engine(Loop[Instance]):
 
     def _save(self, saga: Instance, delay_s: float | None, owner: str | None, enough_s: float | None = None) -> None:
         """Commit the unsaved moves, and only then count and log them. The arguments are those of `SagaStore.save`."""
+        if saga.current.awaits_child:
+            self.families.prepare(saga)
+        child = saga.new_child
         if saga.committed_snapshot is None:
             moves, before = self._first_commit(saga, delay_s, owner)
         else:
@@ -100,6 +124,10 @@ class Engine(Loop[Instance]):
         if saga.current.phase in REPORTED and self.store.reports(saga):
             self.on_delivery()
         self.telemetry.committed(saga, moves, before)
+        if child is not None and child.committed_snapshot is not None:
+            self.telemetry.committed(child, child.start_moves)
+        if saga.current.awaits_child or saga.ends_for_parent:
+            self.on_due()
         if saga.status in FINISHED and saga.started_at < inf:
             self.calls.traces.ended(saga, self.store.clock() - saga.started_at)
 

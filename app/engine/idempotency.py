@@ -17,7 +17,7 @@ from sqlalchemy import Row
 
 from app.errors import KeyReusedError, StillRunningError
 from app.shared_cache import SharedCache
-from app.store.instance import Instance, SagaSnapshot
+from app.store.instance import WRITTEN_OUT, Instance, SagaSnapshot
 from app.store.loading import snapshot_of
 from app.store.sagas import SagaStore
 from machines.saga import Saga
@@ -29,8 +29,6 @@ TURN_S = 1.0
 _POLL_S = 0.005
 #: Member for the start time in the digest of a request. The name has a space, so it differs from every field of data.
 _START_AT = "start at"
-#: Prefix of a written-out key. A client cannot send a key that begins with it: keys are ASCII.
-_WRITTEN_OUT = "\N{KEY} "
 
 
 class Keys:
@@ -128,9 +126,9 @@ def sent_digest(sent: Mapping[str, Any]) -> str:
 
 def as_sent(key: str | None) -> str | None:
     """Return a stored key as its client sent it."""
-    if key is None or not key.startswith(_WRITTEN_OUT):
+    if key is None or not key.startswith(WRITTEN_OUT):
         return key
-    return key.removeprefix(_WRITTEN_OUT).split(" ", 2)[2]
+    return key.removeprefix(WRITTEN_OUT).split(" ", 2)[2]
 
 
 def _earlier(saga: Instance, rows: Mapping[str, Row[Any]]) -> Row[Any] | None:
@@ -156,7 +154,7 @@ def _snapshot_or_error(saga: Instance, rows: Mapping[str, Row[Any]]) -> SagaSnap
 
 
 def _written_out(saga: Instance) -> str:
-    return f"{_WRITTEN_OUT}{saga.started_by} {saga.definition.name} {saga.sent_key}"
+    return f"{WRITTEN_OUT}{saga.started_by} {saga.definition.name} {saga.sent_key}"
 
 
 def _of_the_same(row: Row[Any], saga: Instance) -> bool:

@@ -28,7 +28,7 @@ from app.store.loading import snapshot_of
 from app.store.sagas import FencedError, KeyTakenError
 from machines.loop import RunEnd
 from machines.registry import Registry, UnknownSagaError
-from machines.statuses import FINISHED, UNDER_WAY
+from machines.statuses import FINISHED, UNDER_WAY, Status
 
 #: Seconds between two checks whether a saga is durable. A saga whose calls were all reads is often not stored yet.
 _POLL_S = 0.005
@@ -261,7 +261,7 @@ class SagaService:
             _wait_for(self._runner.submit(saga, self.max_sleep_s), saga, until - time.monotonic())
         found = _durable_snapshot(saga)
         while (
-            found.status in UNDER_WAY and time.monotonic() < until and not self._runner.stopping.wait(_DATABASE_POLL_S)
+            _is_under_way(saga, found) and time.monotonic() < until and not self._runner.stopping.wait(_DATABASE_POLL_S)
         ):
             row = self._store.find(saga.id)
             assert row is not None, "no saga is deleted while it is under way"
@@ -282,6 +282,13 @@ class SagaService:
         if saga is None:
             raise NotFoundError(f"there is no saga {saga_id}")
         return saga
+
+
+def _is_under_way(saga: Instance, found: SagaSnapshot) -> bool:
+    """Return True when the engine runs the saga, or runs the child that the saga waits for."""
+    return found.status in UNDER_WAY or (
+        found.status == Status.WAITING and saga.definition.states[found.state].awaits_child
+    )
 
 
 def _durable_snapshot(saga: Instance) -> SagaSnapshot:

@@ -13,11 +13,14 @@ from app.store.audit import Entry
 from machines.references import FillError, look_up
 from machines.running import Move, RunningSaga
 from machines.saga import Saga
+from machines.statuses import FINISHED
 from machines.transitions import NOWHERE
 
 #: Longest stored client, store or business reference, in characters. Each has an index, and PostgreSQL refuses an index
 #: entry over 2,704 bytes.
 LONGEST_REFERENCE = 200
+#: Prefix of a written-out Idempotency-Key (app.engine.idempotency). No client can send it: keys are ASCII.
+WRITTEN_OUT = "\N{KEY} "
 
 
 # not frozen: a frozen dataclass takes three times as long to build, and each call builds several
@@ -76,6 +79,13 @@ class Instance(RunningSaga):
         self.held = False
         #: When the lease of this process ends, on the store's clock, in seconds.
         self.lease_end = inf
+        #: Saga that has started this one as its child, and the step of that saga; None: it is no child.
+        self.parent_id: UUID | None = None
+        self.parent_step: str | None = None
+        #: True: the parent of this child goes back, so this saga is compensated.
+        self.goes_back = False
+        #: Child that the next commit inserts, unless the saga's present step has one already; None: no child.
+        self.new_child: Instance | None = None
         #: When the saga started, on the clock of this process, in seconds; None: another process started it.
         self.started_here_at: float | None = None
         #: State at the last commit; people see only this one. None: the saga is not durable and has had no effect yet.
@@ -124,6 +134,11 @@ class Instance(RunningSaga):
         return self.committed_snapshot or (self.early_copy.committed_snapshot if self.early_copy else None)
 
     @property
+    def ends_for_parent(self) -> bool:
+        """True when the saga is a child and has ended, so that its commit makes its parent due."""
+        return self.parent_id is not None and self.status in FINISHED
+
+    @property
     def started_at(self) -> float:
         """When the saga started, in seconds on the store's clock; infinite while it is not known."""
         return self.started_here_at if self.started_here_at is not None else self.deadline - self.definition.deadline_s
@@ -163,7 +178,7 @@ class Instance(RunningSaga):
     def committed(self) -> None:
         """Record that the unsaved moves and the audit row are committed."""
         self.version += 1
-        self.unsaved, self.audit_entry = [], None
+        self.unsaved, self.audit_entry, self.new_child = [], None, None
         self.committed_snapshot = SagaSnapshot(
             id=self.id, state=self.state, status=self.status, error=self.error, start_at=self.start_at
         )

@@ -74,6 +74,10 @@ class SagaFilter:
     unknown: bool | None = None
     #: The sagas that the sender of the request may read.
     reach: Reach = None
+    #: The children of this saga; None: all.
+    parent: UUID | None = None
+    #: True: leave out the children that a step of another saga has started.
+    roots: bool = False
     #: Id or id prefix of a saga, or its client, business reference or idempotency key.
     words: str | None = None
 
@@ -98,15 +102,24 @@ class SagaFilter:
             *(self._tagged(name, value) for name, value in self.tags),
             func.coalesce(BRIEF_ERROR, "") == self.error if self.error is not None else None,
             of_registry,
+            SagaRow.parent_id == self.parent if self.parent is not None else None,
             _named_by(self.words) if self.words else None,
             within(self.reach) if self.reach is not None else None,
         )
         return [condition for condition in conditions if condition is not None]
 
     @property
+    def root(self) -> tuple[ColumnElement[bool], ...]:
+        """The condition for sagas without a parent; no condition when the list shows children, too.
+
+        It is no part of `conditions`, because it excludes few sagas: it does not decide how a list is read.
+        """
+        return (SagaRow.parent_id.is_(None),) if self.roots else ()
+
+    @property
     def finds_few(self) -> bool:
         """True when the filter has a value that an index finds, so that only few sagas match."""
-        return bool(self.words or self.tags) or self.order is not None
+        return bool(self.words or self.tags) or self.order is not None or self.parent is not None
 
     def _tagged(self, name: str, value: str) -> ColumnElement[bool]:
         """Return the condition for sagas with a tag.
@@ -138,7 +151,7 @@ def page(
     after: tuple[datetime, UUID] | None = None,
 ) -> Page:  # fmt: skip
     """Return a page of the matching sagas. after: `following` of the page before; it requires a sort by created_at."""
-    matching = select(SagaRow).where(*wanted.conditions(registry))
+    matching = select(SagaRow).where(*wanted.conditions(registry), *wanted.root)
     down = sort.startswith("-")
     query = matching
     if after is not None:
@@ -168,7 +181,7 @@ def newest(
 
 def _parts(wanted: SagaFilter, ends: Ends) -> Iterator[Select[Any]]:
     """Yield queries for parts of the list. Each reads an index in the order of the list, or finds few rows."""
-    every, conditions = select(*_SHOWN), wanted.conditions()
+    every, conditions = select(*_SHOWN).where(*wanted.root), wanted.conditions()
     if wanted.finds_few or not conditions:
         yield every.where(*conditions)
         return

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Index,
     Integer,
     UniqueConstraint,
+    false,
     func,
     literal_column,
     text,
@@ -25,6 +26,7 @@ _KEYED = text("idempotency_key IS NOT NULL")
 #: Type of a 64-bit number that the database generates. SQLite generates numbers only in an INTEGER column.
 _COUNTED = BigInteger().with_variant(Integer(), "sqlite")
 _ORDERED = text("order_ref IS NOT NULL")
+_CHILD = text("parent_id IS NOT NULL")
 #: Conditions of partial indexes. Queries use these texts unchanged, because SQLite compares the texts to find an index.
 UNFINISHED = text("status NOT IN ('completed', 'compensated')")
 ENDED = text("status IN ('completed', 'compensated')")
@@ -44,6 +46,15 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
         Index("saga_store", "store", "created_at"),
         Index("saga_unfinished", "status", "created_at", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
         Index("saga_finished", "definition", "status", "created_at", "id", sqlite_where=ENDED, postgresql_where=ENDED),
+        Index(
+            "saga_children",
+            "parent_id",
+            "parent_step",
+            "child_number",
+            unique=True,
+            sqlite_where=_CHILD,
+            postgresql_where=_CHILD,
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -98,6 +109,14 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     #: When the saga entered its state. Failed attempts change updated_at, but not this. For a saga that starts later
     #: (pending, with due_at) this is the time of its start, so that the wait does not count as a long stay.
     entered_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Saga that has started this one as its child. NULL: a client, an event or a schedule has started it.
+    parent_id: Mapped[UUID | None]
+    #: Step of the parent that has started the child.
+    parent_step: Mapped[str | None]
+    #: Number of the child among those of the step, from 1.
+    child_number: Mapped[int | None]
+    #: True: the parent goes back, so the process that claims the child compensates it.
+    goes_back: Mapped[bool] = mapped_column(server_default=false())
     #: Moves of the last commit. A trigger of the database writes them to the journal. A move has age_us, its age at the
     #: commit in microseconds, unless it was made less than a millisecond before.
     moves: Mapped[Any] = mapped_column(Json, deferred=True)

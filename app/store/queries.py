@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Row, and_, case, or_, select, true
 
 from app.store.database import db, seconds_until
 from app.store.instance import SagaSnapshot, search_text
-from app.store.models import UNFINISHED, JournalRow, OutboxRow, SagaRow
+from app.store.models import BRIEF_ERROR, UNFINISHED, JournalRow, OutboxRow, SagaRow
 from app.store.outbox import PUBLISHED
 from machines.renaming import MIGRATE
 from machines.transitions import Trigger
@@ -32,6 +32,16 @@ def _of(definition: str | None, started_by: str | None) -> ColumnElement[bool]:
 
 def find(saga_id: UUID) -> SagaRow | None:
     return db.session.get(SagaRow, saga_id)
+
+
+def children(saga_id: UUID) -> Sequence[Row[Any]]:
+    """Return the sagas that the steps of a saga have started, in the order of their starts, without their data."""
+    columns = (
+        SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.parent_step, SagaRow.child_number,
+        SagaRow.state, SagaRow.status, BRIEF_ERROR.label("error"), SagaRow.created_at,
+    )  # fmt: skip
+    of_saga = select(*columns).where(SagaRow.parent_id == saga_id)
+    return db.session.execute(of_saga.order_by(SagaRow.created_at, SagaRow.id)).all()
 
 
 def unfinished_of(definition: str, reference: str, reach: Reach) -> Sequence[SagaRow]:

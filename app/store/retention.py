@@ -10,11 +10,14 @@ from app.store.database import DAY_S, db, in_seconds
 from app.store.models import DeliveryRow, OutboxRow, SagaRow
 from machines.statuses import FINISHED
 
+_SAGA = SagaRow.__table__
+
 
 def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
     """Return the oldest sagas that ended at least `days` ago, and whose events and messages are all sent.
 
-    A saga is also returned when one of its messages to webhooks is a dead letter.
+    A saga is also returned when one of its messages to webhooks is a dead letter. The limit does not count the children
+    that a saga has started; they follow their parents.
     """
     past = in_seconds(-days * DAY_S)
     unpublished = exists().where(OutboxRow.saga_id == SagaRow.id)
@@ -22,18 +25,41 @@ def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
         SagaRow.created_at < past,  # excludes no saga, but lets the database use the index on created_at
         SagaRow.updated_at < past,
         SagaRow.status.in_(FINISHED),
+        SagaRow.parent_id.is_(None),
         ~unpublished,
         ~exists().where(DeliveryRow.saga_id == SagaRow.id, DeliveryRow.due_at.is_not(None)),
     )
-    return db.session.scalars(old.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
+    roots = db.session.scalars(old.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
+    return [*roots, *descendants([root.id for root in roots])]
+
+
+def descendants(saga_ids: Sequence[UUID]) -> Sequence[SagaRow]:
+    """Return the children of these sagas, their children, and so on: each parent before its children."""
+    found: list[SagaRow] = []
+    while saga_ids:
+        below = db.session.scalars(
+            select(SagaRow)
+            .where(SagaRow.parent_id.in_(saga_ids), SagaRow.parent_id.is_not(None))
+            .order_by(SagaRow.parent_id, SagaRow.created_at, SagaRow.id)
+        ).all()
+        found += below
+        saga_ids = [child.id for child in below]
+    return found
 
 
 def delete_ended(saga_ids: Sequence[UUID]) -> int:
-    """Delete these sagas in one statement, except unfinished sagas. Return the number of deleted sagas.
+    """Delete these sagas with all their children in one statement, except unfinished sagas.
 
-    A saga that had ended can be unfinished now, because a person has compensated the completed saga.
+    Return the number of deleted sagas. A saga that had ended can be unfinished now, because a person has compensated
+    the completed saga. Its children are then kept, because they are compensated with it. So the parents are locked.
     """
-    gone = delete(SagaRow).where(SagaRow.id.in_(saga_ids), SagaRow.status.in_(FINISHED)).returning(SagaRow.id)
+    ended = select(_SAGA.c.id).where(
+        _SAGA.c.id.in_(saga_ids), _SAGA.c.status.in_(FINISHED), _SAGA.c.parent_id.is_(None)
+    )
+    roots = ended.with_for_update().cte("roots")
+    tree = select(roots.c.id).cte("tree", recursive=True)
+    tree = tree.union_all(select(_SAGA.c.id).where(_SAGA.c.parent_id == tree.c.id))
+    gone = delete(SagaRow).where(SagaRow.id.in_(select(tree.c.id))).returning(SagaRow.id)
     deleted = db.session.execute(gone.execution_options(synchronize_session=False)).all()
     db.session.commit()
     db.session.expunge_all()

@@ -29,10 +29,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from app.store.audit import Entry, append
+from app.store.audit import append
+from app.store.children import child_number, needs_child, send_back, wake_parent
 from app.store.database import db_now, in_seconds, later_of, stored_moment
 from app.store.deliveries import address
-from app.store.instance import Instance, search_text
+from app.store.instance import WRITTEN_OUT, Instance, search_text
 from app.store.loading import SAGA_COLUMNS, instance, journals
 from app.store.models import SagaRow, SagaTagRow
 from app.store.statements import Connections, Statement
@@ -96,6 +97,9 @@ _INSERT = insert(_SAGA).values(
 )
 #: The insert of a saga that is to start later. Its start time is also the time when it is due and enters its state.
 _INSERT_LATER = _INSERT.values(due_at=bindparam("start_at"), entered_at=bindparam("start_at"))
+_INSERT_CHILD = _INSERT.values(
+    parent_id=bindparam("parent"), parent_step=bindparam("of_step"), child_number=bindparam("number")
+)
 _AS_KNOWN = (
     _SAGA.c.id == bindparam("saga_id"),
     _SAGA.c.epoch == bindparam("known_epoch"),
@@ -153,6 +157,7 @@ class SagaStore:
         self._webhooks = webhooks or Webhooks()
         self._insert = Statement("saga_insert", _INSERT, connections)
         self._insert_later = Statement("saga_insert_later", _INSERT_LATER, connections)
+        self._insert_child = Statement("saga_insert_child", _INSERT_CHILD, connections)
         self._save = Statement("saga_save", _SAVE, connections)
         self._save_waiting = Statement("saga_save_waiting", _SAVE_WAITING, connections)
         self._save_on = Statement("saga_save_on", _SAVE_ON, connections)
@@ -167,11 +172,12 @@ class SagaStore:
         """
         values = self._new(saga, delay_s, owner)
         try:
-            if saga.key == saga.sent_key and not saga.definition.tags:
+            if saga.key == saga.sent_key and not saga.definition.tags and saga.new_child is None:
                 self._insert_of(saga).run(values)
             else:
                 with atomic(self._database) as connection:
                     self._insert_within(connection, saga, values)
+                    self.move_family(connection, saga)
         except IntegrityError as error:
             if saga.key is None:
                 raise
@@ -216,9 +222,7 @@ class SagaStore:
         if saga.key != saga.sent_key:
             _lock_other(connection, saga)
         self._insert_of(saga).run_within(connection, values)
-        if tags := saga.tags:
-            of_saga = {"saga_id": saga.id, "definition": saga.definition.name}
-            connection.execute(insert(_TAG), [of_saga | {"name": name, "value": value} for name, value in tags])
+        _insert_tags(connection, saga)
 
     def _insert_of(self, saga: Instance) -> Statement:
         return self._insert if saga.start_at is None else self._insert_later
@@ -260,22 +264,44 @@ class SagaStore:
             if saga.current.waits is not None and owner is None:
                 statement = self._save_waiting
                 values["known_arrived"] = saga.arrived
-        if saga.audit_entry:
-            self._save_with_audit_row(saga, saga.audit_entry, statement, values)
+        if saga.audit_entry or saga.current.awaits_child or saga.ends_for_parent:
+            self._save_together(saga, statement, values)
         elif statement.run(values) != 1:
             raise FencedError(saga.id)
         saga.committed()
 
-    def _save_with_audit_row(self, saga: Instance, entry: Entry, statement: Statement, values: dict[str, Any]) -> None:
-        """Commit the moves and the audit row of a person's request in one transaction.
+    def _save_together(self, saga: Instance, statement: Statement, values: dict[str, Any]) -> None:
+        """Commit the moves in one transaction with what belongs to them: the audit row, the parent, the child.
 
         Raise FencedError as `save` does.
         """
         after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
         with atomic(self._database) as connection:
+            if saga.parent_id is not None and saga.ends_for_parent:
+                wake_parent(connection, saga.parent_id)
             if statement.run_within(connection, values) != 1:
                 raise FencedError(saga.id)
-            append(connection, replace(entry, after=after))
+            self.move_family(connection, saga)
+            if saga.audit_entry:
+                append(connection, replace(saga.audit_entry, after=after))
+
+    def move_family(self, connection: Connection, saga: Instance) -> None:
+        """Insert the child of the saga's present step if it has none, or ask its child to compensate.
+
+        The row of the saga is locked, because it was written in this transaction.
+        """
+        if not saga.current.awaits_child:
+            return
+        if saga.current.undoes:
+            send_back(connection, saga)
+        elif (child := saga.new_child) is not None and needs_child(connection, saga):
+            number = child_number(connection, saga)
+            child.sent_key = f"{saga.id_text}/{child.parent_step}/{number}"
+            child.key = f"{WRITTEN_OUT}{child.started_by} {child.definition.name} {child.sent_key}"
+            of_parent = {"parent": self._id_of(saga), "of_step": child.parent_step, "number": number}
+            self._insert_child.run_within(connection, self._new(child, 0.0, None) | of_parent)
+            _insert_tags(connection, child)
+            child.committed()
 
     def _due(self, saga: Instance, delay_s: float | None) -> dict[str, Any]:
         # The clock is read before the statement is sent, so that this process never assumes a longer lease than it has.
@@ -335,6 +361,12 @@ class SagaStore:
         """Return the rows of the sagas with these Idempotency-Keys. keys: in the form in which they are stored."""
         with self._database.connect() as connection:
             return connection.execute(select(_SAGA).where(_SAGA.c.idempotency_key.in_(keys))).all()
+
+
+def _insert_tags(connection: Connection, saga: Instance) -> None:
+    if tags := saga.tags:
+        of_saga = {"saga_id": saga.id, "definition": saga.definition.name}
+        connection.execute(insert(_TAG), [of_saga | {"name": name, "value": value} for name, value in tags])
 
 
 def _lock_other(connection: Connection, saga: Instance) -> None:

@@ -35,6 +35,7 @@ class FilterWords(Schema):
     client = fields.String(validate=storable)
     store = fields.String(validate=storable)
     order = fields.String(validate=storable, metadata={"description": "value of the table's `order=`"})
+    parent = fields.UUID(metadata={"description": "the sagas that a step of this saga has started"})
     tag = fields.List(
         _Tag(),
         metadata={"description": "NAME:VALUE of a field in the table's `tags=`; repeat it for several, all must match"},
@@ -43,8 +44,9 @@ class FilterWords(Schema):
 
 def narrowed(query: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a `SagaFilter` for the filter words in a validated query."""
-    words = ("created_from", "created_to", "client", "store", "order")
-    return {name: query[name] for name in words if name in query} | {"tags": tuple(query.get("tag", ()))}
+    words = ("created_from", "created_to", "client", "store", "order", "parent")
+    given = {name: query[name] for name in words if name in query}
+    return given | {"tags": tuple(query.get("tag", ()))}
 
 
 def _known(tags: Sequence[str]) -> str:

@@ -1,6 +1,9 @@
 """A saga as JSON of the API, in four forms: short, as a line of a list, with its steps, and whole."""
 
 from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
 
 from app.store.instance import SagaSnapshot
 from app.store.loading import start_of, table_of
@@ -67,8 +70,10 @@ def line_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) 
     return line | _wait_json(definition, saga, reasons)
 
 
-def whole_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, object]:
-    """Return the saga with its data, steps and journal."""
+def whole_json(
+    registry: Registry, saga: SagaRow, journal: Sequence[JournalRow], children: Sequence[Row[Any]] = ()
+) -> dict[str, object]:
+    """Return the saga with its data, steps and journal, and with the sagas that its steps have started."""
     saga, journal = shown(registry, saga, journal)
     steps = _steps(registry, saga, journal)
     definition = table_of(registry, saga, journal)
@@ -78,12 +83,33 @@ def whole_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow])
         "started_by": saga.started_by,
         **_wait_json(definition, saga, journal),
         **_polls_json(definition, saga),
+        "parent": _parent_json(saga),
+        "children": [child_json(child) for child in children],
         "completed_at": _moment(_ended_at(saga)),
         "retry_count": retry_count,
         "max_retries": max_retries,
         "steps": _steps_json(saga, steps),
         "remaining_steps": remaining(steps) if saga.status in (Status.PENDING, Status.RUNNING, Status.WAITING) else [],
         "journal": [move_json(row) for row in journal],
+    }
+
+
+def _parent_json(saga: SagaRow) -> dict[str, object] | None:
+    if saga.parent_id is None:
+        return None
+    return {"id": str(saga.parent_id), "step": saga.parent_step, "number": saga.child_number}
+
+
+def child_json(child: Row[Any]) -> dict[str, object]:
+    """Return a saga that a step has started, as one line."""
+    return {
+        "id": str(child.id),
+        "type": child.definition,
+        "step": child.parent_step,
+        "number": child.child_number,
+        "status": SAGA_STATUSES[child.status],
+        "state": child.state,
+        "stuck": child.status == Status.STUCK,
     }
 
 

@@ -31,14 +31,14 @@ def markdown(saga: Saga) -> str:
             + (f"; no answer: asks {code(str(step.probe))}" if step.probe else "")
             + (f"; accepted: asks {code(str(step.poll))}" if step.poll else ""),
             code(str(step.undo)) + (f"; {recovery_note(step)}" if step.undo_needs_reply else "") if step.undo else "",
-            retry_note(step, retries[step.name, True]) if step.undo else "",
+            retry_note(step, retries[step.name, True]) if step.undo and not step.starts else "",
         )
         for place, step in enumerate(saga.steps, 1)
     ]
     states = [
         (
             code(s.name),
-            f"{s.phase}: {str(s.waits) if s.awaits_answer else PHASES[s.phase]}{_after_end(s)}",
+            f"{s.phase}: {_waits_for(s) or PHASES[s.phase]}{_after_end(s)}",
             code(s.step.name) if s.step else "",
         )
         for s in saga.states.values()
@@ -73,7 +73,11 @@ def markdown(saga: Saga) -> str:
 
 def _sent_again(step: Step, retries: Mapping[tuple[str, bool], Retry]) -> str:
     """Return the retries of the step's call. retries: (name of the step, True for its undo) → retries."""
-    return retry_note(step, retries[step.name, False]) if step.call else ""
+    return retry_note(step, retries[step.name, False]) if step.call and not step.starts else ""
+
+
+def _waits_for(state: State) -> str:
+    return str(state.waits) if state.awaits_answer or state.awaits_child else ""
 
 
 def _after_end(state: State) -> str:

@@ -19,6 +19,7 @@ from app.calls.client import Request
 from app.config import Config
 from app.engine.answers import Answers
 from app.engine.calls import Calls
+from app.engine.children import Families
 from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
@@ -26,6 +27,7 @@ from app.engine.runner import Runner
 from app.engine.service import SagaService
 from app.shared_cache import SharedCache
 from app.store.arrivals import Arrivals
+from app.store.children import Children
 from app.store.instance import Instance
 from app.store.leases import Leases, Replicas
 from app.store.sagas import FencedError, KeyTakenError, SagaStore
@@ -184,6 +186,7 @@ class Process:
             store=self.store,
             calls=Calls(config=CONFIG, sender=self, telemetry=world.telemetry, traces=Traces()),
             waits=Waits(arrivals=Arrivals(world.database)),
+            families=Families(children=Children(world.database), registry=registry),
             telemetry=world.telemetry,
             actor=name,
             jitter=lambda _longest: JITTER_S,

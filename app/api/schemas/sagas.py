@@ -15,7 +15,7 @@ def _start_at() -> fields.Field[str]:
 
 
 def _waiting_for() -> fields.Field[str]:
-    words = "the signal, callback, poll or pause, or participant and reason of a back-off; null: it does not wait"
+    words = "the signal, callback, poll, pause or saga, or participant and reason of a back-off; null: it does not wait"
     return maybe(fields.String, metadata={"description": words})
 
 
@@ -82,11 +82,26 @@ class JournalEntry(Reply):
     duration_ms = maybe(fields.Float)
 
 
+class SagaParent(Reply):
+    id = fields.UUID()
+    step = fields.String(metadata={"description": "the step that has started this saga"})
+    number = fields.Integer(metadata={"description": "number of this saga among those of the step, from 1"})
+
+
+class SagaChild(SagaParent):
+    type = fields.String()
+    status = one_of(sorted(set(SAGA_STATUSES.values())))
+    state = fields.String()
+    stuck = fields.Boolean(metadata={"description": "true: it waits for a person, and its parent waits for it"})
+
+
 class SagaWhole(SagaWithSteps):
     """The saga, its steps and its journal."""
 
     data = fields.Dict()
     started_by = maybe(fields.String, metadata={"description": "who started it, such as key:shop; null: not known"})
+    parent = maybe_nested(SagaParent, "the saga whose step has started this one; null: none")
+    children = fields.List(fields.Nested(SagaChild), metadata={"description": "the sagas that its steps have started"})
     waiting_for = _waiting_for()
     waiting_until = _waiting_until()
     polls = maybe(fields.Integer, metadata={"description": "polls of that wait so far; null: it does not poll"})

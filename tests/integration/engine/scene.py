@@ -17,6 +17,7 @@ from app.config import Config
 from app.engine.answers import Answers
 from app.engine.batch import Batches
 from app.engine.calls import Calls
+from app.engine.children import Families
 from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
@@ -24,6 +25,7 @@ from app.engine.runner import MAX_INLINE_WAIT_S, Runner
 from app.engine.service import SagaService
 from app.shared_cache import SharedCache
 from app.store.arrivals import Arrivals
+from app.store.children import Children
 from app.store.instance import Instance
 from app.store.leases import Leases, Replicas
 from app.store.sagas import SagaStore
@@ -108,6 +110,7 @@ class Scene:
             ),
             calls=Calls(config=self.config, sender=self, telemetry=self.telemetry, traces=self.traces),
             waits=Waits(arrivals=Arrivals(self.database)),
+            families=Families(children=Children(self.database), registry=self.registry),
             telemetry=self.telemetry,
             actor="engine",
             jitter=lambda longest: min(longest, self.longest_wait_s),

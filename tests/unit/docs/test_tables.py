@@ -49,7 +49,7 @@ def as_saga(value, names):
             steps = (first, value)
         case _:
             pytest.fail(f"the page has {value!r}, which is no part of a table")
-    calls = [call for step in steps for call in step.calls]
+    calls = [call for step in steps for call in step.calls if type(call) is Call]
     return Saga(
         name="page", version=1, initial="ASKED", completed=steps[-1].done, compensated="BACK", data=data,
         participants=tuple(dict.fromkeys(call.participant for call in calls)), steps=steps, deadline_s=30 * 86_400,

@@ -1,0 +1,157 @@
+"""A parent and its child as the API, the pages, the command line, the diagrams and the retention see them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from app import create_app
+from app.access.permissions import Role
+from app.access.principal import user
+from app.cli.group import saga
+from app.config import from_environment
+from app.services import services
+from app.store import retention
+from app.store.database import db
+from tests.integration.admin.conftest import SETTINGS, seen
+from tests.support.applications import opened
+
+#: Folder of a saga that starts another one; both only wait.
+SAGAS = Path(__file__).parents[1] / "support" / "child_sagas"
+
+
+@pytest.fixture
+def app(store_url: str, monkeypatch) -> Iterator[Flask]:
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
+    monkeypatch.setattr("app.access.authorization._check_session", lambda: None)
+    monkeypatch.setattr("app.access.authorization._check_form", lambda _largest: None)
+    app = create_app(from_environment({"DATABASE_URL": store_url, **SETTINGS, "SAGAS": str(SAGAS), "WAIT_S": "0.1"}))
+    with opened(app):
+        yield app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def trip(client: FlaskClient) -> str:
+    """Return the id of a trip whose leave has not been agreed to."""
+    started = client.post("/api/v1/sagas/trip", json={"person": "Ada"})
+    assert (started.status_code, started.json["status"], started.json["state"]) == (202, "waiting", "PLANNED")
+    settle()
+    return started.json["id"]
+
+
+def settle() -> None:
+    """Run the due sagas in this thread, until no saga is due."""
+    runner = services().runner
+    while claimed := runner._leases.claim(5, 30):
+        for each in claimed:
+            runner.run_inline(each, 0.0, float("inf"))
+    db.session.rollback()
+
+
+def child_of(client: FlaskClient, trip: str) -> dict[str, object]:
+    (child,) = client.get(f"/api/v1/sagas/{trip}").json["children"]
+    return child
+
+
+def agree(client: FlaskClient, trip: str) -> None:
+    path = f"/api/v1/sagas/{child_of(client, trip)['id']}/signals/agree"
+    assert client.post(path, json={"days": 3}).status_code == 202
+    settle()
+
+
+def test_the_api_shows_the_child_of_a_saga_and_the_parent_of_a_child(client, trip):
+    child = child_of(client, trip)
+    assert {name: child[name] for name in child if name != "id"} == {
+        "type": "leave", "step": "leave", "number": 1, "status": "waiting", "state": "ASKED", "stuck": False,
+    }  # fmt: skip
+    whole = client.get(f"/api/v1/sagas/{child['id']}").json
+    assert whole["parent"] == {"id": trip, "step": "leave", "number": 1}
+    assert whole["data"] == {"person": "Ada"}
+    parent = client.get(f"/api/v1/sagas/{trip}").json
+    assert (parent["parent"], parent["waiting_for"]) == (None, "saga leave")
+
+
+def test_the_end_of_the_child_continues_the_parent_with_its_result(client, trip):
+    agree(client, trip)
+    whole = client.get(f"/api/v1/sagas/{trip}").json
+    assert (whole["state"], whole["steps"][0]["output_data"]) == ("FREE", {"days": 3})
+
+
+def test_a_list_shows_roots_and_with_parent_the_children(client, trip):
+    assert [each["id"] for each in client.get("/api/v1/sagas").json["sagas"]] == [trip]
+    child = child_of(client, trip)["id"]
+    assert [each["id"] for each in client.get(f"/api/v1/sagas?parent={trip}").json["sagas"]] == [child]
+    assert client.get("/api/v1/sagas?parent=one").status_code == 400
+    assert str(child)[:8] not in client.get("/admin/sagas").text
+    assert str(child)[:8] in client.get(f"/admin/sagas?parent={trip}").text
+
+
+def test_the_list_of_stuck_sagas_has_a_stuck_child(client, trip):
+    db.session.execute(text("UPDATE saga SET status = 'stuck', state = 'STUCK_AGREE' WHERE parent_id IS NOT NULL"))
+    db.session.commit()
+    child = child_of(client, trip)
+    assert child["stuck"] is True
+    assert [each["id"] for each in client.get("/api/v1/sagas?stuck=true").json["sagas"]] == [child["id"]]
+    assert "0 of 1 completed, 1 stuck" in seen(client.get(f"/admin/sagas/{trip}"))
+
+
+@pytest.mark.parametrize("moves", [0, 1, 2, 3])
+def test_the_pages_and_the_diagrams_of_a_parent_can_be_seen_in_every_state(client, trip, moves):
+    if moves >= 1:
+        agree(client, trip)
+    if moves == 2:
+        client.post(f"/api/v1/sagas/{trip}/signals/book", json={"approved": True})
+        settle()
+    if moves == 3:
+        client.post(f"/api/v1/sagas/{trip}/compensate", json={"reason": "ill"})
+        settle()
+        assert client.get(f"/api/v1/sagas/{trip}").json["state"] == "DROPPED"
+        assert child_of(client, trip)["state"] == "NOT_TAKEN"
+    child = child_of(client, trip)["id"]
+    words = seen(client.get(f"/admin/sagas/{trip}"))
+    assert "Started sagas" in words
+    assert f"/admin/sagas/{trip}" in client.get(f"/admin/sagas/{child}").text
+    assert client.get(f"/api/v1/sagas/{trip}/diagram.svg").status_code == 200
+    for kind in ("svg", "md", "mmd", "puml", "dot"):
+        assert client.get(f"/diagrams/trip.{kind}").status_code == 200, kind
+    assert client.get("/api/v1/definitions").status_code == 200
+    assert client.get("/metrics").status_code == 200
+
+
+def test_the_command_line_draws_the_tree(app, client, trip):
+    child = child_of(client, trip)["id"]
+    drawn = app.test_cli_runner().invoke(saga, ["show", trip, "--tree"], catch_exceptions=False)
+    assert drawn.output.split("\n")[:2] == [
+        f"trip {trip} waiting PLANNED",
+        f"└ leave 1: leave {child} waiting ASKED",
+    ]
+    shown = app.test_cli_runner().invoke(saga, ["show", trip], catch_exceptions=False)
+    assert shown.exit_code == 0
+    assert child not in app.test_cli_runner().invoke(saga, ["list", "--json"]).output
+    assert child in app.test_cli_runner().invoke(saga, ["list", "--json", "--parent", trip]).output
+
+
+def test_a_tree_is_pruned_as_a_whole_and_never_under_its_parent(client, trip):
+    agree(client, trip)
+    client.post(f"/api/v1/sagas/{trip}/signals/book", json={"approved": True})
+    settle()
+    db.session.execute(text("UPDATE saga SET created_at = '2000-01-01', updated_at = '2000-01-01 00:00:00.000000'"))
+    db.session.commit()
+    found = retention.ended_before(1, 1)
+    assert [row.definition for row in found] == ["trip", "leave"]
+    db.session.execute(text("UPDATE saga SET status = 'compensating' WHERE definition = 'trip'"))
+    db.session.commit()
+    ids = [row.id for row in found]
+    assert retention.delete_ended(ids) == 0
+    db.session.execute(text("UPDATE saga SET status = 'completed' WHERE definition = 'trip'"))
+    db.session.commit()
+    assert retention.delete_ended(ids[:1]) == 2
+    assert db.session.execute(text("SELECT count(*) FROM saga")).scalar_one() == 0
