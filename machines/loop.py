@@ -26,6 +26,9 @@ from machines.waits import Waits, before_poll
 
 #: Longest Retry-After that is obeyed, in seconds. A longer Retry-After is obeyed only up to the deadline of the saga.
 LONGEST_RETRY_AFTER_S = 3600.0
+#: A parent looks at its child again after this time, in seconds. The end of a child wakes its parent at once, except
+#: when a process of a release without child sagas has run the child.
+CHILD_LOOK_S = 900.0
 
 
 class RunEnd(Enum):
@@ -194,7 +197,7 @@ class Loop(ABC, Generic[_S]):
         if saga.current.poll:
             return self._poll(saga)
         if saga.current.awaits_child:
-            return self._until_deadline(saga, 0.0 if self._end_wait_for_child(saga) else inf)
+            return self._until_deadline(saga, 0.0 if self._end_wait_for_child(saga) else CHILD_LOOK_S)
         left_s = self.waits.end(saga, self.actor)
         return self._until_deadline(saga, self._probe(saga) if left_s is None else left_s)
 

@@ -48,7 +48,7 @@ from app.store.models import SagaRow
 from app.views.masking import shown
 from app.views.moments import StartAt
 from app.views.saga_data import data_schema
-from app.views.saga_json import json_with_steps, line_json, move_json, short_json, started_json, whole_json
+from app.views.saga_json import Family, json_with_steps, line_json, move_json, short_json, started_json, whole_json
 from app.views.validation import Reason, Resolution, load
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
@@ -158,8 +158,9 @@ def index() -> Response:
 @operation("Show a saga", "sagas", {200: SagaWhole()}, problems=(404,))
 @cached
 def show(saga_id: UUID) -> Response:
-    saga = _saga(saga_id)
-    return jsonify(whole_json(services().registry, saga, queries.journal(saga.id), queries.children(saga.id)))
+    saga, reach = _saga(saga_id), principal().reach(Scope.READ)
+    family = Family(parent=queries.parent_of(saga, reach), children=queries.children(saga.id, reach))
+    return jsonify(whole_json(services().registry, saga, queries.journal(saga.id), family))
 
 
 @blueprint.get("/<uuid:saga_id>/journal")

@@ -20,7 +20,7 @@ from app.store.database import db
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age
 from app.views.masking import shown
-from app.views.saga_json import line_json, move_json, whole_json
+from app.views.saga_json import Family, line_json, move_json, whole_json
 from app.views.validation import LARGEST_PAGE
 from app.views.waits import sentences
 from machines.registry import Registry
@@ -96,7 +96,8 @@ def show(saga_id: str, tree: bool, as_json: bool) -> None:
     row = saga_with_id(saga_id)
     journal = queries.journal(row.id)
     if as_json:
-        write_json(whole_json(services().registry, row, journal, queries.children(row.id)))
+        family = Family(parent=row.parent_id, children=queries.children(row.id))
+        write_json(whole_json(services().registry, row, journal, family))
         return
     if tree:
         draw(_tree_of(row), on=screen())

@@ -49,7 +49,8 @@ class Families:
             where = ".".join(map(str, error.path))
             return f"saga {call.participant} cannot be started: its field {where} {error.problem}"
         child = Instance.new(definition, data, actor=f"saga:{saga.id_text}", clock=saga.clock)
-        child.parent_id, child.parent_step, child.started_by = saga.id, at.step.name, f"saga:{saga.id_text}"
+        # Who may use the parent as "its own" may use the whole tree.
+        child.parent_id, child.parent_step, child.started_by = saga.id, at.step.name, saga.started_by
         saga.new_child = child
         return None
 

@@ -76,7 +76,8 @@ class Engine(Loop[Instance]):
         problem = self.families.prepare(saga)
         if problem is not None and self.families.refuse(saga, problem, self.actor):
             return True
-        return saga.current.undoes and self.families.take(saga, self.actor)
+        entered_now = bool(saga.unsaved) and not saga.current.undoes  # the next commit inserts the child
+        return not entered_now and self.families.take(saga, self.actor)
 
     def commit(self, saga: Instance, wait_s: float = 0.0) -> None:
         """Commit and keep the saga: its lease outlasts the wait and the next call.
@@ -113,7 +114,7 @@ class Engine(Loop[Instance]):
         """Commit the unsaved moves, and only then count and log them. The arguments are those of `SagaStore.save`."""
         if saga.current.awaits_child:
             self.families.prepare(saga)
-        child = saga.new_child
+        child, ends_for_parent = saga.new_child, saga.ends_for_parent
         if saga.committed_snapshot is None:
             moves, before = self._first_commit(saga, delay_s, owner)
         else:
@@ -126,7 +127,7 @@ class Engine(Loop[Instance]):
         self.telemetry.committed(saga, moves, before)
         if child is not None and child.committed_snapshot is not None:
             self.telemetry.committed(child, child.start_moves)
-        if saga.current.awaits_child or saga.ends_for_parent:
+        if saga.current.awaits_child or ends_for_parent:
             self.on_due()
         if saga.status in FINISHED and saga.started_at < inf:
             self.calls.traces.ended(saga, self.store.clock() - saga.started_at)

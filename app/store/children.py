@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, or_, select, update
 from sqlalchemy import Engine as Database
 
 from app.store.database import db_now
@@ -38,7 +38,8 @@ _SEND_BACK = (
     .where(
         _SAGA.c.parent_id == bindparam("parent"),
         _SAGA.c.parent_step == bindparam("of_step"),
-        _SAGA.c.goes_back.is_(False),
+        # A process of a release without child sagas may have completed a child that was to go back.
+        or_(_SAGA.c.goes_back.is_(False), _SAGA.c.status == Status.COMPLETED.value),
         _SAGA.c.status != Status.COMPENSATED.value,
     )
     .values(goes_back=True, version=_SAGA.c.version + 1, owner=None, due_at=db_now())

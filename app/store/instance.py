@@ -135,8 +135,8 @@ class Instance(RunningSaga):
 
     @property
     def ends_for_parent(self) -> bool:
-        """True when the saga is a child and has ended, so that its commit makes its parent due."""
-        return self.parent_id is not None and self.status in FINISHED
+        """True for a child that has ended since its last commit, so that the next commit makes its parent due."""
+        return self.parent_id is not None and bool(self.unsaved) and self.status in FINISHED
 
     @property
     def started_at(self) -> float:

@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, or_, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, not_, or_, select, tuple_, union_all
 
 from app.store.database import db
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
-from app.store.queries import Reach, within
+from app.store.queries import Reach, parent_within, within
 from app.store.tables import table_is_known, without_table
 from machines.registry import Registry
 from machines.statuses import FINISHED
@@ -102,7 +102,7 @@ class SagaFilter:
             *(self._tagged(name, value) for name, value in self.tags),
             func.coalesce(BRIEF_ERROR, "") == self.error if self.error is not None else None,
             of_registry,
-            SagaRow.parent_id == self.parent if self.parent is not None else None,
+            and_(SagaRow.parent_id == self.parent, parent_within(self.reach)) if self.parent is not None else None,
             _named_by(self.words) if self.words else None,
             within(self.reach) if self.reach is not None else None,
         )
@@ -110,11 +110,13 @@ class SagaFilter:
 
     @property
     def root(self) -> tuple[ColumnElement[bool], ...]:
-        """The condition for sagas without a parent; no condition when the list shows children, too.
+        """The condition for sagas without a parent within `reach`; no condition when the list shows children, too.
 
         It is no part of `conditions`, because it excludes few sagas: it does not decide how a list is read.
         """
-        return (SagaRow.parent_id.is_(None),) if self.roots else ()
+        if not self.roots:
+            return ()
+        return (SagaRow.parent_id.is_(None) if self.reach is None else not_(parent_within(self.reach)),)
 
     @property
     def finds_few(self) -> bool:

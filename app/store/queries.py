@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, and_, case, or_, select, true
+from sqlalchemy.orm import aliased
 
 from app.store.database import db, seconds_until
 from app.store.instance import SagaSnapshot, search_text
@@ -18,29 +19,47 @@ from machines.transitions import Trigger
 Reach = tuple[tuple[str | None, str | None], ...] | None
 
 
-def within(reach: Reach) -> ColumnElement[bool]:
-    """Return the condition for the sagas that a sender may use."""
+def within(reach: Reach, saga: type[SagaRow] = SagaRow) -> ColumnElement[bool]:
+    """Return the condition for the sagas that a sender may use. saga: the row, or an alias of it."""
     if reach is None:
         return true()
-    return or_(*(_of(*pair) for pair in reach))
+    return or_(*(_of(saga, *pair) for pair in reach))
 
 
-def _of(definition: str | None, started_by: str | None) -> ColumnElement[bool]:
-    of_definition = SagaRow.definition == definition if definition is not None else true()
-    return and_(of_definition, SagaRow.started_by == started_by if started_by is not None else true())
+def parent_within(reach: Reach) -> ColumnElement[bool]:
+    """Return the condition for the children of the sagas that a sender may use."""
+    if reach is None:
+        return SagaRow.parent_id.is_not(None)
+    parent = aliased(SagaRow)
+    return select(parent.id).where(parent.id == SagaRow.parent_id, within(reach, parent)).exists()
+
+
+def _of(saga: type[SagaRow], definition: str | None, started_by: str | None) -> ColumnElement[bool]:
+    of_definition = saga.definition == definition if definition is not None else true()
+    return and_(of_definition, saga.started_by == started_by if started_by is not None else true())
 
 
 def find(saga_id: UUID) -> SagaRow | None:
     return db.session.get(SagaRow, saga_id)
 
 
-def children(saga_id: UUID) -> Sequence[Row[Any]]:
-    """Return the sagas that the steps of a saga have started, in the order of their starts, without their data."""
+def parent_of(saga: SagaRow, reach: Reach = None) -> UUID | None:
+    """Return the parent of a saga; None when it has none, or none within `reach`."""
+    if saga.parent_id is None or reach is None:
+        return saga.parent_id
+    return db.session.scalar(select(SagaRow.id).where(SagaRow.id == saga.parent_id, within(reach)))
+
+
+def children(saga_id: UUID, reach: Reach = None) -> Sequence[Row[Any]]:
+    """Return the sagas within `reach` that the steps of a saga have started, in the order of their starts.
+
+    Their data is not read.
+    """
     columns = (
         SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.parent_step, SagaRow.child_number,
         SagaRow.state, SagaRow.status, BRIEF_ERROR.label("error"), SagaRow.created_at,
     )  # fmt: skip
-    of_saga = select(*columns).where(SagaRow.parent_id == saga_id)
+    of_saga = select(*columns).where(SagaRow.parent_id == saga_id, within(reach))
     return db.session.execute(of_saga.order_by(SagaRow.created_at, SagaRow.id)).all()
 
 

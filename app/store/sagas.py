@@ -297,7 +297,7 @@ class SagaStore:
         elif (child := saga.new_child) is not None and needs_child(connection, saga):
             number = child_number(connection, saga)
             child.sent_key = f"{saga.id_text}/{child.parent_step}/{number}"
-            child.key = f"{WRITTEN_OUT}{child.started_by} {child.definition.name} {child.sent_key}"
+            child.key = f"{WRITTEN_OUT}saga:{saga.id_text} {child.definition.name} {child.sent_key}"
             of_parent = {"parent": self._id_of(saga), "of_step": child.parent_step, "number": number}
             self._insert_child.run_within(connection, self._new(child, 0.0, None) | of_parent)
             _insert_tags(connection, child)

@@ -1,7 +1,9 @@
 """A saga as JSON of the API, in four forms: short, as a line of a list, with its steps, and whole."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Row
 
@@ -70,10 +72,20 @@ def line_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) 
     return line | _wait_json(definition, saga, reasons)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """The sagas around one saga that its reader may see."""
+
+    #: Saga whose step has started this one; None: none.
+    parent: UUID | None = None
+    #: Sagas that the steps of this one have started.
+    children: Sequence[Row[Any]] = ()
+
+
 def whole_json(
-    registry: Registry, saga: SagaRow, journal: Sequence[JournalRow], children: Sequence[Row[Any]] = ()
+    registry: Registry, saga: SagaRow, journal: Sequence[JournalRow], family: Family = Family()
 ) -> dict[str, object]:
-    """Return the saga with its data, steps and journal, and with the sagas that its steps have started."""
+    """Return the saga with its data, steps and journal, and with its parent and its children."""
     saga, journal = shown(registry, saga, journal)
     steps = _steps(registry, saga, journal)
     definition = table_of(registry, saga, journal)
@@ -83,8 +95,8 @@ def whole_json(
         "started_by": saga.started_by,
         **_wait_json(definition, saga, journal),
         **_polls_json(definition, saga),
-        "parent": _parent_json(saga),
-        "children": [child_json(child) for child in children],
+        "parent": _parent_json(saga) if family.parent else None,
+        "children": [child_json(child) for child in family.children],
         "completed_at": _moment(_ended_at(saga)),
         "retry_count": retry_count,
         "max_retries": max_retries,
@@ -94,9 +106,7 @@ def whole_json(
     }
 
 
-def _parent_json(saga: SagaRow) -> dict[str, object] | None:
-    if saga.parent_id is None:
-        return None
+def _parent_json(saga: SagaRow) -> dict[str, object]:
     return {"id": str(saga.parent_id), "step": saga.parent_step, "number": saga.child_number}
 
 

@@ -6,7 +6,6 @@ CHAOS=full (`make chaos`) tests all boundaries on both.
 """
 
 import multiprocessing
-import os
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -23,22 +22,11 @@ from machines.purchase import PURCHASE
 from tests.e2e.crashing import BOUNDARIES, RUNS, Run
 from tests.e2e.crashing import PURCHASE as BUY
 from tests.e2e.press import POLLED_BOUNDARIES, POLLED_RUNS, SAGAS, Press
+from tests.support.sweep import swept
 
 # The fork server imports the application once, so a process starts in milliseconds instead of a second.
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["app.factory", "tests.e2e.test_crash"])
-
-DATABASES = ("sqlite", "postgresql")
-
-
-def swept(boundaries: list[Any]) -> list[Any]:
-    """Return the boundaries to test on each database."""
-    return [
-        (database, *boundary)
-        for turn, database in enumerate(DATABASES)
-        for number, boundary in enumerate(boundaries)
-        if os.environ.get("CHAOS") == "full" or number % 3 == turn
-    ]
 
 
 def make_app(url: str, participants_url: str, failpoint: str = ""):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -155,3 +156,64 @@ def test_a_tree_is_pruned_as_a_whole_and_never_under_its_parent(client, trip):
     db.session.commit()
     assert retention.delete_ended(ids[:1]) == 2
     assert db.session.execute(text("SELECT count(*) FROM saga")).scalar_one() == 0
+
+
+class Program:
+    """A program with an API key."""
+
+    def __init__(self, app: Flask, name: str, *grants: str) -> None:
+        self.client, secret = app.test_client(), services(app).api_keys.make(name, grants, 30, "cli:test").secret
+        self.headers = {"X-API-Key": secret}
+
+    def get(self, path: str):
+        return self.client.get(path, headers=self.headers)
+
+    def listed(self, query: str = "") -> list[str]:
+        return [each["id"] for each in self.get(f"/api/v1/sagas{query}").json["sagas"]]
+
+    def shown(self, saga_id: str) -> dict[str, object]:
+        return self.get(f"/api/v1/sagas/{saga_id}").json
+
+
+@pytest.fixture
+def keyed(store_url: str) -> Iterator[Flask]:
+    """The service with API keys, and without the open context of `app`, which requests would share."""
+    settings = {"DATABASE_URL": store_url, "SAGAS": str(SAGAS), "WAIT_S": "0.1", "SECRET_KEY": "0" * 32}
+    app = create_app(from_environment(settings))
+    yield app
+    services(app).runner.stop()
+    with app.app_context():
+        db.engine.dispose()
+
+
+def started_by(app: Flask, shop: Program) -> tuple[str, str]:
+    """Let a program start a trip. Return the ids of the trip and of its child."""
+    started = shop.client.post("/api/v1/sagas/trip", json={"person": "Ada"}, headers=shop.headers)
+    with app.app_context():
+        settle()
+        child = db.session.execute(text("SELECT id FROM saga WHERE parent_id IS NOT NULL")).scalar_one()
+    return started.json["id"], str(UUID(str(child)))
+
+
+def test_a_key_for_its_own_sagas_sees_the_whole_tree(keyed):
+    shop, other = Program(keyed, "shop", "read:own", "start"), Program(keyed, "other", "read:own", "start")
+    trip, child = started_by(keyed, shop)
+    assert [each["id"] for each in shop.shown(trip)["children"]] == [child]
+    assert shop.shown(child)["parent"]["id"] == trip
+    assert shop.shown(child)["started_by"] == "key:shop"
+    assert (shop.listed(), shop.listed(f"?parent={trip}")) == ([trip], [child])
+    assert (other.listed(), other.listed(f"?parent={trip}")) == ([], [])
+    assert other.get(f"/api/v1/sagas/{child}").status_code == 404
+
+
+def test_a_key_sees_no_parent_and_no_child_that_it_may_not_read(keyed):
+    shop = Program(keyed, "shop", "read", "start")
+    trip, child = started_by(keyed, shop)
+    of_trips, of_leaves = Program(keyed, "trips", "read:trip"), Program(keyed, "leaves", "read:leave")
+    assert of_trips.shown(trip)["children"] == []
+    assert of_trips.listed(f"?parent={trip}") == []
+    assert of_leaves.shown(child)["parent"] is None
+    assert of_leaves.listed(f"?parent={trip}") == []
+    assert of_leaves.listed() == [child], "a child without a parent that the key may read is no part of a tree to it"
+    assert of_leaves.get(f"/api/v1/sagas/{trip}").status_code == 404
+    assert [each["id"] for each in shop.shown(trip)["children"]] == [child]

@@ -15,6 +15,7 @@ from machines.call import post
 from machines.conditions import equal
 from machines.fields import money, text
 from machines.keeps import at
+from machines.loop import CHILD_LOOK_S
 from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import Step, compensatable, pause, pivot, retriable, sub
@@ -370,3 +371,29 @@ def test_a_child_is_started_and_undone_only_when_its_condition_holds(scene, pays
     settle(scene)
     assert (ends(scene)["order"], ends(scene).get("payment")) == ("CALLED_OFF", child)
     assert ("undo_authorize" in scene.calls) == (child is not None)
+
+
+def test_a_parent_that_was_not_woken_looks_at_its_child_later(scene):
+    """A process of a release without child sagas ends a child and does not wake its parent."""
+    scene.given(authorize=[AUTHORIZED])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("app.store.sagas.wake_parent", lambda *_: None)
+        begin(scene, order(SEND))
+    assert ends(scene) == {"order": "HELD", "payment": "PAID"}
+    pass_time(scene, CHILD_LOOK_S)
+    settle(scene)
+    assert ends(scene) == {"order": "SENT", "payment": "PAID"}
+
+
+def test_a_child_that_an_older_process_has_completed_is_still_sent_back(scene):
+    """A process of a release without child sagas does not see that the parent of the child goes back."""
+    scene.given(authorize=[AUTHORIZED], send=[REFUSED])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("app.store.sagas.send_back", lambda *_: None)
+        begin(scene, order(SEND))
+    with scene.database.connect() as connection:
+        connection.execute(update(SagaRow).where(SagaRow.definition == "payment").values(goes_back=True))
+    assert ends(scene) == {"order": "UNDOING_PAYMENT", "payment": "PAID"}
+    pass_time(scene, CHILD_LOOK_S)
+    settle(scene)
+    assert ends(scene) == {"order": "CALLED_OFF", "payment": "NOT_PAID"}
