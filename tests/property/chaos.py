@@ -12,9 +12,9 @@ from sqlalchemy import Engine as Database
 from app.telemetry import Telemetry
 from machines.progress import operator_triggers
 from machines.transitions import Trigger
-from tests.property import properties
+from tests.property import properties, waits
 from tests.property.participant import Fault
-from tests.property.tables import StepLine, lines_of_tables, table_of
+from tests.property.tables import NAMES, WAIT, StepLine, lines_of_tables
 from tests.property.world import Incident, Simulation
 
 #: The largest number of recoveries without faults. Each saga must have ended or be stuck by then, or the test fails.
@@ -60,7 +60,7 @@ class Chaos(RuleBasedStateMachine):
     @initialize(lines=lines_of_tables(), faults=FAULTS, incidents=INCIDENTS)
     def begin(self, lines: tuple[StepLine, ...], faults: Faults, incidents: Incidents) -> None:
         self._lines = drawn(lines)
-        self.world = Simulation(self._database, self._telemetry, table_of(self._lines))
+        self.world = Simulation(self._database, self._telemetry, self._lines)
         self.start("start", None, 0.0, faults, incidents)
 
     @precondition(lambda self: len(self.world.sagas()) < MANY)
@@ -81,7 +81,7 @@ class Chaos(RuleBasedStateMachine):
         self._schedule(faults, incidents)
         self.world.recover()
 
-    @rule(action=st.sampled_from(["execute", "retry", "compensate"]), which=WHICH, wait_s=WAITS)
+    @rule(action=st.sampled_from(["execute", "retry", "compensate", "send_now"]), which=WHICH, wait_s=WAITS)
     def operate(self, action: str, which: int, wait_s: float) -> None:
         """Let an operator request an action, whether or not the action is possible."""
         for saga in self.world.sagas()[which:][:1]:
@@ -113,6 +113,17 @@ class Chaos(RuleBasedStateMachine):
     @rule(which=WHICH, times=st.integers(1, 2), different=st.booleans())
     def say(self, which: int, times: int, different: bool) -> None:
         self.world.say(which, times, different=different)
+
+    @precondition(lambda self: self._waits)
+    @rule(which=WHICH, step=WHICH, key=st.sampled_from([None, "key"]), refuses=st.booleans())
+    def signal(self, which: int, step: int, key: str | None, refuses: bool) -> None:
+        """Send a signal to a saga: early, in time, late, or again."""
+        for saga in self.world.sagas()[which:][:1]:
+            self.world.signal(saga.id, self._waits[step % len(self._waits)], key, refuses=refuses)
+
+    @rule()
+    def end_waits(self) -> None:
+        self.world.end_waits()
 
     @invariant()
     def the_properties_hold(self) -> None:
@@ -147,6 +158,9 @@ class Chaos(RuleBasedStateMachine):
         for _ in range(ENOUGH):
             for which in range(len(self.world.participant.reply_urls)):
                 self.world.say(which)
+            for saga in self.world.sagas():
+                self.world.next_signal(saga.id)
+            self.world.end_waits()
             if not self.world.recover():
                 assert all(saga.due_at is None for saga in self.world.sagas())
                 return
@@ -173,8 +187,16 @@ class Chaos(RuleBasedStateMachine):
         called = {step for saga_id, step, _ in keys if saga_id == str(saga.id)}
         skipped = properties.conditions_decide(self._lines, journal, called)
         properties.all_effects_or_none(table, saga, journal, effects, skipped)
+        waits.an_accepted_signal_ends_the_wait(table, journal, self.world.sent[saga.id])
+        waits.no_wait_ends_early_or_without_a_reason(table, self._lines, journal, self.world.ends[saga.id])
+        waits.a_wait_is_due_when_its_signal_has_come(table, saga, self.world.arrived(saga.id))
         assert saga.epoch == 1 + self.world.claims[saga.id]
         assert saga.version == self.world.commits[saga.id] + self.world.claims[saga.id]
+
+    @property
+    def _waits(self) -> list[str]:
+        """The names of the steps that wait for a signal. Each is also the name of its signal."""
+        return [name for name, line in zip(NAMES, self._lines, strict=False) if line.kind is WAIT]
 
     def _schedule(self, faults: Faults, incidents: Incidents) -> None:
         for quiet, fault, times in faults:

@@ -108,6 +108,11 @@ class WatchedLeases(Leases):
         self.world.claims.update(saga.id for saga in claimed)
         return claimed
 
+    def claim_one(self, *arguments: Any) -> Instance | None:
+        saga = super().claim_one(*arguments)
+        self.world.claims.update([saga.id] if saga else [])
+        return saga
+
 
 @cache
 def connections_of(database: Database) -> Connections:
@@ -153,7 +158,8 @@ class WatchedStore(SagaStore):
             if transition.source == stuck and transition.trigger is Trigger.RETRY
         )
         at = table.states[entry]
-        self.world.participant.by_hand(str(saga.id), at.step.name, at.direction)
+        if at.call:
+            self.world.participant.by_hand(str(saga.id), at.step.name, at.direction)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +217,10 @@ class Process:
     def ask(self, saga_id: UUID, trigger: Trigger) -> None:
         """Make the move that a person requests. `SagaService` need not have a method for this move."""
         saga = self.store.read(saga_id)
+        if saga.current.waits and saga.arrived:
+            self.engine.waits.take_arrival(saga, self.name)  # the request applies to the saga after what came before
+        if not saga.may(trigger):
+            return
         step = saga.current.step
         known = own_id(str(saga.id), step.name) if step else ""
         by_hand = dict.fromkeys(saga.definition.needed_fields[step.name], known) if step else {}

@@ -41,7 +41,7 @@ def every_active_saga_is_due(table: Saga, saga: Row[Any]) -> None:
     at = table.states[saga.state]
     if saga.status != "pending":
         assert at.phase is not Phase.PASSING, f"{saga.state} is not to be saved"
-        assert saga.due_at is not None or at.call is None, f"{saga.state} is never due"
+        assert saga.due_at is not None or not at.runs, f"{saga.state} is never due"
         assert (saga.status == "stuck") == (at.phase is Phase.STUCK)
 
 
@@ -92,7 +92,7 @@ def all_effects_or_none(
     standing = {effect.step for effect in effects if effect.direction == "do"}
     standing -= {effect.step for effect in effects if effect.direction == "undo"}
     phase = table.states[saga.state].phase
-    changing = [step for step in table.steps if step.kind is not Kind.READ and step.name not in skipped]
+    changing = [step for step in table.steps if step.call and step.kind is not Kind.READ and step.name not in skipped]
     if phase is Phase.COMPLETED:
         assert standing == {step.name for step in changing}, f"completed, and in effect are {standing}"
     if phase is Phase.COMPENSATED:

@@ -1,7 +1,7 @@
 """Random legal tables. A table is drawn as `StepLine`s, so that a person can read and repeat a failing example."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -9,16 +9,18 @@ from hypothesis import strategies as st
 
 from machines.call import Call, delete, get, post
 from machines.conditions import Condition, above, below, present
-from machines.fields import text
-from machines.later import callback, poll
+from machines.fields import boolean, text
+from machines.later import Later, callback, poll
 from machines.outcomes import Outcome
 from machines.retry import Retry
 from machines.saga import Saga
-from machines.step import Kind, Step, compensatable, pivot, read, retriable
+from machines.step import Kind, Step, approval, compensatable, pause, pivot, read, retriable, wait
 from tests.unit.machines.tables import can_be_refused, saga
 
-READ, COMPENSATABLE, PIVOT, RETRIABLE, *_ = Kind
+READ, COMPENSATABLE, PIVOT, RETRIABLE, PAUSE, WAIT = Kind
 NAMES = "abcdef"
+#: The longest time, in seconds, for which a saga waits in one step.
+LONGEST_WAIT_S = 60
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,20 @@ class StepLine:
     later: str = ""
     #: The condition of the step. None: the step is always done.
     when: "When | None" = None
+    #: The outcome of a wait without a signal. None: as the kind of table says.
+    over: Outcome | None = None
+    #: The wait is an approval.
+    approves: bool = False
+
+    @property
+    def calls(self) -> bool:
+        """True when the step calls a participant."""
+        return self.kind not in (PAUSE, WAIT)
+
+    @property
+    def brings_id(self) -> bool:
+        """True when each success of the step gives it a reply with an id, which later steps may refer to."""
+        return self.calls or (self.kind is WAIT and self.over is not Outcome.SUCCEEDED and not self.approves)
 
 
 class When(StrEnum):
@@ -54,7 +70,8 @@ class When(StrEnum):
 
 
 def table_of(lines: Sequence[StepLine]) -> Saga:
-    return saga(*(_step(lines, number) for number in range(len(lines))))
+    participants = ("shop",) if any(line.calls for line in lines) else ()
+    return saga(*(_step(lines, number) for number in range(len(lines))), participants=participants)
 
 
 def _step(lines: Sequence[StepLine], number: int) -> Step:
@@ -63,20 +80,27 @@ def _step(lines: Sequence[StepLine], number: int) -> Step:
     columns = {"done": "DONE" if last else f"{name.upper()}_DONE", "retry": Retry(attempts=line.attempts)}
     if line.doing:
         columns["doing"] = f"{name.upper()}_DOING"
-    if line.probe and line.kind is not READ:
+    if line.probe and line.kind in (COMPENSATABLE, PIVOT, RETRIABLE):
         columns["probe"] = get("shop", f"/{name}/probe/{{client_id}}")
     asked = NAMES[line.asks] if line.asks is not None else None
     if line.when is not None:
-        always = asked and lines[line.asks].own_id and lines[line.asks].when is None
+        always = asked and (lines[line.asks].own_id or lines[line.asks].kind is WAIT) and lines[line.asks].when is None
         columns["when"] = _condition(When.HOLDS if always and line.when is When.ASKED else line.when, asked)
     if asked and line.when is not When.ASKED and lines[line.asks].when is not None:
         asked = None  # the reply may be missing, and the calls of this step need it
-    if can_be_refused([line.kind for line in lines], number):
+    goes_back = can_be_refused([line.kind for line in lines], number)
+    if goes_back:
         columns["refused"] = f"NO_{name.upper()}"
+    if not line.calls:
+        del columns["retry"]
+        return _waiting_step(name, line, columns, goes_back=goes_back)
+    return _calling_step(name, line, columns, asked)
+
+
+def _calling_step(name: str, line: StepLine, columns: dict[str, Any], asked: str | None) -> Step:
+    """Return a step that calls a participant. asked: the step to whose reply its calls refer."""
     if line.later:
-        asked_for = get("shop", f"/{name}/poll/{{client_id}}")
-        way = callback(within_s=60) if line.later == "callback" else poll(asked_for, every_s=1, within_s=60)
-        columns["later"] = way
+        columns["later"] = _later(name, line)
     if line.kind is READ:
         return read(name, get("shop", f"/{name}/read/{{{f'{asked}.id' if asked else 'client_id'}}}"), **columns)
     if line.own_id:
@@ -87,6 +111,29 @@ def _step(lines: Sequence[StepLine], number: int) -> Step:
         return compensatable(name, _call(name, "do", asked, **_means(line)), undo=_call(name, "undo", asked), **columns)
     make = pivot if line.kind is PIVOT else retriable
     return make(name, _call(name, "must" if line.kind is RETRIABLE else "do", asked), **columns)
+
+
+def _later(name: str, line: StepLine) -> Later:
+    if line.later == "callback":
+        return callback(within_s=LONGEST_WAIT_S)
+    return poll(get("shop", f"/{name}/poll/{{client_id}}"), every_s=1, within_s=LONGEST_WAIT_S)
+
+
+def _waiting_step(name: str, line: StepLine, columns: dict[str, Any], *, goes_back: bool) -> Step:
+    """Return a pause, an approval or a wait. Before the point of no return its signal can refuse."""
+    if line.kind is PAUSE:
+        return pause(name, for_s=LONGEST_WAIT_S, **columns)
+    if line.approves and goes_back:
+        return approval(name, role="operator", within_s=LONGEST_WAIT_S, **columns)
+    over = None if line.over is Outcome.REFUSED and not goes_back else line.over
+    means = {"ok": {False: Outcome.REFUSED}} if goes_back else {}
+    brings = {"id": text(), "ok": boolean()}
+    return wait(name, signal=name, within_s=LONGEST_WAIT_S, brings=brings, means=means, over=over, **columns)
+
+
+def body_of(line: StepLine, *, refuses: bool) -> dict[str, Any]:
+    """Return the body of a signal that ends the wait of a step."""
+    return {"approved": not refuses} if line.approves else {"id": "signalled", "ok": not refuses}
 
 
 def _condition(when: When, asked: str | None) -> Condition:
@@ -116,19 +163,29 @@ def _repeated(line: StepLine) -> Retry:
 
 @st.composite
 def lines_of_tables(draw: st.DrawFn) -> tuple[StepLine, ...]:
-    """Draw a table of up to 6 steps: (read | compensatable)* pivot? (read | retriable)*."""
-    front = draw(st.lists(st.sampled_from([COMPENSATABLE, COMPENSATABLE, READ]), max_size=3))
+    """Draw a table of up to 6 steps: (read | compensatable | wait)* pivot? (read | retriable | wait)*."""
+    front = draw(st.lists(st.sampled_from([COMPENSATABLE, COMPENSATABLE, READ, WAIT, PAUSE]), max_size=3))
     point = [PIVOT] if not front or draw(st.booleans()) else []
-    after = draw(st.lists(st.sampled_from([RETRIABLE, RETRIABLE, READ]), max_size=2))
-    return tuple(draw(_lines(kind, number)) for number, kind in enumerate([*front, *point, *after]))
+    after = draw(st.lists(st.sampled_from([RETRIABLE, RETRIABLE, READ, WAIT, PAUSE]), max_size=2))
+    kinds = [*front, *point, *after]
+    lines: list[StepLine] = []
+    for number, kind in enumerate(kinds):
+        asked = [earlier for earlier, line in enumerate(lines) if line.brings_id]
+        line = draw(_lines(kind, asked))
+        lines.append(replace(line, approves=line.approves and can_be_refused(kinds, number)))
+    return tuple(lines)
 
 
 @st.composite
-def _lines(draw: st.DrawFn, kind: Kind, number: int) -> StepLine:
-    """Draw a step. A step with its own ids, or with a refusal that leaves something behind, has no probe."""
+def _lines(draw: st.DrawFn, kind: Kind, asked: Sequence[int]) -> StepLine:
+    """Draw a step. A step with its own ids, or with a refusal that leaves something behind, has no probe.
+
+    asked: the numbers of the steps that it may refer to.
+    """
     own_id, leaves = (kind is COMPENSATABLE and draw(st.booleans()) for _ in range(2))
-    asks = draw(st.none() | st.integers(0, number - 1)) if number else None
+    asks = draw(st.none() | st.sampled_from(asked)) if asked else None
     conditions = [When.HOLDS, When.FAILS, *([When.ASKED] if asks is not None else [])]
+    has_effect = kind in (COMPENSATABLE, PIVOT, RETRIABLE)
     return StepLine(
         kind,
         attempts=draw(st.integers(1, 4)),
@@ -137,6 +194,8 @@ def _lines(draw: st.DrawFn, kind: Kind, number: int) -> StepLine:
         asks=asks,
         own_id=own_id,
         leaves=leaves,
-        later="" if own_id or leaves or kind is READ else draw(st.sampled_from(["", "callback", "poll"])),
+        later=draw(st.sampled_from(["", "callback", "poll"])) if has_effect and not (own_id or leaves) else "",
         when=draw(st.sampled_from([None, None, *conditions])),
+        over=draw(st.sampled_from([None, Outcome.SUCCEEDED, Outcome.REFUSED])) if kind is WAIT else None,
+        approves=kind is WAIT and draw(st.booleans()),
     )

@@ -1,6 +1,12 @@
-"""Defects that the random tests have found, each as the shortest sequence of events that shows the defect."""
+"""Defects that the random tests have found, each as the shortest sequence of events that shows the defect.
+
+The last tests are of events that the random tests draw too rarely to find a missing guard.
+"""
+
+import pytest
 
 from machines.transitions import Trigger
+from tests.property import wait_mutants
 from tests.property.chaos import Chaos
 from tests.property.participant import Fault
 from tests.property.process import CONFIG
@@ -76,3 +82,24 @@ def test_pivot_that_refuses_a_repeat_is_not_undone(chaos):
     state.recover(faults=[], incidents=[])
     assert state_of(state) == "STUCK_B"
     ends_well(state)
+
+
+def answer_meets_the_end_of_its_wait(chaos) -> Chaos:
+    """Let the answer to an accepted call come just before the commit that would end the wait for it."""
+    lines = [StepLine(COMPENSATABLE, later="callback"), StepLine(PIVOT)]
+    state = started(chaos, lines, (0, Fault.ACCEPTS, 1))
+    state.world.end_waits()
+    state.recover(faults=[], incidents=[(0, Incident.ANSWERED)])
+    return state
+
+
+def test_answer_that_meets_the_end_of_its_wait_counts(chaos):
+    state = answer_meets_the_end_of_its_wait(chaos)
+    ends_well(state)
+    assert state_of(state) == "DONE"
+
+
+def test_answer_that_meets_the_end_of_its_wait_is_lost_without_its_guard(chaos, monkeypatch):
+    wait_mutants.a_signal_fences_the_process_of_a_waiting_saga(monkeypatch)
+    with pytest.raises(AssertionError, match="not the answer's"):
+        answer_meets_the_end_of_its_wait(chaos).the_properties_hold()

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.property import wait_mutants
 from tests.property.mutants import GUARDS
-from tests.property.tables import COMPENSATABLE, PIVOT, RETRIABLE, StepLine, When
+from tests.property.tables import COMPENSATABLE, PAUSE, PIVOT, RETRIABLE, WAIT, StepLine, When
 
 #: Each run has the same examples. A failing example is not made shorter, because the test expects a failure.
 STABLE = settings(
@@ -32,6 +33,18 @@ CONDITIONS = [
     StepLine(COMPENSATABLE, asks=2, when=When.ASKED),
     StepLine(PIVOT, when=When.HOLDS),
 ]
+#: Tables for the guards of waits.
+CALLED_BACK = [StepLine(COMPENSATABLE, attempts=2, later="callback"), StepLine(PIVOT, attempts=2, later="callback")]
+POLLED = [StepLine(COMPENSATABLE, attempts=2, later="poll"), StepLine(PIVOT, attempts=2, later="poll")]
+SIGNALLED = [StepLine(COMPENSATABLE, attempts=2), StepLine(WAIT), StepLine(PAUSE), StepLine(PIVOT, attempts=2)]
+#: Guards of waits that need another table than SIGNALLED.
+TABLES_OF_WAITS = {
+    "the_first_of_two_answers_counts": CALLED_BACK,
+    "an_answer_ends_the_wait": CALLED_BACK,
+    "an_accepted_call_may_have_worked": CALLED_BACK,
+    "an_accepted_call_without_an_answer_is_in_doubt": CALLED_BACK,
+    "a_poll_without_an_answer_proves_nothing": POLLED,
+}
 GUARDS_OF_CONDITIONS = {
     "a_condition_that_does_not_hold_skips_the_step",
     "a_condition_sees_the_reply_of_its_own_commit",
@@ -45,10 +58,17 @@ GUARDS_OF_OWN_IDS = {
 }
 
 
+def lines_for(guard: str) -> list[StepLine]:
+    if guard in GUARDS_OF_OWN_IDS:
+        return OWN_IDS
+    if guard in GUARDS_OF_CONDITIONS:
+        return CONDITIONS
+    return TABLES_OF_WAITS.get(guard, SIGNALLED if hasattr(wait_mutants, guard) else LINES)
+
+
 @pytest.mark.parametrize("guard", GUARDS)
 def test_property_fails_without_a_guard(chaos, monkeypatch, guard):
-    lines = OWN_IDS if guard in GUARDS_OF_OWN_IDS else CONDITIONS if guard in GUARDS_OF_CONDITIONS else LINES
-    monkeypatch.setattr("tests.property.chaos.drawn", lambda _lines: lines)
+    monkeypatch.setattr("tests.property.chaos.drawn", lambda _lines: lines_for(guard))
     GUARDS[guard](monkeypatch)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(chaos, settings=STABLE)

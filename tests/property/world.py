@@ -4,8 +4,8 @@ Random incidents just before and after commits and sendings stand in for simulta
 interrupted process may continue with a saga that another process has moved.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,12 +15,14 @@ from uuid import UUID
 from sqlalchemy import Engine as Database
 from sqlalchemy import Row, Select, bindparam, delete, select, text, update
 
-from app.errors import ConflictError, GoneError, NotFoundError, StillRunningError
+from app.errors import ConflictError, GoneError, KeyReusedError, NotFoundError, StillRunningError
+from app.store.arrivals import Signal
 from app.store.database import in_seconds
 from app.store.instance import Instance
-from app.store.models import JournalRow, SagaRow
+from app.store.models import ArrivalRow, JournalRow, SagaRow
 from app.store.sagas import FencedError
 from app.telemetry import Telemetry
+from machines.later import arrival_name
 from machines.machine import parts
 from machines.replies import Reply
 from machines.saga import Saga
@@ -28,11 +30,18 @@ from machines.step import Kind
 from machines.transitions import Trigger
 from tests.property.participant import REFUSED, Participant
 from tests.property.process import CONFIG, Crash, Process
+from tests.property.tables import LONGEST_WAIT_S, NAMES, WAIT, StepLine, body_of, table_of
+from tests.property.waits import Sent
 
 DATA = {"client_id": 4}
-_SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
+_SAGA, _JOURNAL, _ARRIVAL = SagaRow.__table__, JournalRow.__table__, ArrivalRow.__table__
 _ALL = select(_SAGA).order_by(text("rowid"))
 _ONE = select(_SAGA).where(_SAGA.c.id == bindparam("saga_id"))
+#: A time before the beginning of every wait of a table.
+_BEGUN_LONG_AGO = update(_SAGA).where(_SAGA.c.status == "waiting").values(entered_at=in_seconds(-2 * LONGEST_WAIT_S))
+_ARRIVED = select(_ARRIVAL).where(_ARRIVAL.c.saga_id == bindparam("saga_id"))
+#: Statuses in which a saga will wait for no signal any more.
+_OVER = ("completed", "compensated", "compensating")
 _MOVES = select(_JOURNAL).where(_JOURNAL.c.saga_id == bindparam("saga_id")).order_by(_JOURNAL.c.seq)
 
 
@@ -45,7 +54,9 @@ class Incident(StrEnum):
     CALLED_OFF = "an operator has it compensated"
     DELIVERED = "a delayed request arrives"
     ANSWERED = "a participant answers a call that it accepted"
+    SIGNALLED = "the signal that the saga waits for next arrives"
     TOO_LATE = "all deadlines run out"
+    WAITS_OVER = "the time of every wait is over"
 
 
 @dataclass
@@ -54,7 +65,8 @@ class Simulation:
 
     database: Database
     telemetry: Telemetry
-    table: Saga
+    lines: Sequence[StepLine]
+    table: Saga = field(init=False)
     participant: Participant = field(default_factory=Participant)
     #: The incidents of the next commits and sendings.
     incidents: deque[Incident] = field(default_factory=deque)
@@ -63,6 +75,10 @@ class Simulation:
     #: The number of commits and the number of claims, for each saga.
     commits: Counter[UUID] = field(default_factory=Counter)
     claims: Counter[UUID] = field(default_factory=Counter)
+    #: The signals and answers of each saga, in the order in which they were sent.
+    sent: defaultdict[UUID, list[Sent]] = field(default_factory=lambda: defaultdict(list))
+    #: The number of the last move of each waiting saga at each time when all waits were over.
+    ends: defaultdict[UUID, list[int]] = field(default_factory=lambda: defaultdict(list))
     #: Errors that no test expects. The test fails when there are any.
     broken: list[Exception] = field(default_factory=list)
     #: The number of processes so far.
@@ -71,7 +87,9 @@ class Simulation:
     now: float = 0.0
 
     def __post_init__(self) -> None:
+        self.table = table_of(self.lines)
         with self.database.begin() as connection:
+            connection.execute(delete(_ARRIVAL))
             connection.execute(delete(_JOURNAL))
             connection.execute(delete(_SAGA))
         self.participant.own_ids = frozenset(step.name for step in self.table.steps if step.undo_needs_reply)
@@ -116,10 +134,18 @@ class Simulation:
         with self.database.begin() as connection:
             connection.execute(over)
 
+    def end_waits(self) -> None:
+        """Let every saga that waits have waited for longer than its table allows."""
+        for saga in self.sagas():
+            if saga.status == "waiting":
+                self.ends[saga.id].append(len(self.journal(saga.id)))
+        with self.database.begin() as connection:
+            connection.execute(_BEGUN_LONG_AGO)
+
     def operate(self, action: str, saga_id: UUID, **how: Any) -> None:
-        """Let an operator `execute`, `retry` or `compensate` a saga. A conflict must leave the saga unchanged."""
+        """Let an operator do an action of the service. A conflict must leave the saga unchanged."""
         process = self._process()
-        how |= {} if action == "execute" else {"actor": process.name, "reason": "drawn"}
+        how |= {} if action == "execute" else {"actor": process.name, "reason": action}
         try:
             # NotFoundError: the first read of the saga is in flight, and the saga is not stored yet.
             with suppress(Crash, NotFoundError):
@@ -150,16 +176,52 @@ class Simulation:
 
     def _take(self, url: str, reply: Reply) -> bool:
         saga_id, step, token = url.rsplit("/", 3)[1:]
-        before = self.standing(UUID(saga_id))
+        answers, known = self._process().answers, arrival_name(step) in self.arrived(UUID(saga_id))
+        taken = self._arrives(UUID(saga_id), lambda: answers.take(UUID(saga_id), step, token, reply) is not None)
+        if not known and arrival_name(step) in self.arrived(UUID(saga_id)):
+            self._record(UUID(saga_id), arrival_name(step), None, accepted=taken)
+        return taken
+
+    def signal(self, saga_id: UUID, step: str, key: str | None = None, *, refuses: bool = False) -> None:
+        """Send the signal that ends the wait of a step, whether or not the step waits."""
+        line = self.lines[NAMES.index(step)]
+        sent = Signal(name=step, body=body_of(line, refuses=refuses), sender="api:shop", key=key)
+        store = self._process().service.arrivals
+        earlier, saga = store.find(saga_id, step), self.standing(saga_id)
+        accepted = self._arrives(saga_id, lambda: self._process().service.signal(saga_id, sent, 0.0) is not None)
+        if earlier is None and saga is not None:
+            self._record(saga_id, step, dict(sent.body), accepted=accepted)
+            assert not accepted or saga.status not in _OVER, f"{step} was accepted by a saga that is {saga.status}"
+        elif earlier is not None:
+            same = (earlier.body, earlier.key) == (sent.body, sent.key)
+            assert accepted == same, f"{step} came before: {earlier}; and this was accepted: {accepted}: {sent}"
+
+    def _arrives(self, saga_id: UUID, send: Callable[[], bool]) -> bool:
+        """Send a signal or an answer. Return True when it is accepted."""
+        before = self.standing(saga_id)
         try:
-            taken = self._process().answers.take(UUID(saga_id), step, token, reply) is not None
-        except (ConflictError, GoneError, NotFoundError):
-            taken = False
-        after = self.standing(UUID(saga_id))
+            accepted = send()
+        except (ConflictError, GoneError, KeyReusedError, NotFoundError):
+            accepted = False
+        after = self.standing(saga_id)
         if before and after and after.version != before.version:
             assert before.status == "waiting", "an answer moved the version of a saga that does not wait"
             self.commits[before.id] += 1
-        return taken
+        return accepted
+
+    def _record(self, saga_id: UUID, name: str, body: dict[str, Any] | None, *, accepted: bool) -> None:
+        made = Sent(name=name, body=body, accepted=accepted, after=len(self.journal(saga_id)))
+        self.sent[saga_id].append(made)
+
+    def arrived(self, saga_id: UUID) -> set[str]:
+        """Return the names of the signals and answers that are stored for a saga."""
+        return {row.name for row in self._rows(_ARRIVED, saga_id)}
+
+    def next_signal(self, saga_id: UUID) -> None:
+        """Send the first signal of the table that the saga has not received."""
+        names = [name for name, line in zip(NAMES, self.lines, strict=False) if line.kind is WAIT]
+        if left := [name for name in names if name not in self.arrived(saga_id)]:
+            self.signal(saga_id, left[0])
 
     def happen(self, saga_id: UUID) -> None:
         """Make the incident that was drawn for this commit or sending."""
@@ -169,7 +231,9 @@ class Simulation:
             Incident.CALLED_OFF: lambda: self.operate("compensate", saga_id),
             Incident.TOO_LATE: self.pass_deadlines,
             Incident.ANSWERED: lambda: self.say(-1, 2, different=True),
+            Incident.SIGNALLED: lambda: self.next_signal(saga_id),
             Incident.DELIVERED: lambda: self.participant.deliver(0),
+            Incident.WAITS_OVER: self.end_waits,
         }
         if incident is Incident.CRASH:
             raise Crash
