@@ -163,6 +163,22 @@ def test_saga_that_a_process_holds_is_named_and_left(release):
 
 
 @pytest.mark.parametrize(
+    ("tables", "what"),
+    [(OLD.replace('"/pay"', '"/charge"') + NEW, "trip v1"), (OLD + NEW.replace("/v2/", "/v3/"), "trip v2")],
+    ids=["--from", "--to"],
+)
+def test_version_that_was_edited_under_its_sagas_moves_none(release, tables, what):
+    both = release(OLD, NEW)
+    with both.app.app_context():
+        services().runner.tables.compare()
+    both.saga(Outcome.SUCCEEDED)
+    both.saga(Outcome.SUCCEEDED, version=2)
+    done = release(tables).run(*MIGRATE, "--map", "BOOKED=HELD", *APPLY, code=BAD_INPUT)
+    assert f"the table of {what} was changed while 1 unfinished saga(s) of it run by another one" in done.stderr
+    assert versions(both) == [(1, "BOOKED"), (2, "HELD")]
+
+
+@pytest.mark.parametrize(
     ("arguments", "error"),
     [
         (("migrate-running", "trap", *MIGRATE[2:]), "--from: SAGAS has no trap v1; it has trip v1, trip v2"),
