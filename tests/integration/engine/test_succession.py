@@ -110,6 +110,20 @@ def test_move_is_a_row_of_the_journal_and_of_the_audit_trail(old):
     assert verify(old.database).broken is None
 
 
+def test_move_is_a_commit_of_a_new_owner(old):
+    before_payment(old)
+    old.leases().expire_all()
+    old.leases("dead").claim(1, 30)
+    old.leases().expire_all()
+    (before,) = rows(old)
+    assert before["owner"] == "dead"
+    moved(there(old, to=SAME))
+    (after,) = rows(old)
+    assert (after["epoch"], after["version"]) == (before["epoch"] + 1, before["version"] + 1)
+    assert (after["owner"], after["claims"], after["due_at"]) == (None, before["claims"], before["due_at"])
+    assert after["updated_at"] > before["updated_at"]
+
+
 def test_move_without_the_new_name_of_a_state_is_not_made(old):
     before_payment(old)
     assert moved(there(old, {})) == []
@@ -215,9 +229,9 @@ def test_saga_from_before_digests_is_moved_only_with_the_table_it_runs_by(old):
     assert len(moved(there(old))) == 1
 
 
-def test_sagas_are_moved_in_batches(old):
-    for _ in range(5):
-        before_payment(old)
+def test_sagas_are_examined_and_moved_in_batches(old):
+    sagas = sorted(before_payment(old).id for _ in range(5))
+    assert [found.saga_id for found in there(old).examine(2)] == sagas
     sizes = [len(part) for part in there(old).move("cli:ada", "why", 2)]
     assert sizes == [2, 2, 1]
     assert {row["definition_version"] for row in rows(old)} == {2}

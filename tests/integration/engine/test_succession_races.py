@@ -56,14 +56,15 @@ def test_saga_that_a_process_holds_is_not_moved(old):
     assert rows(old)[0]["state"] == "SENT"
 
 
-def test_saga_that_has_changed_since_it_was_examined_is_not_moved(old):
+@pytest.mark.parametrize("column", ["version", "epoch"])
+def test_saga_that_has_changed_since_it_was_examined_is_not_moved(old, column):
     before_payment(old)
     movement = there(old)
     examined = movement._examined
 
     def examined_too_early(connection, found):
         result = examined(connection, found)
-        connection.exec_driver_sql("UPDATE saga SET version = version + 1")
+        connection.exec_driver_sql(f"UPDATE saga SET {column} = {column} + 1")
         return result
 
     movement._examined = examined_too_early
