@@ -82,6 +82,15 @@ def test_step_counts_as_called_unless_it_certainly_was_not(saga, number):
     assert touched(OLD, saga) == number
 
 
+@pytest.mark.parametrize(
+    ("state", "number"),
+    [("BOOKED", 1), ("FULL", 1), ("UNDOING_BOOK", 1), ("STUCK_BOOK", 1), ("STUCK_UNDO_BOOK", 1), ("AWAITING_PAY", 2)],
+)
+def test_state_that_was_entered_counts_without_the_row_of_its_call(state, number):
+    later = table(BOOK, replace(PAY, later=callback(within_s=60)), SEND)
+    assert touched(later, standing("ASKED", Row("ASKED", "compensate", state), Row(state, "retry", "ASKED"))) == number
+
+
 def test_step_that_was_not_called_may_change():
     changed = new(BOOK, LOOK, CHANGED_PAY, SEND)
     assert passage(OLD, changed, standing("BOOKED", BOOKED)).state == "BOOKED"
