@@ -1,8 +1,9 @@
 """The model of the engine's own protocol, and its check by SPIN.
 
-Each `.pml` file is a model. A line `#ifndef NAME /* breaks PROPERTY: text */` declares a guard, which is on. The check
-searches each model completely, and then takes out one guard after the other: each time the search must find that the
-named property is broken.
+Each `.pml` file is a model. A line `/* search TEXT: MACROS */` declares a size in which the assertions are checked, and
+`/* live TEXT: MACROS */` a size in which the liveness is checked. A line `#ifndef NAME /* breaks PROPERTY: text */`
+declares a guard, which is on. The check searches each model completely in each size. Then it takes out one guard after
+the other, in the first size of its kind: each time the search must find that the named property is broken.
 """
 
 import re
@@ -19,17 +20,12 @@ FOLDER = Path(__file__).parent
 PROGRAMS: Mapping[str, str] = {"spin": "spin", "gcc": "gcc"}
 #: Name of the property that is checked under weak fairness; every other property is an assertion.
 LIVENESS = "ends"
-#: Size in which the model is searched without a guard: two engines, and one action of the operator.
-OPERATED = ("-DACTIONS=1",)
-#: Sizes in which each model is searched with all guards on.
-SIZES: Mapping[str, Sequence[str]] = {"two engines": (), "two engines, and an action of the operator": OPERATED}
-#: Size for liveness: one engine, which dies and comes back.
-ALONE = ("-DALONE",)
+_SIZE = re.compile(r"^/\* (search|live) (.+): (-D.+) \*/$", re.MULTILINE)
 _GUARD = re.compile(r"^#ifndef (\w+) /\* breaks (\w+): (.+) \*/$", re.MULTILINE)
 _STATES = re.compile(r"(\d+) states, stored")
 _ERRORS = re.compile(r"errors: (\d+)")
 #: Largest memory of one search, in MB, and its longest time, in seconds.
-_MEMORY_MB, _TIME_S = 800, 300
+_MEMORY_MB, _TIME_S = 1000, 900
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +38,18 @@ class Guard:
     breaks: str
     #: What the guard says.
     says: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """A size in which a model is searched completely."""
+
+    model: Path
+    #: What is in the model, in words.
+    says: str
+    macros: Sequence[str]
+    #: True: the liveness is checked, under weak fairness; False: the assertions are checked.
+    live: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,14 +81,23 @@ def guards(model: Path) -> list[Guard]:
     ]
 
 
+def sizes(model: Path) -> list[Size]:
+    """Return the sizes that a model declares. Guards are taken out in the first size of each kind."""
+    return [
+        Size(model=model, says=says, macros=macros.split(), live=kind == "live")
+        for kind, says, macros in _SIZE.findall(model.read_text())
+    ]
+
+
 def search(model: Path, *macros: str, live: bool = False) -> Found:
     """Search a model completely, or up to the first broken property. Raise SearchError when neither is reached.
 
     live: check that every saga ends, under weak fairness; otherwise check the assertions.
     """
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / model.name).write_text(model.read_text())
-        options = ["-DNFAIR=3"] if live else ["-DSAFETY", "-DNOCLAIM"]
+        for part in (model, *FOLDER.glob("*.h")):
+            shutil.copy(part, folder)
+        options = ["-DNFAIR=5"] if live else ["-DSAFETY", "-DNOCLAIM"]
         _run(folder, "spin", *macros, "-a", model.name)
         _run(folder, "gcc", "-O1", "-w", *options, f"-DMEMLIM={_MEMORY_MB}", "-o", "pan", "pan.c")
         output = _run(folder, "./pan", "-m100000", *(("-a", "-f") if live else ()))
@@ -95,14 +112,12 @@ def check() -> Iterator[tuple[str, bool]]:
     """Search every model in every size, and then without each guard. Yield a line and whether it is as it must be."""
     with ThreadPoolExecutor(2) as pool:
         for model in models():
-            sizes = [(size, pool.submit(search, model, *macros)) for size, macros in SIZES.items()]
-            sizes.append(
-                ("one engine that dies and returns: every saga ends", pool.submit(search, model, *ALONE, live=True))
-            )
+            whole = [(size, pool.submit(search, model, *size.macros, live=size.live)) for size in sizes(model)]
             out = [(guard, pool.submit(without, guard)) for guard in guards(model)]
-            for size, whole in sizes:
-                found = whole.result()
-                yield f"{model.name}, {size}: {found.broken or 'holds'}, {found.states} states", found.broken is None
+            for size, future in whole:
+                found, what = future.result(), "every saga ends" if size.live else "safe"
+                text = f"{model.name}, {size.says}: {what}: {found.broken or 'holds'}, {found.states} states"
+                yield text, found.broken is None
             for guard, less in out:
                 broken = less.result().broken
                 yield f"{model.name} without {guard.name}: {broken or 'holds'}", broken == guard.breaks
@@ -111,7 +126,8 @@ def check() -> Iterator[tuple[str, bool]]:
 def without(guard: Guard) -> Found:
     """Search the model of a guard without the guard."""
     live = guard.breaks == LIVENESS
-    return search(guard.model, f"-D{guard.name}=0", *(ALONE if live else OPERATED), live=live)
+    size = next(size for size in sizes(guard.model) if size.live == live)
+    return search(guard.model, f"-D{guard.name}=0", *size.macros, live=live)
 
 
 def _broken(output: str, trail: str, model: Path) -> str:

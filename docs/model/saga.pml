@@ -3,16 +3,12 @@
  * The saga has two steps: `book`, which has an undo, and `pay`, the pivot, which has a probe. Time is not counted: a
  * lease, a wait or the deadline may end at any moment, also while a call is in flight. A message may arrive late,
  * twice or never. A process may die, and a commit may give no result.
- *
- * Each guard is a macro: 1 is on. `spin -DINTENT=0 -a saga.pml` takes one guard out. The comment says what breaks
- * without it; docs/model/README.md names the function that holds it.
  */
-#ifndef PROCESSES
-#define PROCESSES 2
-#endif
-#ifndef ACTIONS
-#define ACTIONS 0 /* how many actions the operator may take */
-#endif
+#include "shared.h"
+/* search two engines, and an action of the operator: -DACTIONS=1 */
+/* search three engines: -DPROCESSES=3 */
+/* live one engine that dies and returns: -DPROCESSES=1 */
+/* live two engines, an action of the operator, and a lease that ends early: -DACTIONS=1 -DFAULTS=1 */
 
 #ifndef INTENT /* breaks NOTHING_LEFT: the call is sent only after its intent is committed */
 #define INTENT 1
@@ -79,14 +75,8 @@
 
 /* States of the saga. The first three are also the keys of the calls: `book` and its undo, and `pay`. */
 mtype = { BOOK, UNBOOK, PAY, COMPLETED, COMPENSATED }
-/* When the saga is due: not at all, when a lease or a wait ends, or now. */
-mtype = { NEVER, LATER, NOW }
-/* What the participant keeps of a step, and what it replies. */
-mtype = { UNKNOWN, MADE, UNDONE }
-mtype = { NOTHING, YES, NO, LOST, ASKED, UNSENT }
 
-/* The row of the saga. `epoch` and `version` grow without a limit, so the model keeps for each process whether it knows
- * the present ones: a claim and a commit make every other process a stranger. */
+/* The row of the saga. */
 mtype state = BOOK;
 bool stuck;
 mtype due = NOW;
@@ -115,7 +105,6 @@ mtype pay = UNKNOWN;
 byte booked, paid;
 
 bool late;
-byte actions = ACTIONS;
 /* Faults that nothing in the engine limits, so that the model must: an unknown commit. */
 bool commit_failed;
 
@@ -131,7 +120,7 @@ inline safe() {
 }
 
 /* Every saga ends or is stuck. */
-ltl ends { <> (stuck || state == COMPLETED || state == COMPENSATED) }
+ltl ends { [] <> (stuck || state == COMPLETED || state == COMPENSATED) }
 
 /* The participant takes a call and answers it. It may refuse what it has done before: "already paid". */
 inline take(key, answer) {
@@ -183,15 +172,6 @@ inline fence(who) {
     :: who != me && knows[who] -> hang_up(who); forget(who)
     :: else -> skip
     fi
-}
-
-inline fence_others() {
-    fence(0);
-    fence(1);
-#if PROCESSES > 2
-    fence(2);
-#endif
-    skip
 }
 
 /* A move of the saga in memory, to the state of another call. */
@@ -374,8 +354,10 @@ end:
     do
     :: atomic { line[0] == BOOK || line[0] == UNBOOK || line[0] == PAY -> take(line[0], ignored);
         line[0] = ignored; ignored = NOTHING }
+#if PROCESSES > 1
     :: atomic { line[1] == BOOK || line[1] == UNBOOK || line[1] == PAY -> take(line[1], ignored);
         line[1] = ignored; ignored = NOTHING }
+#endif
 #if PROCESSES > 2
     :: atomic { line[2] == BOOK || line[2] == UNBOOK || line[2] == PAY -> take(line[2], ignored);
         line[2] = ignored; ignored = NOTHING }
@@ -389,7 +371,8 @@ end:
 proctype Clock() {
 end:
     do
-    :: atomic { due == LATER -> due = NOW }
+    :: atomic { due == LATER && !alive -> due = NOW }
+    :: atomic { due == LATER && alive && faults != 0 -> fault(); due = NOW }
     od
 }
 
@@ -399,13 +382,7 @@ proctype Deadline() {
 
 init {
     atomic {
-        run Engine(0);
-#if !defined(ALONE)
-        run Engine(1);
-#endif
-#if PROCESSES > 2
-        run Engine(2);
-#endif
+        run_engines();
         run Participant();
         run Clock();
         run Deadline()
