@@ -1,7 +1,6 @@
 """`saga replay`: run a saga's journal again in memory, write it as a test, and change one outcome."""
 
 from collections.abc import Iterator
-from itertools import zip_longest
 from pathlib import Path
 
 import click
@@ -14,7 +13,7 @@ from app.cli.output import Column, Line, cell, draw, grid, printable, screen, wr
 from app.errors import MalformedError
 from app.services import services
 from app.store import queries
-from app.views.replay import Replay, WhatIf, effect_lines, replay_json, replayed
+from app.views.replay import Pair, Replay, WhatIf, replay_json, replayed, side_by_side
 
 
 @saga.command("replay")
@@ -80,13 +79,7 @@ def _verdict(found: Replay) -> Iterator[str]:
 
 def _side_by_side(found: Replay, changed: WhatIf, width: int) -> Iterator[RenderableType]:
     yield Text()
-    calls = zip_longest(found.way.calls, changed.way.calls, fillvalue="-")
-    lines = [_line(f"call {number + 1}", then, now, differs=then != now) for number, (then, now) in enumerate(calls)]
-    lines.append(
-        _line("ends", f"{found.way.status} in {found.way.state}", f"{changed.way.status} in {changed.way.state}")
-    )
-    for (step, then, _), (_, now, _) in zip(effect_lines(found.way), effect_lines(changed.way), strict=True):
-        lines.append(_line(f"effect of {step}", then, now))
+    lines = [_line(pair) for pair in side_by_side(found.way, changed.way)]
     columns = (
         Column(title=""),
         Column(title="AS IT WAS", gives_way=True),
@@ -103,6 +96,6 @@ def _side_by_side(found: Replay, changed: WhatIf, width: int) -> Iterator[Render
         yield Text(f"in the journal, and not used any more: {', '.join(changed.unused)}", style="dim")
 
 
-def _line(what: str, then: str, now: str, *, differs: bool | None = None) -> Line:
-    style = "bold yellow" if (then != now if differs is None else differs) else ""
-    return Line(cells=(cell(what, "dim"), cell(printable(then), style), cell(printable(now), style)))
+def _line(pair: Pair) -> Line:
+    style = "bold yellow" if pair.differs else ""
+    return Line(cells=(cell(pair.what, "dim"), cell(printable(pair.then), style), cell(printable(pair.now), style)))

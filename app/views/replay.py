@@ -6,10 +6,10 @@ Nothing is called and nothing is stored. The command line, the API and the page 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from app.errors import ConflictError, MalformedError
 from app.store.models import JournalRow, SagaRow
-from app.views.effects import description
 from app.views.masking import shown
 from machines.discovery import SAMPLES
 from machines.history import StepEffect
@@ -101,7 +101,7 @@ def replay_json(replay: Replay) -> dict[str, object]:
         "version": replay.table.version,
         "same_way": found is None,
         "difference": found and {"move": found.number, "journal": found.recorded, "table": found.played},
-        "unknown": list(replay.unknown),
+        "unrecorded": list(replay.unknown),
         "run": _way_json(replay.way),
         "what_if": replay.what_if and {
             "change": replay.what_if.change,
@@ -124,9 +124,29 @@ def _way_json(way: Way) -> Mapping[str, object]:
     }
 
 
-def effect_lines(way: Way) -> list[tuple[str, str, str]]:
-    """Return step, effect and its description for each step that changes something."""
-    return [(each.step.name, str(each.effect), description(each)) for each in way.effects]
+@dataclass(frozen=True, kw_only=True)
+class Pair:
+    """One fact of two runs, side by side."""
+
+    what: str
+    then: str
+    now: str
+
+    @property
+    def differs(self) -> bool:
+        return self.then != self.now
+
+
+def side_by_side(before: Way, after: Way) -> list[Pair]:
+    """Return the calls, the end and the effects of two runs side by side. "-": the run has no such call."""
+    calls = zip_longest(before.calls, after.calls, fillvalue="-")
+    pairs = [Pair(what=f"call {number}", then=then, now=now) for number, (then, now) in enumerate(calls, 1)]
+    pairs.append(Pair(what="ends", then=f"{before.status} in {before.state}", now=f"{after.status} in {after.state}"))
+    effects_now = {each.step.name: str(each.effect) for each in after.effects}
+    return pairs + [
+        Pair(what=f"effect of {each.step.name}", then=str(each.effect), now=effects_now[each.step.name])
+        for each in before.effects
+    ]
 
 
 def _table(registry: Registry, saga: SagaRow, version: int | None) -> Saga:

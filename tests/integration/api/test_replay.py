@@ -126,3 +126,45 @@ def test_redacted_test_has_no_value_of_the_saga(cli, stored):
 def test_test_names_the_places_of_the_tables(cli, stored, checkout, monkeypatch):
     monkeypatch.setitem(os.environ, "SAGAS", "samples,./more")
     assert 'discover("samples,./more").get("checkout", 1)' in cli(stored(checkout.run())).stdout
+
+
+def test_api_says_the_same_way_and_what_if(client, stored, checkout):
+    saga_id = stored(checkout.when(payer=refused("NO_MONEY", 402)).run())
+    answer = client.get(f"/api/v1/sagas/{saga_id}/replay", query_string={"what_if": "payer=ok"})
+    replay = answer.json
+    assert (answer.status_code, replay["same_way"], replay["difference"]) == (200, True, None)
+    assert replay["run"]["effects"]["reserver_stock"] == "undone"
+    assert replay["what_if"]["state"] == "CONFIRMEE"
+    assert replay["what_if"]["assumed"] == ["enregistrer_vente", "confirmer"]
+    assert replay["what_if"]["differs_at_call"] == 3
+    assert replay["test"].startswith(f'"""Saga {saga_id}')
+
+
+def test_replay_changes_nothing(client, stored, checkout):
+    saga_id = stored(checkout.run())
+    before = client.get(f"/api/v1/sagas/{saga_id}").json
+    client.get(f"/api/v1/sagas/{saga_id}/replay?what_if=payer=always-lost")
+    assert client.get(f"/api/v1/sagas/{saga_id}").json == before
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("what_if=nothing", "what_if: 'nothing' changes no call"),
+        ("version=9", "version: this release has no checkout v9"),
+        ("version=none", "/version"),
+        ("colour=red", "/colour"),
+    ],
+)
+def test_bad_query_is_named(client, stored, checkout, query, words):
+    answer = client.get(f"/api/v1/sagas/{stored(checkout.run())}/replay?{query}")
+    assert (answer.status_code, words in answer.get_data(as_text=True)) == (400, True)
+
+
+def test_saga_that_has_not_started_is_no_replay_in_the_api(client):
+    saga_id = services().sagas.create("checkout", DATA, None, by="test").id
+    answer = client.get(f"/api/v1/sagas/{saga_id}/replay")
+    assert (answer.status_code, answer.json["detail"]) == (
+        409, "the saga has not started, so there is nothing to replay",
+    )  # fmt: skip
+    assert client.get("/api/v1/sagas/11111111-2222-4333-8444-555555555555/replay").status_code == 404
