@@ -150,6 +150,17 @@ def test_apply_moves_and_the_same_command_takes_it_back(release):
     assert versions(both) == [(1, "BOOKED")]
 
 
+def test_saga_from_before_digests_is_moved_by_the_first_recorded_table(release):
+    both = release(OLD, NEW)
+    both.saga(Outcome.SUCCEEDED)
+    with both.app.app_context():
+        services().runner.tables.compare()
+        db.session.execute(text("UPDATE saga SET table_digest = NULL"))
+        db.session.commit()
+    assert both.run(*MIGRATE, "--map", "BOOKED=HELD", *APPLY).stdout.endswith("1 moved.\n")
+    assert versions(both) == [(2, "HELD")]
+
+
 def test_saga_that_a_process_holds_is_named_and_left(release):
     both = release(OLD, NEW)
     both.saga(Outcome.SUCCEEDED)
