@@ -31,6 +31,11 @@ class FamilyRun:
     def __str__(self) -> str:
         return f"{self.saga}-{self.refused or 'done'}"
 
+    @property
+    def before_it_is_stored(self) -> set[str]:
+        """The boundaries before the first commit has ended. That of a fulfilment inserts its first children, too."""
+        return {"before_commit:1"} | ({"within_family:1"} if self.saga == "fulfilment" else set())
+
     def boundaries(self) -> Iterator[tuple["FamilyRun", str, int]]:
         for what, count in (("commit", self.commits), ("send", self.sends)):
             for number in range(1, count + 1):
@@ -38,11 +43,18 @@ class FamilyRun:
         yield from ((self, "within_family", number) for number in range(1, self.families + 1))
 
 
+LINES = {"lines": [{"sku": "a"}, {"sku": "b"}, {"sku": "c"}]}
+_BACK = {"CALLED_OFF": 1, "HOLD_UNDONE": 3, "LABEL_UNDONE": 1, "BILL_UNDONE": 1}
 RUNS = [
     FamilyRun(saga="order", refused="", ends={"SENT": 1, "PAID": 1}, commits=6, sends=4, families=2),
     FamilyRun(saga="order", refused="capture", ends={"CALLED_OFF": 1, "NOT_PAID": 1}, commits=7, sends=5, families=2),
     FamilyRun(saga="order", refused="send", ends={"CALLED_OFF": 1, "NOT_PAID": 1}, commits=11, sends=7, families=4),
-]
+    FamilyRun(
+        saga="fulfilment", refused="", data=LINES, ends={"SENT": 1, "HELD": 3, "LABELLED": 1, "ARCHIVED": 1},
+        commits=11, sends=7, families=8,
+    ),
+    FamilyRun(saga="fulfilment", refused="archive", data=LINES, ends=_BACK, commits=21, sends=11, families=15),
+]  # fmt: skip
 BOUNDARIES = [boundary for run in RUNS for boundary in run.boundaries()]
 
 
