@@ -67,10 +67,9 @@ def list_sagas(
         definitions=(definition,) if definition else (),
         statuses=(Status.STUCK,) if stuck else (status,) if status else (),
         states=(state,) if state else (),
-        unknown=True if unknown else None,
         # A stuck child waits for a person itself, so the list of stuck sagas has it.
         roots=not (words["parent"] or stuck or unknown or status == Status.STUCK),
-        **filters_from(words, tags),
+        **filters_from(words | {"unknown": "true" if unknown else None}, tags),
     )
     page = lists.page(wanted, registry, limit=limit)
     if as_json:
