@@ -217,7 +217,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         saga_gauges = SagaGauges(Bounded(partial(saga_counts, db.engine, registry)), registry)
     client = HttpClient(config.requests + config.threads, participants=participants)
     if config.failpoint:
-        failpoints.arm(config.failpoint, store, client)
+        failpoints.arm(config.failpoint, store, waits.arrivals, client)
     guarded = GuardedSender(client, participants, _breaker_policy(config), shared_cache)
     stopping = threading.Event()
     telemetry, breakers = Telemetry(metrics, registry, queue), breaker_gauge(metrics, lambda: guarded.states)

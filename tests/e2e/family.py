@@ -4,6 +4,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -63,6 +64,15 @@ class Book:
 
     def __init__(self) -> None:
         book, self.refused, self.lock = self, "", threading.Lock()
+        self.stopped = threading.Event()
+        #: Steps whose calls are accepted with 202, because the answer comes later.
+        self.accepted: frozenset[str] = frozenset()
+        #: Step → how long each of its replies takes, in seconds.
+        self.delays: dict[str, float] = {}
+        #: Action, as `saga/step` → its Saga-Reply-To.
+        self.reply_urls: dict[str, str] = {}
+        #: Number of requests of each action; an undo has a name of its own, `saga/step/undo`.
+        self.requests: Counter[str] = Counter()
         #: Key of an action, as `saga/step` → done, undone or refused.
         self.effects: dict[str, str] = {}
         #: Number of the times that an action took effect, and that it was undone.
@@ -74,13 +84,19 @@ class Book:
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 saga, step, direction = self.headers["Idempotency-Key"].split("/")
+                book.requests[f"{saga}/{step}" + "/undo" * (direction == "undo")] += 1
+                book.reply_urls[f"{saga}/{step}"] = self.headers.get("Saga-Reply-To", "")
+                book.stopped.wait(book.delays.get(step, 0.0))
                 status = book.act(f"{saga}/{step}", step, direction)
+                if (status, direction) == (200, "do") and step in book.accepted:
+                    status = 202
                 body = json.dumps({"id": step}).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with suppress(BrokenPipeError):  # the caller was killed
+                    self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -110,5 +126,6 @@ class Book:
         return dict(Counter(key.split("/")[1] for key, effect in self.effects.items() if effect == "done"))
 
     def close(self) -> None:
+        self.stopped.set()
         self.server.shutdown()
         self.server.server_close()
