@@ -1,6 +1,5 @@
 """/admin/sagas: all sagas, the newest first."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import redirect, render_template, url_for
@@ -44,7 +43,7 @@ def show() -> str | Response:
     following = cursor_at(found[PAGE - 1].created_at, found[PAGE - 1].id) if len(found) > PAGE else None
     return render_template(
         "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=registry.names,
-        waits=sentences(registry, found[:PAGE], datetime.now(UTC)),
+        waits=sentences(registry, found[:PAGE]),
     )  # fmt: skip
 
 

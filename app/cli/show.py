@@ -160,7 +160,7 @@ def list_of(
     if not sagas:
         yield Text("No sagas match these filters.")
         return
-    waits = sentences(registry, sagas, now)
+    waits = sentences(registry, sagas)
     yield from grid(_COLUMNS, [_line(registry, row, now, width, waits.get(row.id)) for row in sagas], width)
     if total > len(sagas):
         at_least = "at least " if total >= lists.LARGEST_TOTAL else ""

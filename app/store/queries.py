@@ -106,6 +106,15 @@ def moments(saga_id: UUID) -> Row[Any]:
     return db.session.execute(select(age_s, next_s).where(SagaRow.id == saga_id)).one()
 
 
+def next_attempts(saga_ids: Sequence[UUID]) -> dict[UUID, float]:
+    """Return the seconds until the next attempt of each of these sagas, on the database's clock, as `moments` does."""
+    next_s = seconds_until(SagaRow.due_at)
+    planned = (SagaRow.id.in_(saga_ids), SagaRow.owner.is_(None), SagaRow.due_at.is_not(None))
+    return {
+        saga_id: float(left_s) for saga_id, left_s in db.session.execute(select(SagaRow.id, next_s).where(*planned))
+    }
+
+
 def published_moves(saga_id: UUID) -> Sequence[Row[Any]]:
     """Return the moves of a saga that publish an event."""
     moves = PUBLISHED.where(JournalRow.saga_id == saga_id, JournalRow.event.is_not(None)).order_by(JournalRow.seq)

@@ -80,17 +80,17 @@ def sentence(wait: Wait, left_s: float) -> str:
     return f"waiting for {wait.subject}, next try {f'in {duration(left_s)}' if left_s > 0 else 'now'}"
 
 
-def sentences(registry: Registry, rows: Sequence[SagaRow | Row[Any]], now: datetime) -> dict[UUID, str]:
+def sentences(registry: Registry, rows: Sequence[SagaRow | Row[Any]]) -> dict[UUID, str]:
     """Return the wait of each saga of a page that backs off, by id. The other sagas of the page cost no query."""
     ids = [row.id for row in rows if is_backing_off(row)]
     if not ids:
         return {}
-    found, journals = queries.sagas(ids), queries.journals(ids)
+    found, journals, next_s = queries.sagas(ids), queries.journals(ids), queries.next_attempts(ids)
     waits: dict[UUID, str] = {}
     for saga_id, row in found.items():
         saga, journal = shown(registry, row, journals[saga_id])
         definition = table_of(registry, saga, journal)
         wait = wait_of(definition, saga, journal) if definition else None
-        if wait is not None and wait.backs_off and wait.until is not None:
-            waits[saga_id] = sentence(wait, round((wait.until - now).total_seconds()))
+        if wait is not None and wait.backs_off and saga_id in next_s:
+            waits[saga_id] = sentence(wait, round(next_s[saga_id]))
     return waits
