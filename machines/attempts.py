@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from machines.call import Call
-from machines.history import NO_ATTEMPT_LEFT, PROBED, STILL_UNKNOWN, polled
+from machines.history import AFTER_DOUBT, NO_ATTEMPT_LEFT, PROBED, STILL_UNKNOWN, polled
 from machines.lines import one_line
 from machines.outcomes import DEFINITE, Outcome
 from machines.references import NO_ROOTS, FillError, call_headers, roots_of
@@ -119,7 +119,7 @@ class Attempts(ABC):
 
         Send the probe first, if the step has one.
         """
-        says = f"{refused.reason}, after an attempt that may have worked"
+        says = f"{refused.reason}{AFTER_DOUBT}"
         if probe is None:
             return replace(refused, says=says), Outcome.REFUSED
         reply, outcome = self._ask(saga, probe)

@@ -27,6 +27,8 @@ from machines.transitions import DONE, FAILURES, GIVES_UP, Direction, Phase, Tri
 #: move. The second and third mean that the call has no attempt left.
 PROBED, STILL_UNKNOWN = "probe: ", "still unknown: "
 NO_ATTEMPT_LEFT = "its probe says that it was not done, and no attempt is left: "
+#: Words in the reason of a refusal that says nothing about an earlier attempt, because that attempt may have worked.
+AFTER_DOUBT = ", after an attempt that may have worked"
 #: First words of the reason of a move that records a later answer, or the end of the wait for this answer.
 ANSWERED = "callback: "
 #: The same for a poll; the number of polls comes first, as in "poll 3: 200".
@@ -372,7 +374,7 @@ def _effect(definition: Saga, step: Step, state: str, moves: Sequence[ReasonedMo
     undoing = in_flight and at.undoes
     if step.undo and (undo_moves or undoing):
         # An undo is sent when the action took effect, when it is in doubt, or when its refusal left something behind.
-        certain = _succeeded(action_moves) and not undoing and not _any_in_doubt(undo_moves)
+        certain = _succeeded(action_moves) and not undoing and not any_in_doubt(undo_moves)
         before = Effect.TOOK_EFFECT if certain else Effect.UNKNOWN
         return StepEffect(
             step=step,
@@ -394,11 +396,11 @@ def _effect(definition: Saga, step: Step, state: str, moves: Sequence[ReasonedMo
     )
 
 
-def _effect_of_action(action_moves: Sequence[Move]) -> Effect:
+def _effect_of_action(action_moves: Sequence[ReasonedMove]) -> Effect:
     if _succeeded(action_moves):
         return Effect.TOOK_EFFECT
     unanswered = _any(action_moves, Trigger.ACCEPTED) and not _any(action_moves, Trigger.REFUSED)
-    return Effect.UNKNOWN if unanswered or _any_in_doubt(action_moves) else Effect.NOT_DONE
+    return Effect.UNKNOWN if unanswered or any_in_doubt(action_moves) else Effect.NOT_DONE
 
 
 def _any(moves: Sequence[Move], *triggers: Trigger) -> bool:
@@ -409,7 +411,10 @@ def _succeeded(moves: Sequence[Move]) -> bool:
     return _any(moves, *DONE)
 
 
-def _any_in_doubt(moves: Sequence[Move]) -> bool:
-    """Return True when an attempt is in doubt. A later refusal does not prove that the attempt had no effect."""
+def any_in_doubt(moves: Sequence[ReasonedMove]) -> bool:
+    """Return True when an attempt is in doubt. A later refusal does not prove that the attempt had no effect.
+
+    After a crash the refusal may be the only record of that attempt.
+    """
     in_doubt = any(outcome_of_move(move.trigger, move.status_code) is Outcome.IN_DOUBT for move in moves)
-    return in_doubt or _any(moves, Trigger.QUARANTINE)
+    return in_doubt or _any(moves, Trigger.QUARANTINE) or any(AFTER_DOUBT in (move.reason or "") for move in moves)

@@ -9,8 +9,10 @@ from uuid import uuid4
 import pytest
 
 from machines.checkout import CHECKOUT
-from machines.history import outcome_of_move, steps_of
+from machines.history import AFTER_DOUBT, Effect, effects_of, outcome_of_move, steps_of
 from machines.outcomes import Outcome
+from machines.running import Move
+from tests.unit.machines.tables import saga, sell, tell
 
 SUCCEEDED, REFUSED, IN_DOUBT, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.IN_DOUBT, Outcome.NOT_SENT
 
@@ -73,3 +75,18 @@ def test_a_probe_is_no_attempt_of_its_call(rows, attempts):
     saga = SimpleNamespace(id=uuid4(), state="COMMANDE_ENREGISTREE", status="running", entered_at=Row.at, data={})
     sale = next(found for found in steps_of(CHECKOUT, saga, rows) if found.step.name == "enregistrer_vente")
     assert sale.attempts == attempts
+
+
+@pytest.mark.parametrize(
+    ("reason", "effect"),
+    [("409 no", Effect.NOT_DONE), (f"409 no{AFTER_DOUBT}", Effect.UNKNOWN)],
+    ids=["first attempt", "after a process died in an attempt"],
+)
+def test_refused_retriable_step_is_unknown_when_an_attempt_may_have_worked(reason, effect):
+    table = saga(sell(done="SOLD"), tell("ship"))
+    refused = Move(
+        seq=2, source="SOLD", trigger="refused", dest="STUCK_SHIP", actor="engine", made=0.0, step="ship",
+        direction="do", reason=reason,
+    )  # fmt: skip
+    _, ship = effects_of(table, "STUCK_SHIP", [refused], in_doubt=False)
+    assert ship.effect is effect
