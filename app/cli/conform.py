@@ -13,9 +13,10 @@ from app.cli.group import FAULT
 from app.cli.output import write_json
 from app.config import from_environment, read_tables
 from app.conform.bench import Bench
-from app.conform.lines import Kind, SetUpError, kind_of
+from app.conform.lines import SetUpError
 from app.conform.report import Report
 from app.conform.running import findings
+from machines.participant_kinds import ParticipantKind, kind_of
 
 _CONNECTIONS = 8  # more than the calls that are sent at once
 
@@ -55,7 +56,7 @@ _CONNECTIONS = 8  # more than the calls that are sent at once
 )
 @click.option(
     "--kind",
-    type=click.Choice([each.value for each in Kind]),
+    type=click.Choice([each.value for each in ParticipantKind]),
     help="What the participant must keep; default: what the table expects.",
 )
 @click.option("--yes", is_flag=True, help="The host is not this machine, and is no production.")
@@ -78,7 +79,7 @@ def conform(  # noqa: PLR0917  click passes every option by its name
     named = step_named(registry, step)
     placed = urls_by_participant(named[1], urls, yes=yes)
     subject = subject_from(registry, named, placed, environ, given)
-    expected = Kind(kind) if kind else kind_of(subject.step)
+    expected = ParticipantKind(kind) if kind else kind_of(subject.step)
     bench = Bench(subject, HttpClient(_CONNECTIONS, participants=subject.settings))
     try:
         tried = list(findings(bench, expected))

@@ -7,18 +7,8 @@ from typing import Any
 
 from app.calls.request import Request
 from machines.outcomes import Outcome
+from machines.participant_kinds import ParticipantKind as Kind
 from machines.replies import Reply
-from machines.retry import NEVER
-from machines.step import Step
-
-
-class Kind(StrEnum):
-    """The three kinds of participant of docs/participants.md."""
-
-    BARRIER = "barrier"
-    KEY = "key"
-    NONE = "none"
-
 
 _ALL = frozenset(Kind)
 _KEYS = frozenset({Kind.BARRIER, Kind.KEY})
@@ -119,15 +109,6 @@ class Finding:
     @property
     def failed(self) -> bool:
         return self.verdict is Verdict.NOT_KEPT and self.required
-
-
-def kind_of(step: Step) -> Kind:
-    """Return the kind of participant that the table expects."""
-    if step.retry is NEVER or step.retry.attempts == 1:
-        return Kind.NONE
-    assert step.call is not None
-    by_id = step.repeatable or step.undo_needs_reply or step.call.method == "PUT"
-    return Kind.KEY if by_id else Kind.BARRIER
 
 
 def kind_found(findings: Iterable[Finding]) -> Kind | None:

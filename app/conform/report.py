@@ -6,10 +6,11 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from app.conform.bench import Subject
-from app.conform.lines import ADVICE, LINES, Exchange, Finding, Kind, Verdict, kind_found
+from app.conform.lines import ADVICE, LINES, Exchange, Finding, Verdict, kind_found
 from app.logs import HIDDEN, Secrets
 from app.values import written
 from machines.lines import one_line, shortened
+from machines.participant_kinds import ParticipantKind
 
 _LONGEST_BODY = 400  # characters of a body that are shown
 _SECRETS = Secrets(())
@@ -20,7 +21,7 @@ class Report:
     """The findings for one step of one participant."""
 
     subject: Subject
-    kind: Kind
+    kind: ParticipantKind
     findings: Sequence[Finding]
     #: The sagas of which something may be left at the participant.
     left: Sequence[str]

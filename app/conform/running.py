@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from app.conform import trials, undo_trials
 from app.conform.bench import Bench
-from app.conform.lines import LINES, Exchange, Finding, Kind, NotKeptError, NotTriedError, Verdict
+from app.conform.lines import LINES, Exchange, Finding, NotKeptError, NotTriedError, Verdict
+from machines.participant_kinds import ParticipantKind
 
 _TRIALS = {**trials.TRIALS, **undo_trials.TRIALS}
 #: Line → the lines without which its trial proves nothing.
@@ -19,7 +20,7 @@ _UNDO = frozenset({"undo", "undo-twice", "late-do", "undo-unknown", "undo-before
 _MOST_SHOWN = 6
 
 
-def findings(bench: Bench, kind: Kind) -> Iterator[Finding]:
+def findings(bench: Bench, kind: ParticipantKind) -> Iterator[Finding]:
     """Try each line and yield its finding. Raise SetUpError when nothing can be tried."""
     broken = set[str]()
     for name, line in LINES.items():
