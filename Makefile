@@ -9,9 +9,9 @@ ONCE ?=
 PYTEST_ARGS ?= -n $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 ))) --dist worksteal
 
 # Tests that `make chaos` and `make fuzz` run at full length. `make check` runs them in a short form.
-LONG := tests/chaos tests/property tests/e2e/test_crash.py tests/e2e/test_family_crash.py tests/e2e/test_wait_crash.py tests/e2e/test_fuzz.py
+LONG := tests/chaos tests/property tests/e2e/test_crash.py tests/e2e/test_family_crash.py tests/e2e/test_fuzz.py
 # Slow tests: they start whole programs many times or wait for time limits. Of the targets, only `make check` runs them.
-SLOW := $(addprefix tests/e2e/test_,$(addsuffix .py,callbacks cli clocks database_trouble demo metrics overload schedule_crash starting stopping two_releases)) \
+SLOW := $(addprefix tests/e2e/test_,$(addsuffix .py,callbacks cli database_trouble demo metrics overload schedule_crash starting stopping two_releases)) \
 	tests/contract/store/test_migrating.py
 
 VENV := .venv
@@ -48,6 +48,8 @@ check: lint test $(VENV)/.dev ## lint, all tests, chaos and fuzz in a short form
 	$(BIN)/python -m app.settings_table --check
 	$(BIN)/python -m docs.reference --check
 	$(BIN)/python -m docs.site
+	$(BIN)/python -m app.cli verify --all
+	$(BIN)/python -m app.cli verify --all --sagas docs/examples/sagas
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LONG) $(SLOW)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --dist loadfile -m programs
 

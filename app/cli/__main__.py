@@ -13,6 +13,7 @@ from app.cli.conform import conform
 from app.cli.diff import diff
 from app.cli.group import SagaGroup
 from app.cli.new import new
+from app.cli.verify import verify
 
 #: Command → the Python module to run with the rest of the command line, and the help of the command.
 _PROCESSES = {
@@ -35,6 +36,7 @@ def main() -> None:
 def command_line() -> SagaGroup:
     """Return the command `saga` with all its commands."""
     own = {"check": check, "client-types": types, "conform": conform, "diff": diff, "draw": draw, "new": new}
+    own["verify"] = verify
     commands = dict(saga.commands) | own
     for name, (module, text) in _PROCESSES.items():
         commands[name] = click.Command(

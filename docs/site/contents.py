@@ -11,6 +11,7 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
         "/docs/testing",
         "/docs/changing-a-table",
         "/docs/conform",
+        "/docs/verify",
         "/docs/client",
         "/docs/webhooks",
         "/docs/schedules",

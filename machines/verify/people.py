@@ -1,0 +1,122 @@
+"""What a person does to a saga: each action that the table offers, by a person who has looked first.
+
+The person resolves only what was done by hand, and leaves a step alone whose effect nobody can take back.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from machines.participant_kinds import ParticipantKind
+from machines.progress import OPERATOR_ACTIONS, trigger_of
+from machines.references import idempotency_key
+from machines.replies import NOTHING
+from machines.samples import example
+from machines.statuses import Status
+from machines.step import EFFECTFUL, Step
+from machines.testing.successes import headers, success
+from machines.transitions import Direction, Phase, State, Trigger
+from machines.verify import participants
+from machines.verify.events import Edge, Event
+from machines.verify.process import PERSON, SAGA_ID, ModelLoop
+from machines.verify.properties import Broken
+from machines.verify.world import HELD, NEVER_DUE, Entry, Memory, Process, Row, Save, World
+
+if TYPE_CHECKING:
+    from machines.verify.moves import Moves
+
+
+class People:
+    """The persons who may act on the sagas of one table."""
+
+    def __init__(self, moves: "Moves") -> None:
+        self._moves = moves
+
+    def of(self, world: World, row: Row) -> Iterator[Edge]:
+        """Yield every action that a person may take in a state."""
+        definition = self._moves.definition
+        for action in OPERATOR_ACTIONS:
+            trigger = trigger_of(action, definition, row.state)
+            if trigger is None:
+                continue
+            ledger = self._by_hand(world, row, action, trigger)
+            if ledger is None:
+                continue
+            step = definition.states[row.state].step
+            event = Event("person", step.name if step else "", action)
+            try:
+                after = self._acted(world._replace(ledger=ledger), row, action)
+            except Exception as error:  # noqa: BLE001  whatever the engine raises is the finding
+                why = f"{action} is offered in {row.state}, and it fails: {type(error).__name__}: {error}"
+                yield Edge(event, world, Broken("allowed", why), forever=False)
+                continue
+            if after is not None:
+                yield Edge(event, after, forever=False)
+
+    def _acted(self, world: World, row: Row, action: str) -> World | None:
+        """Return the state after the request of a person; None when an arrival has made it impossible."""
+        machinery = self._moves.machinery
+        saga = machinery.load(row, world.facts, world.seen, own_claims=0)
+        loop = ModelLoop(machinery, Process(Memory(row.state), (("start", world.seen),)))
+        if saga.pending:
+            saga.start_pending()
+        if saga.current.waits and saga.arrived:
+            loop.take_arrival(saga)
+        trigger = trigger_of(action, saga.definition, saga.state)
+        if trigger is None:
+            return None
+        reply = self._reply(saga.current) if trigger is Trigger.RESOLVE else None
+        loop.request_move(saga, trigger, PERSON, "looked", reply)
+        runs = saga.current.runs
+        moves, stored = machinery.facts_of(saga.unsaved), loop.row_of(saga, HELD if runs else NEVER_DUE, held=runs)
+        then = machinery.memory_of(saga, stored=True)._replace(moves=()) if runs else None
+        return self._moves.written(world, Save(stored, moves, saga.arrived, goes_on=False, then=then))
+
+    def _reply(self, at: State) -> dict[str, Any]:
+        """Return what a person gives who resolves: the stored form of the reply that the step would have got."""
+        step = at.step
+        assert step is not None
+        if at.undoes:
+            return {}
+        if step.call is None:
+            return example(step.keeps)  # type: ignore[arg-type]
+        definition = self._moves.definition
+        taken, lacking = definition.taken(
+            step.name, step.call, success(definition, step, step.call), headers(step, step.call)
+        )
+        assert lacking == NOTHING
+        return dict(taken)
+
+    def _by_hand(self, world: World, row: Row, action: str, trigger: Trigger) -> tuple[Entry, ...] | None:
+        """Return what the participants have after the work that a person does before the action; None: no such action.
+
+        A person who looks sees the effect of the step. One who cannot know what comes later does nothing yet.
+        """
+        at = self._moves.definition.states[row.state]
+        step = at.step
+        if step is None or step.kind not in EFFECTFUL or row.status == Status.PENDING or at.phase is not Phase.STUCK:
+            return world.ledger
+        number = self._moves.index[step.name]
+        entry, kind = world.ledger[number], self._moves.kinds[step.name]
+        to_come = any(name == step.name for name, _ in world.flight) or entry.seen == "accepted"
+        if at.undoes:
+            if action != "resolve":
+                return world.ledger
+            waits = to_come and kind is not ParticipantKind.BARRIER
+            return None if waits else _with(world, number, participants.undo(kind, entry)[0])
+        may_act = bool(entry.effects) or to_come
+        if action != "resolve":
+            twice = action == "retry" and kind is ParticipantKind.NONE
+            return None if may_act and (twice or trigger is Trigger.COMPENSATE) else world.ledger
+        if to_come:
+            return None
+        return world.ledger if entry.effects else _with(world, number, _made(entry, step))
+
+
+def _made(entry: Entry, step: Step) -> Entry:
+    """Return the entry after a person has made the effect of the step by hand."""
+    made = participants.did(entry, idempotency_key(str(SAGA_ID), step.name, Direction.DO))
+    return made._replace(times=1, too_late=False)
+
+
+def _with(world: World, number: int, entry: Entry) -> tuple[Entry, ...]:
+    return (*world.ledger[:number], entry, *world.ledger[number + 1 :])

@@ -1,0 +1,136 @@
+"""Every reply that a participant or the network may give to a call, sorted by what the participant has then done.
+
+A status means what the contract of docs/participants.md says, unless the call's `means=` says otherwise: then the
+author knows the participant better. The outcome of a reply is not written here, but found by `machines.attempts`.
+"""
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Any
+
+from machines.call import Call
+from machines.outcomes import Outcome
+from machines.references import parts
+from machines.replies import Reply
+from machines.saga import Saga
+from machines.step import Step
+from machines.testing.successes import headers, success
+
+
+class Truth(StrEnum):
+    """What is true when a reply is sent."""
+
+    #: The call has done what it asks for.
+    DONE = "done"
+    #: The participant has said no, and nothing happens later.
+    REFUSED = "refused"
+    #: The participant has said no, but left something behind that must be undone.
+    LEFT = "left"
+    #: The participant does it later, or refuses it later.
+    ACCEPTED = "accepted"
+    #: It was done before, and the participant answers that the key is in use: it may be busy with the first attempt.
+    BUSY = "busy"
+    #: The call was done or not: the reply does not tell.
+    UNKNOWN = "unknown"
+    #: The call has not reached the part that acts on it.
+    UNTOUCHED = "untouched"
+
+
+_TRUTHS: Mapping[Outcome, Truth] = {
+    Outcome.SUCCEEDED: Truth.DONE, Outcome.REFUSED: Truth.REFUSED, Outcome.REFUSED_UNDO: Truth.LEFT,
+    Outcome.ACCEPTED: Truth.ACCEPTED, Outcome.IN_DOUBT: Truth.UNKNOWN, Outcome.NOT_SENT: Truth.UNTOUCHED,
+}  # fmt: skip
+_DETAIL: Mapping[str, Any] = {"detail": "no"}
+_NO_ANSWER = "the connection was lost before the answer"
+#: Statuses by what they say of the action. The first of each tuple stands for those with the same outcome.
+_BY_TRUTH: Mapping[Truth, tuple[int, ...]] = {
+    Truth.REFUSED: (409, 400, 402, 404, 410, 412, 422, 423),
+    Truth.UNKNOWN: (500, 408, 425, 302, 303, 502, 503, 504, 202),
+    Truth.UNTOUCHED: (429, 301, 307, 308, 401, 403, 405, 406, 407, 414, 415, 421, 431),
+}
+
+
+def replies_to(definition: Saga, step: Step, call: Call, *, undoes: bool) -> Mapping[Truth, list[tuple[str, Reply]]]:
+    """Return the replies to a call by their truth, each with a name that a person reads."""
+    found: dict[Truth, list[tuple[str, Reply]]] = {truth: [] for truth in Truth}
+    body = {} if undoes else success(definition, step, call)
+    by_field = any(isinstance(meaning, Mapping) and None in meaning for meaning in call.means.values())
+    for name, reply in _plain(step, call, body):
+        found[Truth.DONE].append((name, reply))
+    found[Truth.UNKNOWN].append(("no answer", Reply(error=_NO_ANSWER)))
+    for truth, statuses in _BY_TRUTH.items():
+        for status in statuses:
+            if status in call.means or (status == 202 and by_field):  # noqa: PLR2004  a missing field may say no
+                continue
+            accepts = status == 202 and (call is step.call or call is step.poll) and step.later is not None  # noqa: PLR2004
+            gone = call.method == "DELETE" and status in (404, 410)
+            means = Truth.ACCEPTED if accepts else Truth.DONE if gone else truth
+            found[means].append((str(status), _reply(status, body if accepts else _DETAIL)))
+    found[Truth.UNKNOWN].append(("503 with Retry-After", _reply(503, _DETAIL, retry_after_s=1.0)))
+    found[Truth.UNKNOWN].append(("a body that is no JSON", Reply(status=200, unreadable="no JSON")))
+    found[Truth.UNKNOWN].append(("a reply that is too large", Reply(status=200, unreadable="too large", final=True)))
+    found[Truth.UNTOUCHED].append(("no connection", Reply(error="no connection could be made", sent=False)))
+    found[Truth.BUSY].append(("409", _reply(409, _DETAIL)))
+    if 404 not in call.means:  # noqa: PLR2004
+        found[Truth.UNTOUCHED].append(("404 without JSON", Reply(status=404)))
+    for truth, name, reply in _declared(call, body):
+        found[truth].insert(0, (name, reply))
+    return found
+
+
+def _plain(step: Step, call: Call, body: Any) -> Iterator[tuple[str, Reply]]:
+    """Yield the replies of a success: 200 and 201, with every field that the table needs, and then without."""
+    good = _meaning(call, body, Outcome.SUCCEEDED)
+    kept = headers(step, call)
+    for status in (200, 201):
+        if status not in call.means or Outcome(call.means[status]) is Outcome.SUCCEEDED:  # type: ignore[arg-type]
+            yield str(status), Reply(status=status, body=good, headers=kept)
+    if not any(isinstance(key, str) for key in call.means):  # there a missing field may say something else
+        yield "200 without the fields", Reply(status=200, body={})
+
+
+def _declared(call: Call, body: Any) -> Iterator[tuple[Truth, str, Reply]]:
+    """Yield the replies that the call's `means=` names."""
+    for key, meaning in call.means.items():
+        if isinstance(key, int):
+            truth = _TRUTHS[Outcome(meaning)]  # type: ignore[arg-type]
+            good = body if truth in (Truth.DONE, Truth.LEFT, Truth.ACCEPTED) else _DETAIL
+            yield truth, str(key), _reply(key, good)
+            continue
+        assert isinstance(meaning, Mapping)
+        for value, outcome in meaning.items():
+            truth = _TRUTHS[Outcome(outcome)]
+            statuses = (200,) if value is None or truth in (Truth.DONE, Truth.LEFT, Truth.ACCEPTED) else (200, 409)
+            for status in statuses:
+                if status == 200 or status not in call.means:  # noqa: PLR2004
+                    yield truth, f"{status} with {key} {value!r}", _reply(status, put(body, key, value))
+
+
+def _meaning(call: Call, body: Any, wanted: Outcome) -> Any:
+    """Return the body with the fields that `means=` gives the wanted outcome."""
+    for key, meaning in call.means.items():
+        if isinstance(key, str) and isinstance(meaning, Mapping):
+            named = next((value for value, outcome in meaning.items() if Outcome(outcome) is wanted), None)
+            if named is not None:
+                body = put(body, key, named)
+    return body
+
+
+def put(body: Any, path: str, value: Any) -> Any:
+    """Return a copy of a body with a value at a path; without the path when the value is None."""
+    first, *rest = parts(path)
+    if isinstance(body, list) and first.isdecimal():
+        if value is None and not rest:
+            return []
+        items = body or [{}]
+        return [put(items[0], ".".join(rest), value) if rest else value, *items[1:]]
+    members = dict(body) if isinstance(body, Mapping) else {}
+    if value is None and not rest:
+        members.pop(first, None)
+    else:
+        members[first] = put(members.get(first), ".".join(rest), value) if rest else value
+    return members
+
+
+def _reply(status: int, body: Any, retry_after_s: float | None = None) -> Reply:
+    return Reply(status=status, body=body, headers={}, retry_after_s=retry_after_s)

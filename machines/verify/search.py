@@ -1,0 +1,242 @@
+"""The search of every state of a table, breadth first, so the first counterexample is a shortest one."""
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from machines.call import Call
+from machines.children import Start
+from machines.retry import PERSISTENT, Retry
+from machines.saga import Saga
+from machines.transitions import Phase
+from machines.verify.cycles import cycle
+from machines.verify.events import Edge, Event
+from machines.verify.moves import Moves
+from machines.verify.process import Machinery
+from machines.verify.properties import Broken
+from machines.verify.samples import data_of
+from machines.verify.world import World
+
+#: Most states of one search. The largest sample table has a few thousand.
+MOST_STATES = 1_000_000
+#: Most attempts of a call that are searched: the first one, and a last one. Those in between are like an attempt after
+#: the takeover of a call in doubt, which is searched, too.
+MOST_ATTEMPTS = 2
+_ENDS = (Phase.COMPLETED, Phase.COMPENSATED, Phase.STUCK)
+
+
+class NotExploredError(ValueError):
+    """The search does not know a word of the table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A property that does not hold, with a shortest path that shows it."""
+
+    property: str
+    why: str
+    #: The events of the path, each with the state after it.
+    path: tuple[tuple[Event, World], ...]
+    #: See `Broken.risk`.
+    risk: bool = False
+    #: Position in `path` from which the events repeat for ever; None: they do not.
+    repeats_from: int | None = None
+
+
+@dataclass(kw_only=True)
+class Result:
+    """What a search has found."""
+
+    definition: Saga
+    states: int = 0
+    transitions: int = 0
+    seconds: float = 0.0
+    findings: list[Finding] = field(default_factory=list)
+    #: False: the bound was reached, so the search is not complete.
+    complete: bool = True
+    #: States of the table that the saga can be in, and of these the ones that no path has reached.
+    unreached: tuple[str, ...] = ()
+
+    def add(self, other: "Result") -> None:
+        """Add the result of a search with other data."""
+        first = not self.states
+        self.states, self.transitions = self.states + other.states, self.transitions + other.transitions
+        self.seconds, self.complete = self.seconds + other.seconds, self.complete and other.complete
+        known = {each.why for each in self.findings}
+        self.findings += [each for each in other.findings if each.why not in known]
+        self.unreached = other.unreached if first else tuple(each for each in self.unreached if each in other.unreached)
+
+    @property
+    def faults(self) -> list[Finding]:
+        return [each for each in self.findings if not each.risk]
+
+    @property
+    def risks(self) -> list[Finding]:
+        return [each for each in self.findings if each.risk]
+
+
+def verify(definition: Saga, data: Mapping[str, Any] | None = None, *, most_states: int = MOST_STATES) -> Result:
+    """Search every state of a table. The search ends at the first fault.
+
+    Raise NotExploredError for a table that starts other sagas.
+    """
+    if child := next((step for step in definition.steps if isinstance(step.call, Start)), None):
+        raise NotExploredError(f"{definition} starts another saga in {child.name}: children are not explored")
+    try:
+        each = [data] if data is not None else list(data_of(definition))
+    except OverflowError as error:
+        raise NotExploredError(f"{definition}: {error}") from None
+    whole = Result(definition=definition)
+    for one in each:
+        result = Search(definition, one, most_states).run()
+        whole.add(result)
+        if result.faults or not result.complete:
+            break
+    return whole
+
+
+class Search:
+    """One search."""
+
+    def __init__(self, definition: Saga, data: Mapping[str, Any], most_states: int = MOST_STATES) -> None:
+        self.moves = Moves(Machinery(with_few_attempts(definition), data))
+        self._result = Result(definition=definition)
+        self._most = most_states
+        #: State → its number; the other lists are by this number.
+        self._numbers: dict[World, int] = {}
+        self._worlds: list[World] = []
+        self._came: list[tuple[int, Event | None]] = []
+        self._edges: list[list[tuple[int, bool]]] = []
+        self._queue: deque[int] = deque()
+        self._risks: set[str] = set()
+
+    def run(self) -> Result:
+        """Search, and return the result."""
+        started = time.perf_counter()
+        result = self._result
+        for world in self.moves.starts():
+            self._add(world, -1, None)
+        while self._queue and not result.faults:
+            if len(self._worlds) > self._most:
+                result.complete = False
+                break
+            self._expand(self._queue.popleft())
+        if result.complete and not result.faults:
+            self._look_for_cycles()
+            reached = {world.row.state for world in self._worlds if world.row is not None}
+            kept = [name for name, at in self.moves.definition.states.items() if at.phase is not Phase.PASSING]
+            result.unreached = tuple(name for name in kept if name not in reached)
+        result.states, result.seconds = len(self._worlds), time.perf_counter() - started
+        return result
+
+    def _expand(self, number: int) -> None:
+        world = self._worlds[number]
+        alive = False
+        for edge in self._edges_of(world, number):
+            self._result.transitions += 1
+            if edge.broken is not None:
+                self._found(edge.broken, (number, edge.event), edge.world)
+                if self._result.faults:
+                    return
+            alive |= edge.forever
+            known = self._numbers.get(edge.world)
+            if known is None:
+                known = self._add(edge.world, number, edge.event)
+            self._edges[number].append((known, edge.forever))
+        if not alive and not self._has_ended(world):
+            self._found(Broken("somebody goes on", "nothing and nobody continues the saga"), self._came[number], world)
+
+    def _edges_of(self, world: World, number: int) -> Iterator[Edge]:
+        try:
+            yield from self.moves.of(world)
+        except Exception as error:  # noqa: BLE001  whatever the engine raises is the finding
+            why = f"{type(error).__name__}: {error}"
+            self._found(Broken("no error", why), self._came[number], world)
+
+    def _add(self, world: World, parent: int, event: Event | None) -> int:
+        number = self._numbers[world] = len(self._worlds)
+        self._worlds.append(world)
+        self._came.append((parent, event))
+        self._edges.append([])
+        self._queue.append(number)
+        broken = self.moves.properties.of(world)
+        if broken is not None:
+            self._found(broken, (parent, event), world)
+        return number
+
+    def _found(self, broken: Broken, came: tuple[int, Event | None], world: World) -> None:
+        if broken.risk:
+            if broken.why in self._risks:
+                return
+            self._risks.add(broken.why)
+        path = [*self._path(came[0]), *([(came[1], world)] if came[1] else [])]
+        self._result.findings.append(
+            Finding(property=broken.property, why=broken.why, path=tuple(path), risk=broken.risk)
+        )
+
+    def _path(self, number: int) -> list[tuple[Event, World]]:
+        path: list[tuple[Event, World]] = []
+        while number >= 0:
+            parent, event = self._came[number]
+            if event is not None:
+                path.append((event, self._worlds[number]))
+            number = parent
+        return path[::-1]
+
+    def _has_ended(self, world: World) -> bool:
+        if world.row is None or world.row.status == "pending":
+            return world.process is None
+        return world.process is None and self.moves.definition.states[world.row.state].phase in _ENDS
+
+    def _look_for_cycles(self) -> None:
+        """Find a path that goes round for ever, although time goes on: each deadline and each wait is over."""
+        lasting = [world.late and not self._waits_for_time(world) for world in self._worlds]
+        found = cycle([
+            [other for other, forever in edges if forever and lasting[other]] if lasting[number] else []
+            for number, edges in enumerate(self._edges)
+        ])  # fmt: skip
+        if found is None:
+            return
+        path = self._path(found[0])
+        start = len(path)
+        for one, other in zip(found, [*found[1:], found[0]], strict=True):
+            event = next(edge.event for edge in self.moves.of(self._worlds[one]) if edge.world == self._worlds[other])
+            path.append((event, self._worlds[other]))
+        self._result.findings.append(
+            Finding(property="ends", why="the saga goes round for ever", path=tuple(path), repeats_from=start)
+        )
+
+    def _waits_for_time(self, world: World) -> bool:
+        at = None if world.row is None else self.moves.definition.states[world.row.state]
+        return at is not None and at.waits is not None and not world.over
+
+
+def with_few_attempts(definition: Saga) -> Saga:
+    """Return the table with at most MOST_ATTEMPTS attempts of each call."""
+    return replace(
+        definition,
+        steps=tuple(
+            replace(
+                step, retry=_few(step.retry), call=_with_few(step.call), undo=_with_few(step.undo, PERSISTENT),
+                probe=_with_few(step.probe),
+            )
+            for step in definition.steps
+        ),
+    )  # fmt: skip
+
+
+def _with_few(call: Call | None, usual: Retry | None = None) -> Any:
+    """Return a call with few attempts. usual: its retries where the table names none; None: those of its step."""
+    if call is None or (call.retry is None and usual is None):
+        return call
+    if isinstance(call.retry, Mapping):
+        return replace(call, retry={outcome: _few(each) for outcome, each in call.retry.items()})
+    retry = call.retry or usual
+    assert retry is not None
+    return replace(call, retry=_few(retry))
+
+
+def _few(retry: Retry) -> Retry:
+    return retry if retry.attempts <= MOST_ATTEMPTS else replace(retry, attempts=MOST_ATTEMPTS)

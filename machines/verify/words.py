@@ -1,0 +1,88 @@
+"""A counterexample in plain words: its events as numbered sentences."""
+
+from machines.verify.events import Event
+from machines.verify.replying import Truth
+from machines.verify.search import Finding, Result
+
+_CALLS = {"do": "call", "again": "repeated call", "undo": "undo", "probe": "probe", "poll": "poll", "read": "read"}
+_DONE = {
+    Truth.DONE: "does it", Truth.REFUSED: "refuses it", Truth.LEFT: "refuses it, but leaves something behind",
+    Truth.ACCEPTED: "accepts it for later", Truth.BUSY: "has done it before", Truth.UNKNOWN: "cannot tell yet",
+}  # fmt: skip
+_SENTENCES = {
+    "late": "The deadline of the saga is over.",
+    "stop": "The process is asked to stop.",
+    "dies before its call": "The process dies before it sends the {what} of {step}.",
+    "dies after its call": "The process dies just after it has sent the {what} of {step}.",
+    "dies before its commit": "The process dies before it commits {what}.",
+    "claim": "Another process claims the saga in {what}.",
+    "arrives": "The delayed call of {step} arrives late, and is {what}.",
+    "decides": "The participant of {step} has decided: {what}.",
+    "signal": "{what} arrives for {step} ({reply}).",
+    "over": "The time of the wait of {step} is over.",
+    "person": "A person requests: {what}{of}.",
+}
+
+
+def lines_of(finding: Finding) -> list[str]:
+    """Return the path of a finding as numbered lines."""
+    lines = []
+    for number, (event, _) in enumerate(finding.path, 1):
+        if number - 1 == finding.repeats_from:
+            lines.append("    From here the events repeat for ever:")
+        lines.append(f"{number:>4}. {sentence(event)}")
+    return lines
+
+
+def sentence(event: Event) -> str:
+    """Return an event as a sentence."""
+    words = [_first(event), *(_commit(state) for state in event.commits)]
+    if event.dies:
+        words.append("The process dies before the next commit.")
+    return " ".join(words)
+
+
+def _first(event: Event) -> str:
+    kind, _, purpose = event.kind.partition(":")
+    if kind == "call":
+        return _call(event, _CALLS[purpose])
+    if kind in ("commits", "releases"):
+        return _commit(event.what if kind == "commits" else f"-{event.what}")
+    return _SENTENCES[kind].format(
+        step=event.step,
+        what=_CALLS.get(event.what, event.what),
+        reply=event.reply,
+        of=f" ({event.step})" if event.step else "",
+    )
+
+
+def _call(event: Event, call: str) -> str:
+    truth = Truth(event.what)
+    if truth is Truth.UNTOUCHED:
+        if event.reply == "no answer":
+            return f"The {call} of {event.step} is sent; it is delayed, and no answer comes."
+        return f"The {call} of {event.step} is not carried out: {event.reply}."
+    if call in ("probe", "poll", "read"):
+        return f"The {call} of {event.step} is answered: {event.reply}{_found(truth, call)}."
+    return f"The {call} of {event.step} is sent; the participant {_DONE[truth]}, and the process gets: {event.reply}."
+
+
+def _found(truth: Truth, call: str) -> str:
+    if call == "read":
+        return ""
+    return {Truth.DONE: " (it was done)", Truth.REFUSED: " (it was not done)"}.get(truth, " (not decided)")
+
+
+def _commit(state: str) -> str:
+    if state.startswith("-"):
+        return f"The saga is stored in {state[1:]} and released."
+    return f"The saga is stored in {state}."
+
+
+def summary(result: Result) -> str:
+    """Return the size of a search in one line."""
+    found = f"{len(result.faults)} fault{'' if len(result.faults) == 1 else 's'}"
+    if not result.complete:
+        found = "NOT COMPLETE: the bound of states was reached"
+    size = f"{result.states:,} states, {result.transitions:,} transitions, {result.seconds:.1f} s"
+    return f"{result.definition}: {found}; {size}"

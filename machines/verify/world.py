@@ -1,0 +1,159 @@
+"""The state that the search explores: what is stored of one saga, what its participants have done, and who runs it.
+
+Every part is a tuple, so two equal states are one state. What no decision reads is left out: times, reasons and ids.
+Times are replaced by two facts: the deadline is over (`late`), and the wait of the present state is over (`over`).
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+#: When a stored saga is claimed: never, when its wait is over, at once, or when the lease of its process ends.
+NEVER_DUE, DUE_LATER, DUE_NOW, HELD = "never", "later", "now", "held"
+
+
+class Fact(NamedTuple):
+    """A move, with the columns of the journal that are read later."""
+
+    trigger: str
+    #: State after the move; "" in a stored fact, because nobody reads it there.
+    dest: str = ""
+    step: str = ""
+    direction: str = ""
+    status_code: int | None = None
+    #: Number of the stored reply, see `Bodies`.
+    body: int = -1
+    #: True: the reason says that an earlier attempt may have worked.
+    doubted: bool = False
+    #: True: a person requested the move.
+    by_hand: bool = False
+
+
+class Row(NamedTuple):
+    """The stored row of the saga."""
+
+    state: str
+    status: str
+    unsure: bool
+    claims: int
+    attempt: int
+    arrived: int
+    #: When the saga is claimed, one of the constants above.
+    due: str
+
+
+class Entry(NamedTuple):
+    """What the participant of one step has done."""
+
+    #: Number of effects that are in force, and of all effects so far; 2 means two or more.
+    effects: int = 0
+    times: int = 0
+    #: What it answered to the action first: "", done, refused, left (refused, but it left something) or accepted.
+    seen: str = ""
+    #: Idempotency key under which it recorded that answer.
+    key: str = ""
+    #: True: the undo has arrived.
+    closed: bool = False
+    #: True: a call that came after the undo has taken effect, and the participant cannot tell that it was undone.
+    too_late: bool = False
+
+
+class Seen(NamedTuple):
+    """What a process reads of its surroundings at one moment."""
+
+    late: bool
+    over: bool
+    arrivals: frozenset[tuple[str, str]]
+
+
+class Memory(NamedTuple):
+    """The memory of a process at the start of a turn of its loop."""
+
+    state: str
+    in_doubt: bool = False
+    failed_attempts: int = 0
+    sends_again: bool = False
+    pending: bool = False
+    results: tuple[tuple[str, int], ...] = ()
+    skipped: frozenset[str] = frozenset()
+    moves: tuple[Fact, ...] = ()
+    claims: int = 0
+    arrived: int = 0
+    #: True: the saga is stored.
+    stored: bool = False
+
+
+class Save(NamedTuple):
+    """A process is about to commit."""
+
+    row: Row
+    moves: tuple[Fact, ...]
+    #: Number of arrivals that the process knows of.
+    known: int
+    #: True: the turn goes on after the commit. False: it ends with the commit.
+    goes_on: bool
+    #: What the process knows after a commit that ends its turn; None: it has released the saga.
+    then: Memory | None = None
+    #: Reference that a call could not be built without; "" for none.
+    unknown: str = ""
+
+
+class Process(NamedTuple):
+    """A process that runs the saga: its memory at the start of the turn, and what it has learned since.
+
+    The loop does the same whenever it learns the same, so this is its whole state.
+    """
+
+    memory: Memory
+    log: tuple[tuple[str, Seen], ...]
+    #: The commits with which its turn may end; they stand for its memory and its log then. Empty: it is in its turn.
+    saving: tuple[Save, ...] = ()
+    #: True: it waits for the next attempt itself. False: it stores the saga until then. Both are tried.
+    patient: bool = True
+
+
+class World(NamedTuple):
+    """One state of the search."""
+
+    row: Row | None
+    facts: frozenset[Fact]
+    #: What each participant has done, in the order of the steps that have an effect.
+    ledger: tuple[Entry, ...]
+    #: Actions on their way, as step and idempotency key. Each may arrive at any moment, or never.
+    flight: frozenset[tuple[str, str]]
+    #: Signals and answers that have arrived, each with its kind.
+    arrivals: frozenset[tuple[str, str]]
+    late: bool
+    over: bool
+    #: True after the first undo was sent.
+    went_back: bool
+    process: Process | None
+    #: A former owner that does not know that it has lost the saga. Only an engine without fencing has one.
+    former: Process | None = None
+
+    @property
+    def seen(self) -> Seen:
+        return Seen(self.late, self.over, self.arrivals)
+
+
+class Bodies:
+    """The replies that are stored, each with a number."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._values: list[Any] = []
+
+    def number(self, value: Any) -> int:
+        """Return the number of a reply; -1 for None."""
+        if value is None:
+            return -1
+        known = repr(value)
+        if known not in self._numbers:
+            self._numbers[known] = len(self._values)
+            self._values.append(value)
+        return self._numbers[known]
+
+    def value(self, number: int) -> Any:
+        return None if number < 0 else self._values[number]
+
+    def results(self, numbers: tuple[tuple[str, int], ...]) -> Mapping[str, Any]:
+        return {step: self.value(number) for step, number in numbers}

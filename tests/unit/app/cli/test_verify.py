@@ -1,0 +1,69 @@
+"""The command `saga verify`: its output and its exit codes."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli.__main__ import command_line
+
+TABLES = """
+from machines import Saga, pivot, post, sub, text
+
+SALE = Saga(
+    name="sale", version=1, initial="STARTED", completed="DONE", compensated="CANCELLED", data={"who": text()},
+    participants=("shop",),
+    steps=(pivot("pay", post("shop", "/pay"), done="DONE", refused="NO_PAY"),),
+)
+ORDER = Saga(
+    name="order", version=1, initial="STARTED", completed="DONE", compensated="CANCELLED", data={"who": text()},
+    participants=(),
+    steps=(sub("sale", data={"who": "who"}, pivot=True, done="DONE", refused="NO_SALE"),),
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def sagas(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("verified")
+    (folder / "verified.py").write_text(TABLES)
+    return folder
+
+
+def run(*arguments):
+    return CliRunner().invoke(command_line(), ["verify", *map(str, arguments)], prog_name="saga")
+
+
+def test_verify_prints_the_size_of_the_search(sagas):
+    result = run("sale", "--sagas", sagas)
+    assert (result.exit_code, result.stdout.startswith("sale v1: 0 faults; ")) == (0, True)
+    assert "states" in result.stdout
+
+
+def test_verify_shows_the_shortest_path_to_a_fault(sagas, monkeypatch):
+    monkeypatch.setattr("machines.progress.Progress.can_expire", property(lambda saga: saga.may("expire")))
+    result = run("sale", "--sagas", sagas)
+    assert result.exit_code == 1
+    assert "although pay" in result.stdout
+    assert "   1. " in result.stdout
+
+
+def test_verify_writes_json(sagas):
+    found = json.loads(run("sale", "--sagas", sagas, "--json").stdout)
+    assert (found["saga"], found["complete"], found["findings"], found["unreached"]) == ("sale", True, [], [])
+
+
+def test_search_that_reaches_its_bound_is_no_proof(sagas):
+    result = run("sale", "--sagas", sagas, "--states", 10)
+    assert (result.exit_code, "NOT COMPLETE" in result.stdout) == (1, True)
+
+
+@pytest.mark.parametrize(("arguments", "code"), [((), 2), (("sale", "--all"), 2), (("nothing",), 6)])
+def test_bad_input_is_one_line(sagas, arguments, code):
+    result = run(*arguments, "--sagas", sagas)
+    assert (result.exit_code, result.stderr.count("\n")) == (code, 1)
+
+
+def test_table_that_starts_another_saga_is_not_explored(sagas):
+    result = run("order", "--sagas", sagas)
+    assert (result.exit_code, "children are not explored" in result.stdout) == (1, True)
