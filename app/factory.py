@@ -20,7 +20,20 @@ from app.access import browser_policy
 from app.access.address import install_rate_limit
 from app.access.api_keys import KeyRing
 from app.api import batches as batches_api
-from app.api import checkout, commandes, definitions, diagrams, docs, events, health, problems, replies, sagas, signals
+from app.api import (
+    checkout,
+    commandes,
+    definitions,
+    diagrams,
+    docs,
+    events,
+    health,
+    problems,
+    replay,
+    replies,
+    sagas,
+    signals,
+)
 from app.api import schedules as schedules_api
 from app.api import webhooks as webhooks_api
 from app.api.metrics import Exporter
@@ -160,7 +173,8 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     ).install(app)
     problems.install(app)
     for module in (
-        health, sagas, batches_api, signals, replies, schedules_api, events, webhooks_api, definitions, docs, diagrams,
+        health, sagas, replay, batches_api, signals, replies, schedules_api, events, webhooks_api, definitions, docs,
+        diagrams,
     ):  # fmt: skip
         app.register_blueprint(module.blueprint)
     sagas.add_starts(app, registry)
@@ -203,7 +217,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         saga_gauges = SagaGauges(Bounded(partial(saga_counts, db.engine, registry)), registry)
     client = HttpClient(config.requests + config.threads, participants=participants)
     if config.failpoint:
-        failpoints.arm(config.failpoint, store, client)
+        failpoints.arm(config.failpoint, store, waits.arrivals, client)
     guarded = GuardedSender(client, participants, _breaker_policy(config), shared_cache)
     stopping = threading.Event()
     telemetry, breakers = Telemetry(metrics, registry, queue), breaker_gauge(metrics, lambda: guarded.states)

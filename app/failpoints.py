@@ -1,8 +1,9 @@
 """Deliberate crashes for the tests that prove recovery.
 
 FAILPOINT=after_commit:3 kills the process right after its third commit. The places are before_commit, after_commit,
-within_family, before_send and after_send. within_family is inside the transaction that writes a saga with its parent or
-its child. Without the variable no method is wrapped, so the failpoints cost nothing.
+before_arrival, after_arrival, within_family, before_send and after_send. An arrival is the commit of a signal or of an
+answer. within_family is inside the transaction that writes a saga with its parent or its child. Without the variable no
+method is wrapped, so the failpoints cost nothing.
 """
 
 import os
@@ -13,22 +14,25 @@ from typing import Any
 
 from app.settings import ConfigError
 
-_PLACES = ("before_commit", "after_commit", "within_family", "before_send", "after_send")
-
+_PLACES = (
+    "before_commit", "after_commit", "before_arrival", "after_arrival", "within_family", "before_send", "after_send",
+)  # fmt: skip
 #: Second word of a place → the methods around which the process dies.
-_METHODS = {"commit": ("insert", "insert_all", "save"), "family": ("move_family",), "send": ("send",)}
+_METHODS = {
+    "commit": ("insert", "insert_all", "save"), "arrival": ("add",), "family": ("move_family",), "send": ("send",),
+}  # fmt: skip
 
 
-def arm(spec: str, store: Any, sender: Any) -> None:
+def arm(spec: str, store: Any, arrivals: Any, sender: Any) -> None:
     """Wrap the methods that commit or send, so that they kill the process. spec: the value of FAILPOINT."""
     place, _, number = spec.partition(":")
     if place not in _PLACES or not number.isdecimal():
         raise ConfigError(f"FAILPOINT must be one of {', '.join(_PLACES)}, a colon and a number, not {spec!r}")
     kill = _Countdown(int(number))
     around = {"after": kill} if place.startswith("after") else {"before": kill}
-    methods = _METHODS[place.partition("_")[2]]
-    owner = sender if place.endswith("send") else store
-    for method in methods:
+    what = place.partition("_")[2]
+    owner = {"arrival": arrivals, "send": sender}.get(what, store)
+    for method in _METHODS[what]:
         setattr(owner, method, _killing(getattr(owner, method), **around))
 
 

@@ -7,6 +7,7 @@ a table), `machine` (the state machine of one saga), `progress` (what an outcome
 (what a journal says), `checkout` (a complete saga).
 """
 
+from machines.branching import branch, each, sub, together
 from machines.call import delete, get, patch, post, put
 from machines.check import TableError
 from machines.conditions import above, all_of, any_of, below, between, equal, is_true, not_, one_of, present
@@ -34,7 +35,7 @@ from machines.later import callback, poll
 from machines.outcomes import ACCEPTED, IN_DOUBT, NOT_SENT, REFUSED, REFUSED_UNDO, SUCCEEDED
 from machines.retry import NEVER, PERSISTENT, Retry
 from machines.saga import Saga
-from machines.step import approval, compensatable, pause, pivot, read, retriable, sub, wait
+from machines.step import approval, compensatable, pause, pivot, read, retriable, wait
 from machines.templates import (
     cents,
     computed,
@@ -72,6 +73,7 @@ __all__ = [
     "below",
     "between",
     "boolean",
+    "branch",
     "callback",
     "cents",
     "choice",
@@ -82,6 +84,7 @@ __all__ = [
     "datetime",
     "decimal",
     "delete",
+    "each",
     "each_item",
     "equal",
     "fallback",
@@ -114,6 +117,7 @@ __all__ = [
     "sub",
     "text",
     "text_of",
+    "together",
     "total",
     "upper",
     "uuid",

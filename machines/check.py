@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from machines.check_branching import group_problems
 from machines.check_end import end_problems, end_value_problems
 from machines.check_graph import path_problems
 from machines.check_known import known_part
@@ -91,7 +92,10 @@ def _in_full(table: Table, step: Step | None, problem: str) -> str:
 
 def _graph_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     graph = derive(table)
-    for problem in path_problems(graph, table.initial, (table.completed, table.compensated)):
+    ends = table.completed, table.compensated
+    # A branch of retriables always completes; then its group waits for it, and nothing compensates it.
+    unused = (table.compensated,) if table.is_branch else ()
+    for problem in path_problems(graph, table.initial, ends, unused):
         yield None, problem
     for problem in _event_problems(table, graph):
         yield None, problem
@@ -107,6 +111,7 @@ def _problems(table: Table) -> Iterator[tuple[Step | None, str]]:
         forward_only = forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
     yield from waiting_problems(table)
     yield from ((None, problem) for problem in end_problems(table))
+    yield from group_problems(table)
     yield from when_problems(table)
     yield from skip_problems(table)
     yield from _name_problems(table)
@@ -140,7 +145,7 @@ def _saga_problems(table: Table) -> Iterator[str]:
             f"the order {', '.join(kinds)} is not legal; put reads and compensatables first, then at most one pivot, "
             "then reads and retriables; a pause or a wait may stand anywhere"
         )
-    elif kinds and kinds[0] is Kind.RETRIABLE:
+    elif kinds and kinds[0] is Kind.RETRIABLE and not table.is_branch:
         yield f"it cannot fail, so it would never end in {table.compensated!r}; begin with a step that may be refused"
 
 
@@ -158,6 +163,7 @@ def _participant_problems(table: Table) -> Iterator[str]:
 
 def _uncalled(table: Table) -> Iterator[str]:
     calls = [call for step in table.steps for call in step.calls]
+    calls += [call for step in table.steps if step.group for call in step.group.calls]
     for name in table.participants:
         sent = [call for call in (*calls, *table.at_end.values()) if not isinstance(call, Start)]
         if name not in {call.participant for call in sent}:
@@ -233,7 +239,8 @@ def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
         own = (step.refused, step.doing, step.undoing, None if is_end else step.done)
         owners += [(step, state) for state in own if state is not None]
     names: list[tuple[Step | None, str]] = [(step, step.name) for step in table.steps]
-    for owner, name in [(None, table.name), *names, *owners]:
+    named = names if table.is_branch else [(None, table.name), *names]
+    for owner, name in [*named, *owners]:
         if not _NAME.fullmatch(name):
             yield owner, f"{name!r} is not a name; use letters, digits and underscores"
     for step in table.steps:

@@ -25,12 +25,23 @@ _TEXTS = (FieldKind.TEXT, FieldKind.UUID, FieldKind.DATE, FieldKind.DATETIME, Fi
 
 def child_problems(definitions: Iterable[Saga], newest: Mapping[str, Saga]) -> Iterator[str]:
     """Yield a problem for each step that cannot start its saga. newest: name → the newest version of each saga."""
-    starts = {name: {step.starts or "" for step in saga.steps} & newest.keys() for name, saga in newest.items()}
+    # A branch is no entry of `newest`: what it starts, its saga starts.
+    starts = {name: set(_started(saga.steps)) & newest.keys() for name, saga in newest.items()}
     for definition in definitions:
         for number, step in enumerate(definition.steps):
-            if step.starts is not None:
+            if step.starts is not None and step.group is None:
                 problems = _problems(definition, number, newest.get(step.starts), newest, starts)
                 yield from (f"{definition}: step {step.name}: {problem}" for problem in problems)
+
+
+def _started(steps: Iterable[Step]) -> Iterator[str]:
+    """Yield the name of each saga that the steps start, also in the branches of groups."""
+    for step in steps:
+        if step.group is not None:
+            for branch in step.group.branches:
+                yield from _started(branch.steps)
+        elif step.starts is not None:
+            yield step.starts
 
 
 def _problems(
@@ -40,8 +51,9 @@ def _problems(
     if child is None:
         yield f"it starts {step.starts!r}, which is no saga; {mend(str(step.starts), newest, 'write its table')}"
         return
-    if parent.name in closure(starts, (child.name,)):
-        yield f"it starts {child.name!r}, which would start {parent.name!r} again without an end; start another saga"
+    root = parent.name.partition(".")[0]
+    if root in closure(starts, (child.name,)):
+        yield f"it starts {child.name!r}, which would start {root!r} again without an end; start another saga"
         return
     if step.kind is Kind.COMPENSATABLE and (last := _without_return(child)):
         yield (

@@ -6,8 +6,11 @@ from machines.check_types import mend
 from machines.transitions import Graph
 
 
-def path_problems(graph: Graph, initial: str, ends: tuple[str, ...]) -> Iterator[str]:
-    """Yield a problem for each state that is misspelled, cannot be reached, or cannot reach an end."""
+def path_problems(graph: Graph, initial: str, ends: tuple[str, ...], unused: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield a problem for each state that is misspelled, cannot be reached, or cannot reach an end.
+
+    unused: states that need not be reached.
+    """
     astray = [transition for transition in graph.transitions if transition.dest not in graph.states]
     for transition in astray:
         yield (
@@ -22,7 +25,7 @@ def path_problems(graph: Graph, initial: str, ends: tuple[str, ...]) -> Iterator
         onward[transition.source].add(transition.dest)
         backward[transition.dest].add(transition.source)
     for state in graph.states:
-        if state not in closure(onward, (initial,)):
+        if state not in unused and state not in closure(onward, (initial,)):
             yield f"state {state!r} cannot be reached; take it out, or lead a step to it"
         if state not in closure(backward, ends):
             yield f"state {state!r} has no way to an end; lead its step on to {' or '.join(ends)}"

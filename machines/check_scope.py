@@ -8,7 +8,7 @@ from machines.check_types import mend
 from machines.fields import Field, FieldKind
 from machines.keeps import Kept, kept_of
 from machines.outcomes import Outcome
-from machines.references import ITEM, REPLY_TO, SAGA, SAGA_FIELDS, is_index, parts
+from machines.references import EVERY, ITEM, REPLY_TO, SAGA, SAGA_FIELDS, is_index, parts
 from machines.step import Step
 from machines.table import Table
 from machines.templates import Function, Value
@@ -186,6 +186,8 @@ def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | N
     step = next(step for step in scope.table.steps if step.name == name)
     if step is scope.step:
         _refuse_lost(scope, reference)
+    if step.group is not None:
+        return field_below(step.group.result, parts(path), reference)
     keeps = {known: _field_of(scope, step, kept_of(known, each).field) for known, each in scope.keeps_of(step).items()}
     if not keeps and step.call and not step.starts:
         return None
@@ -236,7 +238,7 @@ def field_below(field: Field | None, path: tuple[str, ...], reference: str) -> F
     missing when its index is `low=` of the list or higher. A value inside a secret object or list is secret.
     """
     optional = nullable = secret = False
-    for name in path:
+    for place, name in enumerate(path):
         if field is None or field.kind is FieldKind.ANYTHING:
             return None
         optional, nullable = optional or field.optional, nullable or field.nullable
@@ -246,6 +248,13 @@ def field_below(field: Field | None, path: tuple[str, ...], reference: str) -> F
                 raise ReferenceProblem(f"{reference!r} names no field; {mend(name, field.items, 'add the field')}")
             field = field.items[name] if field.items is not None else None
         elif field.kind is FieldKind.LIST:
+            if name == EVERY:
+                item = field.item or Field(kind=FieldKind.OBJECT, items=field.items)
+                below = field_below(item, path[place + 1 :], reference)
+                if below is not None and below.optional:
+                    raise ReferenceProblem(f"{reference!r} may be missing in an item; take optional() away")
+                field = Field(kind=FieldKind.LIST, item=below or Field(kind=FieldKind.ANYTHING))
+                break
             if not is_index(name):
                 mended = "write the number of an item, such as 0"
                 raise ReferenceProblem(f"{reference!r} names {name!r} of a list; {mended}")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from machines.call import Call
+from machines.check_branching import group_value_problems
 from machines.check_calls import LONGEST_WAIT_S, retry_problems, shape_problems, start_problems
 from machines.check_fields import field_problems
 from machines.check_later import later_value_problems
@@ -106,6 +107,10 @@ def _step_problems(step: Step) -> Iterator[str]:
             yield from (problem if isinstance(call, Start) else f"{column}: {problem}" for problem in found)
         elif call is not None or column == "call":
             yield f"{column} is {shown(call)}, no call; write get('participant', '/path') or post(…)"
+    if step.group is not None:
+        yield from group_value_problems(step.group)
+        for inner in (each for branch in step.group.branches for each in branch.steps if isinstance(each, Step)):
+            yield from (f"step {inner.name}: {problem}" for problem in _step_problems(inner))
     yield from out_of("timeout_s=", step.timeout_s, 0, LONGEST_CALL_S, above=True)
     yield from out_of("dwell_s=", step.dwell_s, 0, LONGEST_WAIT_S, above=True)
     yield from _retry_problems(column_of(step, "retry"))

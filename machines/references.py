@@ -4,6 +4,7 @@ client_id               a field of the saga's data
 trip.city               a field of an object in the data
 fly.booking.id          a field, at any depth, of the reply to step `fly`
 cart.items.0.sku        a field of the first item of a list
+reserve.*.id            the list with this field of every item of a list
 saga.id                 the id of the saga
 saga.key                the idempotency key of the call
 saga.reply_to           the URL at which the participant answers the call later
@@ -25,6 +26,8 @@ SAGA, ITEM = "saga", "item"
 SAGA_FIELDS = ("id", "key")
 #: Reference of the URL at which the participant answers the call later; only the call of a step with `later=` has it.
 REPLY_TO = f"{SAGA}.reply_to"
+#: Part of a reference that means every item of a list.
+EVERY = "*"
 #: Values of `saga` and `item` for a call that refers to neither.
 NO_ROOTS: Mapping[str, Any] = MappingProxyType({})
 
@@ -112,11 +115,13 @@ def is_index(name: str) -> bool:
 
 def within(value: Any, path: tuple[str, ...]) -> Any:
     """Return the part of a value at a path of names and list indexes. Raise LookupError or TypeError if absent."""
-    for name in path:
+    for place, name in enumerate(path):
         if isinstance(value, (dict, Mapping)):  # dict first, because a Mapping is recognized slowly
             value = value[name]
         elif isinstance(value, list) and is_index(name):
             value = value[int(name)]
+        elif isinstance(value, list) and name == EVERY:
+            return [within(each, path[place + 1 :]) for each in value]
         elif value is MASKED:
             return MASKED
         else:

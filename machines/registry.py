@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
+from machines.branches import branch_tables
+from machines.check import TableError
 from machines.check_children import child_problems
 from machines.saga import Saga
 from machines.secrets import SecretFields
@@ -42,6 +44,7 @@ class Registry:
         self._first: Mapping[tuple[str, int], str] = {}
         if problems := [*self._misfits(definitions), *self._ambiguous_events()]:
             raise BadTablesError(problems[0], problems)
+        definitions = [*definitions, *self._add_branches(definitions)]
         if problems := [*child_problems(definitions, {name: self.latest(name) for name in self.names})]:
             raise BadTablesError(problems[0], problems)
         self.started_by_event: Mapping[str, Saga] = {
@@ -60,6 +63,15 @@ class Registry:
             key = (definition.name, definition.version)
             if self._by_version.setdefault(key, definition) is not definition:
                 yield f"{definition} is defined twice; give the newer one the next version"
+
+    def _add_branches(self, definitions: list[Saga]) -> list[Saga]:
+        """Add the tables of the branches of all groups, and return them."""
+        try:
+            branches = [table for definition in definitions for table in branch_tables(definition)]
+        except TableError as error:
+            raise BadTablesError(str(error), error.problems) from error
+        self._by_version |= {(table.name, table.version): table for table in branches}
+        return list[Saga](branches)
 
     def _ambiguous_events(self) -> Iterator[str]:
         """Yield a problem for each event that would start two sagas. Only the latest version of a saga is started."""
@@ -80,7 +92,8 @@ class Registry:
 
     @property
     def names(self) -> list[str]:
-        return sorted({name for name, _ in self._by_version})
+        """The names of all sagas that can be started, without those of branches."""
+        return sorted({table.name for table in self._by_version.values() if not table.is_branch})
 
     def get(self, name: str, version: int) -> Saga:
         try:
@@ -118,7 +131,14 @@ class Registry:
         return True
 
     def latest(self, name: str) -> Saga:
-        """Return the newest version of a table; new sagas use this version."""
+        """Return the newest version of a table; new sagas use this version. Only its group starts a branch."""
+        found = self.newest(name)
+        if found.is_branch:
+            raise UnknownSagaError(f"{name} is a branch, and only its saga starts it")
+        return found
+
+    def newest(self, name: str) -> Saga:
+        """Return the newest version of a table, which may be that of a branch."""
         versions = [version for known, version in self._by_version if known == name]
         return self.get(name, max(versions, default=0))
 

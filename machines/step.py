@@ -7,15 +7,14 @@ from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
 from machines.call import Call, Means
-from machines.children import Start, compensation_of, start_of
+from machines.children import Group, Start
 from machines.conditions import Condition
 from machines.fields import Field, boolean, optional, text
 from machines.keeps import Kept
 from machines.later import Later
 from machines.outcomes import REFUSED, Outcome
 from machines.references import parts, split, within
-from machines.retry import NEVER, PERSISTENT, Retry
-from machines.templates import Value
+from machines.retry import PERSISTENT, Retry
 from machines.waiting import Waiting
 from machines.words import word
 
@@ -74,6 +73,8 @@ class Step:
     #: Condition under which the step is done; otherwise the saga skips the step. None: the step is always done. A step
     #: with a condition has a state `doing`, so that the saga decides before it enters that state.
     when: Condition | None = None
+    #: Branches that the step starts as its children; None for every other step.
+    group: Group | None = None
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -111,7 +112,7 @@ class Step:
 
     @property
     def starts(self) -> str | None:
-        """Name of the saga that the step starts as its child; None for every other step."""
+        """Name of the saga, or of the group, that the step starts as its children; None for every other step."""
         return self.call.participant if isinstance(self.call, Start) else None
 
     @cached_property
@@ -151,7 +152,7 @@ class EffectStepColumns(StepColumns, total=False):
     later: Later
 
 
-def _step(name: str, kind: Kind, **columns: Any) -> Step:
+def new_step(name: str, kind: Kind, **columns: Any) -> Step:
     """Return a step. A step with `when=` gets a state `doing`, unless its author named one."""
     if columns.get("when") is not None and columns.get("doing") is None:
         columns["doing"] = f"DOING_{str(name).upper()}"  # str: check() refuses a name that is not a text
@@ -161,7 +162,7 @@ def _step(name: str, kind: Kind, **columns: Any) -> Step:
 @word
 def read(name: str, call: Call, *, done: str, refused: str | None = None, **columns: Unpack[StepColumns]) -> Step:
     """Return a step that changes nothing and can be repeated. After a pivot it has no `refused` state."""
-    return _step(name, Kind.READ, call=call, done=done, refused=refused, **columns)
+    return new_step(name, Kind.READ, call=call, done=done, refused=refused, **columns)
 
 
 @word
@@ -177,7 +178,7 @@ def compensatable(
 ) -> Step:
     """Return a step whose effect the call `undo` takes back; the undo is in flight in the state `undoing`."""
     undoing = undoing or f"UNDOING_{str(name).upper()}"  # str: check() refuses a name that is not a text
-    return _step(
+    return new_step(
         name,
         Kind.COMPENSATABLE,
         call=call,
@@ -192,13 +193,13 @@ def compensatable(
 @word
 def pivot(name: str, call: Call, *, done: str, refused: str, **columns: Unpack[EffectStepColumns]) -> Step:
     """Return the point of no return: after its success the saga only goes forward."""
-    return _step(name, Kind.PIVOT, call=call, done=done, refused=refused, **columns)
+    return new_step(name, Kind.PIVOT, call=call, done=done, refused=refused, **columns)
 
 
 @word
 def retriable(name: str, call: Call, *, done: str, **columns: Unpack[EffectStepColumns]) -> Step:
     """Return a step that must succeed in the end: it is retried until it succeeds or a person decides."""
-    return _step(name, Kind.RETRIABLE, call=call, done=done, **{"retry": PERSISTENT, **columns})
+    return new_step(name, Kind.RETRIABLE, call=call, done=done, **{"retry": PERSISTENT, **columns})
 
 
 class WaitColumns(TypedDict, total=False):
@@ -225,7 +226,7 @@ def pause(
     in the pause. A pause after the pivot has no such state.
     """
     waits = Waiting(for_s=for_s, until=until)
-    return _step(name, Kind.PAUSE, call=None, waits=waits, done=done, refused=refused, **columns)
+    return new_step(name, Kind.PAUSE, call=None, waits=waits, done=done, refused=refused, **columns)
 
 
 @word
@@ -247,7 +248,7 @@ def wait(
     means SUCCEEDED. over: the outcome when the time is over; default: REFUSED, but after the pivot the saga is stuck.
     """
     waits = Waiting(for_s=within_s, signal=signal, brings=brings or {}, means=means or {}, over=over)
-    return _step(name, Kind.WAIT, call=None, waits=waits, done=done, refused=refused, **columns)
+    return new_step(name, Kind.WAIT, call=None, waits=waits, done=done, refused=refused, **columns)
 
 
 @word
@@ -262,38 +263,4 @@ def approval(
         brings={"approved": boolean(), "comment": optional(text(high=1_000))},
         means={"approved": {False: REFUSED}},
     )
-    return _step(name, Kind.WAIT, call=None, waits=waits, done=done, refused=refused, **columns)
-
-
-@word
-def sub(
-    name: str,
-    *,
-    done: str,
-    refused: str | None = None,
-    saga: str | None = None,
-    data: Mapping[str, Value] | None = None,
-    keeps: Mapping[str, Kept | Field] | None = None,
-    undoing: str = "",
-    pivot: bool = False,
-    **columns: Unpack[WaitColumns],
-) -> Step:
-    """Return a step that starts the newest version of another saga with this data, and waits until it has ended.
-
-    saga: its name; default: the name of the step. keeps: the fields of its replies that later steps can use. With
-    `refused` the step is compensatable, and the compensation of the child undoes it. pivot: the child has a pivot, and
-    the step is the point of no return of this saga, too. Without `refused` the child must complete.
-    """
-    child, kind = saga or name, Kind.PIVOT if pivot else Kind.COMPENSATABLE if refused else Kind.RETRIABLE
-    compensates = kind is Kind.COMPENSATABLE
-    return _step(
-        name,
-        kind,
-        call=start_of(child, {} if data is None else data, keeps or {}),
-        undo=compensation_of(child) if compensates else None,
-        undoing=(undoing or f"UNDOING_{str(name).upper()}") if compensates else undoing or None,
-        done=done,
-        refused=refused,
-        retry=NEVER,
-        **columns,
-    )
+    return new_step(name, Kind.WAIT, call=None, waits=waits, done=done, refused=refused, **columns)

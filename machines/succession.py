@@ -20,7 +20,7 @@ from machines.outcomes import Outcome
 from machines.references import split
 from machines.saga import Saga
 from machines.step import Step
-from machines.transitions import Phase, Trigger, awaiting_state, stuck_states
+from machines.transitions import Phase, awaiting_state, stuck_states
 
 #: Columns of a step with the names of its states.
 STATE_COLUMNS = ("doing", "done", "refused", "undoing")
@@ -152,7 +152,7 @@ def touched(old: Saga, saga: Standing) -> int:
     found += [
         numbers.get(row.step, len(numbers)) + 1
         for row in saga.journal
-        if row.step is not None and not (row.trigger == Trigger.DEFER and outcome(row) is Outcome.NOT_SENT)
+        if row.step is not None and outcome(row) is not Outcome.NOT_SENT
     ]
     at = old.states[saga.state]
     if at.step is not None and (saga.in_doubt or at.phase is not Phase.FORWARD):

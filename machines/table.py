@@ -7,6 +7,7 @@ point of no return, then the steps that must succeed in the end.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import ClassVar
 
 from machines.call import Call
 from machines.fields import Field
@@ -65,6 +66,9 @@ class Table:
     #: Deadline, in seconds from the start of a saga. After it no further step forward is sent, and the saga is
     #: compensated. It does not stop a call in flight, a compensation or a step after the pivot.
     deadline_s: float = 900.0
+
+    #: True for the table of a branch, which is derived from a group of another table.
+    is_branch: ClassVar[bool] = False
 
     def __str__(self) -> str:
         return f"{self.name} v{self.version}"

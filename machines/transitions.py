@@ -264,7 +264,7 @@ def _forward(table: Table) -> Iterator[State | Transition]:
 def _entry(step: Step, name: str) -> State:
     """Return the state in which the step is carried out."""
     if step.starts:
-        return State(name=name, phase=Phase.WAITING, step=step, waits=ChildEnd(saga=step.starts), retry=NEVER)
+        return State(name=name, phase=Phase.WAITING, step=step, waits=_children_of(step), retry=NEVER)
     if step.call is None:
         return State(name=name, phase=Phase.WAITING, step=step, waits=step.waits, retry=NEVER)
     return State(
@@ -275,6 +275,10 @@ def _entry(step: Step, name: str) -> State:
         retry=_retry(step.call, step.retry),
         deferral=_deferral(step.call),
     )
+
+
+def _children_of(step: Step) -> ChildEnd:
+    return ChildEnd(saga=step.starts or "", branches=step.group is not None)
 
 
 def _awaiting(step: Step, later: Later, entry: str, stuck: str) -> Iterator[State | Transition]:
@@ -348,7 +352,7 @@ def _backward(table: Table) -> Iterator[State | Transition]:
             onward, child = _compensation_before(table, number), step.starts
             yield State(
                 name=step.undoing, phase=Phase.UNDOING, step=step, undoes=True,
-                call=None if child else step.undo, waits=ChildEnd(saga=child) if child else None,
+                call=None if child else step.undo, waits=_children_of(step) if child else None,
                 retry=_retry(step.undo, PERSISTENT), deferral=_deferral(step.undo),
             )  # fmt: skip
             yield Transition(source=step.undoing, trigger=Trigger.SUCCEEDED, dest=onward, call=step.undo)

@@ -17,7 +17,7 @@ _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONL
 _PLACED = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _CALL, _STEP, _SAGA = "a call such as post(…)", "a step such as pivot(…)", "Saga(…)"
 #: Words that make a step.
-STEPS = ("read", "compensatable", "pivot", "retriable", "pause", "wait", "approval", "sub")
+STEPS = ("read", "compensatable", "pivot", "retriable", "pause", "wait", "approval", "sub", "together", "each")
 _CALLING = STEPS[:4]
 #: Column → the word that takes it, for the remedy when an author used the column with another word.
 HOME: Mapping[str, str] = {

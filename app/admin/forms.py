@@ -62,8 +62,6 @@ class StuckQuery(_Query):
     status = fields.String(load_default="", validate=validate.OneOf(("", *_STATUSES)))
     #: The exact error; None: any error.
     error = fields.String(load_default=None, validate=storable)
-    #: True: only sagas whose table this release does not have; None: any saga.
-    no_table = fields.Boolean(load_default=None)
 
 
 class Action(Schema):

@@ -47,7 +47,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
     }
     app.jinja_env.globals |= {
         "query_with": _query_with,
-        "narrows": lambda query: any(narrowed(query).values()),
+        "narrows": lambda query: any(each not in (None, ()) for each in narrowed(query).values()),
         "has_webhooks": lambda: bool(services().webhooks) or any(table.at_end for table in services().registry),
     }
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.admin.gantt import Gantt, gantt
-from app.store.loading import is_in_doubt, start_of
+from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import AvailableAction, CallKey, available_actions, filled, sends_now
-from app.views.waits import Wait, sentence, wait_of
+from app.views.summary import summary
 from machines.call import Call
 from machines.history import StepEffect, effects_of, is_probe, outcome, polls, replies, skipped_steps
 from machines.outcomes import Outcome
@@ -16,7 +16,7 @@ from machines.preview import Known
 from machines.saga import Saga
 from machines.statuses import Status
 from machines.step import Step
-from machines.transitions import Direction, Phase, State
+from machines.transitions import Direction, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +63,10 @@ def saga_details(
     at = definition.states[row.state]
     known = Known(data=row.data, results=results, skipped=skipped_steps(journal))
     effects = effects_of(definition, row.state, journal, in_doubt=in_doubt)
-    wait = wait_of(definition, row, journal)
     return SagaDetails(
         saga=definition,
         at=at,
-        summary=_back_off(at, wait, next_s or 0.0) or _summary(row, at) + _so_far(wait),
+        summary=summary(definition, row, journal, effects, next_s or 0.0),
         effects=effects,
         sent={effect.step.name: _sent(effect, row, results) for effect in effects},
         actions=available_actions(
@@ -115,41 +114,3 @@ def _call(step: Step, row: JournalRow) -> Call | None:
     if polls(row):
         return step.poll
     return step.undo if row.direction == Direction.UNDO else step.call
-
-
-def _back_off(at: State, wait: Wait | None, next_s: float) -> str | None:
-    """Return the state of a saga that backs off, in one sentence; None for another saga. next_s: see `saga_details`."""
-    if wait is None or not wait.backs_off:
-        return None
-    words = sentence(wait, next_s)
-    return f"Compensating, {words}." if at.undoes else f"{words[0].upper()}{words[1:]}."
-
-
-def _so_far(wait: Wait | None) -> str:
-    """Return the polls of a saga that asks for an answer, as a sentence; "" for another saga."""
-    if wait is None or wait.polls is None:
-        return ""
-    return f" It waits until {wait.polls.until:%Y-%m-%d %H:%M:%S} UTC; {wait.polls.words}."
-
-
-def _summary(row: SagaRow, at: State) -> str:
-    """Return the state of the saga in one sentence."""
-    name = at.step.name if at.step else ""
-    call = (at.step.undo if at.undoes else at.step.call) if at.step else None
-    participant = call.participant if call else ""
-    what = f"{'the undo of ' if at.undoes else ''}{name}"
-    match at.phase:
-        case Phase.STUCK:
-            check = f" Check at {participant} whether it happened." if call else ""
-            return f"The engine has stopped at {what}; a person must decide.{check}"
-        case Phase.COMPLETED:
-            return "Completed: every step succeeded."
-        case Phase.COMPENSATED:
-            return "Compensated: every step that was done is undone."
-        case _ if row.status == Status.PENDING:
-            start_at = start_of(row)
-            return f"It starts at {start_at:%Y-%m-%d %H:%M:%S} UTC." if start_at else "Created, and not executed yet."
-        case Phase.UNDOING:
-            return f"Compensating: {participant} is called to undo {name}."
-        case _:
-            return f"Waiting at {name}: {at.waits}." if at.waits else f"Running: {participant} is called for {what}."

@@ -1,6 +1,5 @@
 """/admin/sagas: all sagas, the newest first."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import redirect, render_template, url_for
@@ -31,20 +30,20 @@ def show() -> str | Response:
     query, registry = query_of(ListQuery()), services().registry
     stuck = (Status.STUCK,) if query["stuck"] else ()
     wanted = SagaFilter(
-        roots=not query["q"] and not query["stuck"] and "parent" not in query,
+        roots=not (query["q"] or query["stuck"] or query.get("without_table") or "parent" in query),
         definitions=query["type"],
         statuses=query["status"] or stuck,
         states=query["state"],
         words=query["q"] or None,
         **narrowed(query),
     )
-    found = newest(wanted, final_states(registry), PAGE + 1, query["after"])
+    found = newest(wanted, final_states(registry), PAGE + 1, query["after"], registry)
     if len(found) == 1 and query["after"] is None and _names(query["q"], found[0]):
         return redirect(url_for("admin_saga.show", saga_id=found[0].id))
     following = cursor_at(found[PAGE - 1].created_at, found[PAGE - 1].id) if len(found) > PAGE else None
     return render_template(
         "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=registry.names,
-        waits=sentences(registry, found[:PAGE], datetime.now(UTC)),
+        waits=sentences(registry, found[:PAGE]),
     )  # fmt: skip
 
 

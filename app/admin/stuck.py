@@ -46,7 +46,7 @@ class Group:
         """The parameters of the query string that select this group."""
         return {
             "type": self.definition, "version": self.version, "state": self.state, "status": self.status,
-            "error": self.error, "no_table": self.unknown,
+            "error": self.error, "unknown": self.unknown,
         }  # fmt: skip
 
 
@@ -97,7 +97,6 @@ def filter_of(query: dict[str, Any]) -> SagaFilter:
         state_keys=states_with(services().registry, **of_states) if any(of_states.values()) else None,
         statuses=(query["status"],) if query["status"] else (),
         error=query["error"],
-        unknown=query["no_table"],
         words=query["q"] or None,
         **narrowed(query),
     )

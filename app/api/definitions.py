@@ -22,7 +22,8 @@ blueprint = Blueprint("definitions", __name__, url_prefix="/api/v1/definitions")
 )  # fmt: skip
 @keeps_to_limits
 def index() -> Response:
-    definitions = sorted(services().registry, key=lambda definition: (definition.name, definition.version))
+    startable = [definition for definition in services().registry if not definition.is_branch]
+    definitions = sorted(startable, key=lambda definition: (definition.name, definition.version))
     return jsonify(definitions=[{"type": d.name, "version": d.version, "steps": len(d.steps)} for d in definitions])
 
 
@@ -31,7 +32,7 @@ def index() -> Response:
 @keeps_to_limits
 def show(name: str) -> Response:
     try:
-        return jsonify(_whole(services().registry.latest(name)))
+        return jsonify(_whole(services().registry.newest(name)))
     except UnknownSagaError:
         raise NotFoundError(f"there is no saga definition {name!r}") from None
 

@@ -130,7 +130,7 @@ def _drawn(saga: Saga, render: Callable[[Saga], str]) -> str:
 
 def _definition(name: str, version: int | None) -> Saga:
     try:
-        return services().registry.latest(name) if version is None else services().registry.get(name, version)
+        return services().registry.newest(name) if version is None else services().registry.get(name, version)
     except UnknownSagaError:
         which = repr(name) if version is None else f"{name!r} version {version}"
         raise NotFoundError(f"there is no saga definition {which}") from None

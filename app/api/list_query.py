@@ -59,8 +59,8 @@ def requested_page() -> tuple[SagaFilter, int, int, str, tuple[datetime, UUID] |
         definitions=(query["type"],) if "type" in query else (),
         statuses=statuses,
         states=(query["state"],) if "state" in query else (),
-        # A stuck child waits for a person itself, so the list of stuck sagas has it.
-        roots="parent" not in query and not query.get("stuck"),
+        # A child that is stuck or without a table needs a person itself, so the list of such sagas has it.
+        roots=not ("parent" in query or query.get("stuck") or query.get("without_table")),
         reach=principal().reach(Scope.READ),
         **narrowed(query),
     )

@@ -1,6 +1,17 @@
 """The command line `saga`, for people and for scripts. It uses the service, the queries and the JSON of the API."""
 
-from app.cli import accounts, actions, audit, migrate_running, participants, retention, schedules, show, webhooks
+from app.cli import (
+    accounts,
+    actions,
+    audit,
+    migrate_running,
+    participants,
+    replay,
+    retention,
+    schedules,
+    show,
+    webhooks,
+)
 from app.cli.group import saga
 
 __all__ = [
@@ -9,6 +20,7 @@ __all__ = [
     "audit",
     "migrate_running",
     "participants",
+    "replay",
     "retention",
     "saga",
     "schedules",

@@ -12,8 +12,9 @@ from app.cli.saga_path import Calls, StepOnPath, commands_for, goes_back, passed
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age, short_duration
+from app.views.summary import summary
 from app.views.waits import sentence, wait_of
-from machines.history import is_probe, polls
+from machines.history import effects_of, is_probe, polls
 from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
@@ -65,6 +66,7 @@ def header(
         ("saga", str(saga.id), ""),
         ("error", printable(saga.error or ""), "dim" if saga.status == Status.COMPLETED else "red"),
         ("whose", ", ".join(owners), ""),
+        ("result", _result(definition, saga, journal), ""),
     ]
     without_table = definition is None and saga.status not in FINISHED
     present = _without_table(saga, now) if without_table else _back_off(definition, saga, now, journal)
@@ -76,6 +78,14 @@ def header(
         if text:
             hanging = textwrap.wrap(text, width - _FACT, break_on_hyphens=False)
             yield Text.assemble((f"  {name:8}", "dim"), (f"\n{' ' * _FACT}".join(hanging), style))
+
+
+def _result(definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow]) -> str:
+    """Return what an ended or stuck saga has left at its participants; "" for another saga."""
+    if definition is None or saga.status not in (*FINISHED, Status.STUCK):
+        return ""
+    journal = as_named_now(journal)
+    return printable(summary(definition, saga, journal, effects_of(definition, saga.state, journal, in_doubt=False)))
 
 
 def _without_table(saga: SagaRow, now: datetime) -> str:
@@ -96,7 +106,7 @@ def _back_off(definition: Saga | None, saga: SagaRow, now: datetime, journal: Se
 def _now(saga: SagaRow, now: datetime) -> str:
     still = age((now - saga.updated_at).total_seconds())
     if saga.status == Status.STUCK:
-        return f"nothing has moved for {still}; a person must decide"
+        return f"nothing has moved for {still}"
     if saga.status == Status.PENDING:
         start_at = start_of(saga)
         return f"it starts at {start_at:%Y-%m-%d %H:%M:%S} UTC" if start_at else "not executed yet"

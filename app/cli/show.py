@@ -67,10 +67,9 @@ def list_sagas(
         definitions=(definition,) if definition else (),
         statuses=(Status.STUCK,) if stuck else (status,) if status else (),
         states=(state,) if state else (),
-        unknown=True if unknown else None,
         # A stuck child waits for a person itself, so the list of stuck sagas has it.
         roots=not (words["parent"] or stuck or unknown or status == Status.STUCK),
-        **filters_from(words, tags),
+        **filters_from(words | {"unknown": "true" if unknown else None}, tags),
     )
     page = lists.page(wanted, registry, limit=limit)
     if as_json:
@@ -136,7 +135,7 @@ def watch(saga_id: str, interval: float, as_json: bool) -> None:
 
 def _tree_of(row: SagaRow) -> Iterator[RenderableType]:
     """Draw a saga, and below it each saga of its tree with its depth as indent."""
-    yield Text(_tree_line(row))
+    yield Text(_tree_line(row), no_wrap=True, overflow="ignore")
     depths: dict[UUID | None, int] = {row.id: 0}
     below: dict[UUID | None, list[SagaRow]] = {}
     for child in retention.descendants([row.id]):
@@ -145,7 +144,8 @@ def _tree_of(row: SagaRow) -> Iterator[RenderableType]:
     while ahead:
         child = ahead.pop()
         depth = depths[child.id] = depths[child.parent_id] + 1
-        yield Text(f"{'  ' * (depth - 1)}└ {child.parent_step} {child.child_number}: {_tree_line(child)}")
+        line = f"{'  ' * (depth - 1)}└ {child.parent_step} {child.child_number}: {_tree_line(child)}"
+        yield Text(line, no_wrap=True, overflow="ignore")
         ahead += below.get(child.id, [])[::-1]
 
 
@@ -160,7 +160,7 @@ def list_of(
     if not sagas:
         yield Text("No sagas match these filters.")
         return
-    waits = sentences(registry, sagas, now)
+    waits = sentences(registry, sagas)
     yield from grid(_COLUMNS, [_line(registry, row, now, width, waits.get(row.id)) for row in sagas], width)
     if total > len(sagas):
         at_least = "at least " if total >= lists.LARGEST_TOTAL else ""

@@ -23,7 +23,7 @@ def take_action(  # noqa: PLR0917
     trigger = _trigger(name, saga)
     if saga.pending:
         saga.start_pending()
-    if saga.current.waits and saga.arrived and engine.take_arrival(saga):
+    while saga.current.waits and saga.arrived and engine.take_arrival(saga):
         # The signal or answer arrived before the request, so the request applies to the saga after it.
         trigger = _trigger(name, saga)
     if why_not := engine.families.why_not(saga, trigger):

@@ -1,14 +1,17 @@
-"""The children of a saga: a step starts another saga as its child, waits for its end, and compensates it.
+"""The children of a saga: a step starts other sagas as its children, waits for their ends, and compensates them.
 
 The rows of the children are the only record of them. The commit with which a saga enters the step also inserts the
-child, and the last commit of a child also makes its parent due (app.store.children). So no wake-up can be lost.
+children, and the last commit of a child also makes its parent due (app.store.children). So no wake-up can be lost.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row
 
+from app.engine.branches import Branches
 from app.store.children import Children
 from app.store.instance import Instance
 from machines.accepting import NotAcceptedError, accept
@@ -29,30 +32,35 @@ class Families:
     registry: Registry
 
     def prepare(self, saga: Instance) -> str | None:
-        """Set the child that the saga's present step starts; its next commit inserts it unless the step has one.
+        """Set how the saga's next commit finds the children that its present step still has to start.
 
-        Return why the child cannot be started, or None.
+        Return why they cannot be started, or None.
         """
         at = saga.current
-        if saga.pending or at.undoes or saga.new_child is not None:
+        if saga.pending or at.undoes or saga.missing_children is not None:
             return None
-        assert at.step is not None
-        call = at.step.call
-        assert call is not None
         try:
-            definition = self.registry.latest(call.participant)
-            body = call.filled_body(saga.data, saga.results, roots_of(saga.id_text, at.step.name, Direction.DO))
-            data = accept(Field(kind=FieldKind.OBJECT, items=definition.data), body)
+            if at.step is not None and at.step.group is not None:
+                saga.missing_children = Branches(self.registry, saga).missing
+            else:
+                saga.missing_children = partial(_only_child, self._sub(saga))
         except (UnknownSagaError, FillError) as error:
-            return f"saga {call.participant} cannot be started: {error}"
+            return f"saga {at.step and at.step.starts} cannot be started: {error}"
         except NotAcceptedError as error:
             where = ".".join(map(str, error.path))
-            return f"saga {call.participant} cannot be started: its field {where} {error.problem}"
-        child = Instance.new(definition, data, actor=f"saga:{saga.id_text}", clock=saga.clock)
-        # Who may use the parent as "its own" may use the whole tree.
-        child.parent_id, child.parent_step, child.started_by = saga.id, at.step.name, saga.started_by
-        saga.new_child = child
+            return f"saga {at.step and at.step.starts} cannot be started: its field {where} {error.problem}"
         return None
+
+    def _sub(self, saga: Instance) -> Instance:
+        """Return the child of a step that starts another saga."""
+        step = saga.current.step
+        assert step is not None
+        call = step.call
+        assert call is not None
+        definition = self.registry.latest(call.participant)
+        body = call.filled_body(saga.data, saga.results, roots_of(saga.id_text, step.name, Direction.DO))
+        data = accept(Field(kind=FieldKind.OBJECT, items=definition.data), body)
+        return Instance.child(saga, definition, data)
 
     def refuse(self, saga: Instance, problem: str, actor: str) -> bool:
         """Refuse the saga's present step, because its child cannot be started. Return False when it has a child."""
@@ -64,22 +72,42 @@ class Families:
         return True
 
     def take(self, saga: Instance, actor: str) -> bool:
-        """End the wait of the saga if its child has ended. Return False while the child has not ended."""
+        """End the wait of the saga if its children have ended. Return False while it must wait for one."""
         at = saga.current
         assert at.step is not None
         known = self.children.of(saga.id, at.step.name)
-        last = known[-1] if known else None
         if at.undoes:
-            if last is not None and last.status != Status.COMPENSATED:
+            if any(child.status != Status.COMPENSATED for child in known):
                 return False
-            saga.end_wait(Outcome.SUCCEEDED, reason=_compensated(last), actor=actor)
+            saga.end_wait(Outcome.SUCCEEDED, reason=_compensated(known[-1] if known else None), actor=actor)
             return True
+        if at.step.group is not None:
+            return self._take_branches(saga, known, actor)
+        last = known[-1] if known else None
         if last is None or last.status not in FINISHED:
             return False
         if last.status == Status.COMPENSATED:
             saga.end_wait(Outcome.REFUSED, reason=_compensated(last), actor=actor)
         else:
             self._succeed(saga, last, actor)
+        return True
+
+    def _take_branches(self, saga: Instance, known: Sequence[Row[Any]], actor: str) -> bool:
+        """End the wait for a group: one of its branches goes back, or all of them have completed.
+
+        The other branches may have done something, so the saga compensates them, too.
+        """
+        branches = Branches(self.registry, saga)
+        newest = branches.newest(known)
+        if failed := next((child for child in newest if branches.goes_back(child)), None):
+            words = f": {failed.error}" if failed.error else ""
+            saga.end_wait(Outcome.REFUSED_UNDO, reason=f"branch {failed.child_number} goes back{words}", actor=actor)
+            return True
+        if len(newest) < branches.count or any(child.status != Status.COMPLETED for child in newest):
+            return False
+        replies = self.children.replies([child.id for child in newest])
+        body = branches.result([replies[child.id] for child in newest])
+        saga.end_wait(Outcome.SUCCEEDED, reason=f"{branches.count} branches are done", actor=actor, body=body)
         return True
 
     def obey(self, saga: Instance, actor: str) -> None:
@@ -99,13 +127,14 @@ class Families:
         # A person may supply the result of a completed child. Every other move by hand needs a child that is undone.
         enough = FINISHED if trigger is Trigger.RESOLVE and not at.undoes else (Status.COMPENSATED,)
         known = self.children.of(saga.id, at.step.name)
-        if not known or known[-1].status in enough:
+        newest = Branches(self.registry, saga).newest(known) if at.step.group is not None else known[-1:]
+        if (found := next((child for child in newest if child.status not in enough), None)) is None:
             return None
-        child = f"saga {known[-1].id}, which its step {at.step.name} has started, is {known[-1].status}"
+        child = f"saga {found.id}, which its step {at.step.name} has started, is {found.status}"
         return f"{child}; retry the step, or act on that saga"
 
     def _succeed(self, saga: Instance, child: Row[Any], actor: str) -> None:
-        at, replies = saga.current, self.children.replies(child.id)
+        at, replies = saga.current, self.children.replies([child.id])[child.id]
         assert at.step is not None
         assert at.step.call is not None
         kept, lacking = saga.definition.taken(at.step.name, at.step.call, replies, {}) if at.step.keeps else ({}, {})
@@ -115,6 +144,14 @@ class Families:
             saga.end_wait(Outcome.IN_DOUBT, reason=f"{reason}, but its replies lack {lacks}", actor=actor)
         else:
             saga.end_wait(Outcome.SUCCEEDED, reason=reason, actor=actor, body=kept)
+
+
+def _only_child(child: Instance, known: Sequence[Row[Any]], retried: bool) -> Sequence[Instance]:
+    """Return the child of a step that starts another saga, unless the step has one."""
+    if known and not (retried and known[-1].status == Status.COMPENSATED):
+        return ()
+    child.child_number = len(known) + 1
+    return (child,)
 
 
 def _compensated(child: Row[Any] | None) -> str:

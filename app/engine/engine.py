@@ -76,8 +76,10 @@ class Engine(Loop[Instance]):
         problem = self.families.prepare(saga)
         if problem is not None and self.families.refuse(saga, problem, self.actor):
             return True
-        entered_now = bool(saga.unsaved) and not saga.current.undoes  # the next commit inserts the child
-        return not entered_now and self.families.take(saga, self.actor)
+        at = saga.current
+        # A child that the next commit inserts has not ended. An empty group has no child to wait for.
+        waits_for_new = bool(saga.unsaved) and not at.undoes and not (at.step and at.step.group)
+        return not waits_for_new and self.families.take(saga, self.actor)
 
     def commit(self, saga: Instance, wait_s: float = 0.0) -> None:
         """Commit and keep the saga: its lease outlasts the wait and the next call.
@@ -114,7 +116,7 @@ class Engine(Loop[Instance]):
         """Commit the unsaved moves, and only then count and log them. The arguments are those of `SagaStore.save`."""
         if saga.current.awaits_child:
             self.families.prepare(saga)
-        child, ends_for_parent = saga.new_child, saga.ends_for_parent
+        ends_for_parent = saga.ends_for_parent
         if saga.committed_snapshot is None:
             moves, before = self._first_commit(saga, delay_s, owner)
         else:
@@ -125,8 +127,9 @@ class Engine(Loop[Instance]):
         if saga.current.phase in REPORTED and self.store.reports(saga):
             self.on_delivery()
         self.telemetry.committed(saga, moves, before)
-        if child is not None and child.committed_snapshot is not None:
+        for child in saga.born:
             self.telemetry.committed(child, child.start_moves)
+        saga.born = ()
         if saga.current.awaits_child or ends_for_parent:
             self.on_due()
         if saga.status in FINISHED and saga.started_at < inf:

@@ -11,8 +11,9 @@ from app.store.database import db_now
 from app.store.instance import Instance
 from app.store.loading import journals
 from app.store.models import SagaRow
+from machines.branches import BranchTable
 from machines.history import replies
-from machines.statuses import Status
+from machines.statuses import FINISHED, Status
 from machines.transitions import Trigger
 
 _SAGA = SagaRow.__table__
@@ -31,6 +32,24 @@ _WAKE = (
     update(_SAGA)
     .where(_SAGA.c.id == bindparam("parent"))
     .values(arrived=_SAGA.c.arrived + 1, due_at=case((_WAITS, db_now()), else_=_SAGA.c.due_at))
+)
+#: For a branch that is done. The parent's row is locked first; whether it is the last branch is decided afterwards.
+_ARRIVE = update(_SAGA).where(_SAGA.c.id == bindparam("parent")).values(arrived=_SAGA.c.arrived + 1)
+_SIBLING = _SAGA.alias("sibling")
+_WAKE_AFTER_LAST = (
+    update(_SAGA)
+    .where(
+        _SAGA.c.id == bindparam("parent"),
+        _WAITS,
+        ~select(_SIBLING.c.id)
+        .where(
+            _SIBLING.c.parent_id == bindparam("parent"),
+            _SIBLING.c.parent_step == bindparam("of_step"),
+            _SIBLING.c.status.not_in([status.value for status in FINISHED]),
+        )
+        .exists(),
+    )
+    .values(due_at=db_now())
 )
 #: The new version fences the process that runs the child. Its call in flight stays in doubt, see app.store.loading.
 _SEND_BACK = (
@@ -57,27 +76,45 @@ class Children:
         with self._database.connect() as connection:
             return _children(connection, parent, step)
 
-    def replies(self, child: UUID) -> dict[str, Any]:
-        """Return the reply of each step of a child that succeeded."""
+    def replies(self, children: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+        """Return for each child the reply of each of its steps that succeeded."""
         with self._database.connect() as connection:
-            return replies(journals(connection, [child])[child])
+            return {child: replies(journal) for child, journal in journals(connection, children).items()}
 
 
-def wake_parent(connection: Connection, parent: UUID) -> None:
-    """Make the parent of a child that ends in this transaction due. It is called before the child's own write."""
-    connection.execute(_WAKE, {"parent": parent})
+def is_quiet(child: Instance) -> bool:
+    """Return True when the parent has something to do only if this child is the last one that ends."""
+    table = child.definition
+    return isinstance(table, BranchTable) and not table.limited and child.status == Status.COMPLETED
 
 
-def needs_child(connection: Connection, saga: Instance) -> bool:
-    """Return True when the present step of the saga has no child. The row of the saga is locked in this transaction.
+def wake_parent(connection: Connection, child: Instance) -> None:
+    """Make the parent of a child that ends in this transaction due. It is called before the child's own write.
+
+    So the parent's row is locked before the row of its child. A quiet child only locks and counts; `wake_after_last`
+    makes the parent due.
+    """
+    connection.execute(_ARRIVE if is_quiet(child) else _WAKE, {"parent": child.parent_id})
+
+
+def wake_after_last(connection: Connection, child: Instance) -> None:
+    """Make the parent of a quiet child due, if all its branches have ended. It is called after the child's own write.
+
+    The lock of the parent's row lets one branch end after the other, so the last one sees that it is the last.
+    """
+    connection.execute(_WAKE_AFTER_LAST, {"parent": child.parent_id, "of_step": child.parent_step})
+
+
+def missing_children(connection: Connection, saga: Instance) -> Sequence[Instance]:
+    """Return the children that the present step still has to start. The row of the saga is locked in this transaction.
 
     A child that was compensated is replaced only when a person retries the step.
     """
     step = saga.current.step
-    assert step is not None
-    known = _children(connection, saga.id, step.name)
+    if saga.missing_children is None or step is None:
+        return ()
     retried = any(move.trigger == Trigger.RETRY and move.source != move.dest for move in saga.unsaved)
-    return not known or (retried and known[-1].status == Status.COMPENSATED)
+    return saga.missing_children(_children(connection, saga.id, step.name), retried)
 
 
 def send_back(connection: Connection, saga: Instance) -> None:
@@ -85,13 +122,6 @@ def send_back(connection: Connection, saga: Instance) -> None:
     step = saga.current.step
     assert step is not None
     connection.execute(_SEND_BACK, {"parent": saga.id, "of_step": step.name})
-
-
-def child_number(connection: Connection, saga: Instance) -> int:
-    """Return the number of the next child of the saga's present step; the first one has the number 1."""
-    step = saga.current.step
-    assert step is not None
-    return len(_children(connection, saga.id, step.name)) + 1
 
 
 def _children(connection: Connection, parent: UUID, step: str) -> Sequence[Row[Any]]:

@@ -2,18 +2,20 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy import Row
+
 from app.store.audit import Entry
 from machines.references import FillError, look_up
 from machines.running import Move, RunningSaga
 from machines.saga import Saga
-from machines.statuses import FINISHED
+from machines.statuses import FINISHED, Status
 from machines.transitions import NOWHERE
 
 #: Longest stored client, store or business reference, in characters. Each has an index, and PostgreSQL refuses an index
@@ -84,8 +86,13 @@ class Instance(RunningSaga):
         self.parent_step: str | None = None
         #: True: the parent of this child goes back, so this saga is compensated.
         self.goes_back = False
-        #: Child that the next commit inserts, unless the saga's present step has one already; None: no child.
-        self.new_child: Instance | None = None
+        #: Number of a child among those of the step, from 1.
+        self.child_number = 0
+        #: Returns the children that the saga's present step still has to start, from those that it has started. The
+        #: next commit inserts them. None: the step starts no children.
+        self.missing_children: Callable[[Sequence[Row[Any]], bool], Sequence[Instance]] | None = None
+        #: Children that the last commit has inserted.
+        self.born: Sequence[Instance] = ()
         #: When the saga started, on the clock of this process, in seconds; None: another process started it.
         self.started_here_at: float | None = None
         #: State at the last commit; people see only this one. None: the saga is not durable and has had no effect yet.
@@ -112,6 +119,16 @@ class Instance(RunningSaga):
         saga.start_moves = tuple(saga.unsaved)
         return saga
 
+    @classmethod
+    def child(cls, parent: "Instance", definition: Saga, data: Mapping[str, Any]) -> "Instance":
+        """Return a new saga that the present step of `parent` starts."""
+        child = cls.new(definition, data, actor=f"saga:{parent.id_text}", clock=parent.clock)
+        assert parent.current.step is not None
+        child.parent_id, child.parent_step = parent.id, parent.current.step.name
+        # Who may use the parent as "its own" may use the whole tree.
+        child.started_by = parent.started_by
+        return child
+
     def as_started(self) -> "Instance":
         """Return a copy of the saga in its initial state, for an early insert while another thread moves the saga."""
         first = Instance(self.definition, self.id, self.data, self.start_moves[-1].dest, self.clock)
@@ -135,8 +152,14 @@ class Instance(RunningSaga):
 
     @property
     def ends_for_parent(self) -> bool:
-        """True for a child that has ended since its last commit, so that the next commit makes its parent due."""
-        return self.parent_id is not None and bool(self.unsaved) and self.status in FINISHED
+        """True for a child that has ended since its last commit, so that the next commit makes its parent due.
+
+        A branch that begins to go back wakes its parent, too, so that the parent stops the other branches.
+        """
+        if self.parent_id is None or not self.unsaved:
+            return False
+        fails = self.definition.is_branch and self.status == Status.COMPENSATING and not self.goes_back
+        return fails or self.status in FINISHED
 
     @property
     def started_at(self) -> float:
@@ -178,7 +201,7 @@ class Instance(RunningSaga):
     def committed(self) -> None:
         """Record that the unsaved moves and the audit row are committed."""
         self.version += 1
-        self.unsaved, self.audit_entry, self.new_child = [], None, None
+        self.unsaved, self.audit_entry, self.missing_children = [], None, None
         self.committed_snapshot = SagaSnapshot(
             id=self.id, state=self.state, status=self.status, error=self.error, start_at=self.start_at
         )

@@ -168,22 +168,23 @@ def page(
 
 
 def newest(
-    wanted: SagaFilter, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None
-) -> Sequence[Row[Any]]:
+    wanted: SagaFilter, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None,
+    registry: Registry | None = None,
+) -> Sequence[Row[Any]]:  # fmt: skip
     """Return one page of the admin list. ends: the end states of all definitions.
 
-    after: created_at and id of the last saga of the page before.
+    after: created_at and id of the last saga of the page before. registry: see `SagaFilter.conditions`.
     """
-    parts = list(_parts(wanted, ends))
+    parts = list(_parts(wanted, registry, ends))
     if not parts:
         return []
     found = union_all(*(select(_ordered(part, limit, after).subquery()) for part in parts)).subquery()
     return db.session.execute(select(found).order_by(found.c.created_at.desc(), found.c.id.desc()).limit(limit)).all()
 
 
-def _parts(wanted: SagaFilter, ends: Ends) -> Iterator[Select[Any]]:
+def _parts(wanted: SagaFilter, registry: Registry | None, ends: Ends) -> Iterator[Select[Any]]:
     """Yield queries for parts of the list. Each reads an index in the order of the list, or finds few rows."""
-    every, conditions = select(*_SHOWN).where(*wanted.root), wanted.conditions()
+    every, conditions = select(*_SHOWN).where(*wanted.root), wanted.conditions(registry)
     if wanted.finds_few or not conditions:
         yield every.where(*conditions)
         return

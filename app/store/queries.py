@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, case, or_, select, true
+from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, true
 from sqlalchemy.orm import aliased
 
 from app.store.database import db, seconds_until
@@ -50,6 +50,11 @@ def parent_of(saga: SagaRow, reach: Reach = None) -> UUID | None:
     return db.session.scalar(select(SagaRow.id).where(SagaRow.id == saga.parent_id, within(reach)))
 
 
+def step_started() -> ColumnElement[Any]:
+    """Return the time at which the step of a child has started its first child, to order children by it."""
+    return func.min(SagaRow.created_at).over(partition_by=(SagaRow.parent_id, SagaRow.parent_step))
+
+
 def children(saga_id: UUID, reach: Reach = None) -> Sequence[Row[Any]]:
     """Return the sagas within `reach` that the steps of a saga have started, in the order of their starts.
 
@@ -60,7 +65,7 @@ def children(saga_id: UUID, reach: Reach = None) -> Sequence[Row[Any]]:
         SagaRow.state, SagaRow.status, BRIEF_ERROR.label("error"), SagaRow.created_at,
     )  # fmt: skip
     of_saga = select(*columns).where(SagaRow.parent_id == saga_id, within(reach))
-    return db.session.execute(of_saga.order_by(SagaRow.created_at, SagaRow.id)).all()
+    return db.session.execute(of_saga.order_by(step_started(), SagaRow.child_number)).all()
 
 
 def unfinished_of(definition: str, reference: str, reach: Reach) -> Sequence[SagaRow]:
@@ -99,6 +104,15 @@ def moments(saga_id: UUID) -> Row[Any]:
     next_s = case((SagaRow.owner.is_(None), seconds_until(SagaRow.due_at))).label("next_s")
     age_s = (-seconds_until(SagaRow.entered_at)).label("age_s")
     return db.session.execute(select(age_s, next_s).where(SagaRow.id == saga_id)).one()
+
+
+def next_attempts(saga_ids: Sequence[UUID]) -> dict[UUID, float]:
+    """Return the seconds until the next attempt of each of these sagas, on the database's clock, as `moments` does."""
+    next_s = seconds_until(SagaRow.due_at)
+    planned = (SagaRow.id.in_(saga_ids), SagaRow.owner.is_(None), SagaRow.due_at.is_not(None))
+    return {
+        saga_id: float(left_s) for saga_id, left_s in db.session.execute(select(SagaRow.id, next_s).where(*planned))
+    }
 
 
 def published_moves(saga_id: UUID) -> Sequence[Row[Any]]:

@@ -8,6 +8,7 @@ from sqlalchemy import delete, exists, select, tuple_
 
 from app.store.database import DAY_S, db, in_seconds
 from app.store.models import DeliveryRow, OutboxRow, SagaRow
+from app.store.queries import step_started
 from machines.statuses import FINISHED
 
 _SAGA = SagaRow.__table__
@@ -40,7 +41,7 @@ def descendants(saga_ids: Sequence[UUID]) -> Sequence[SagaRow]:
         below = db.session.scalars(
             select(SagaRow)
             .where(SagaRow.parent_id.in_(saga_ids), SagaRow.parent_id.is_not(None))
-            .order_by(SagaRow.parent_id, SagaRow.created_at, SagaRow.id)
+            .order_by(SagaRow.parent_id, step_started(), SagaRow.child_number)
         ).all()
         found += below
         saga_ids = [child.id for child in below]

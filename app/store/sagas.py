@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from app.store.audit import append
-from app.store.children import child_number, needs_child, send_back, wake_parent
+from app.store.children import is_quiet, missing_children, send_back, wake_after_last, wake_parent
 from app.store.database import db_now, in_seconds, later_of, stored_moment
 from app.store.deliveries import address
 from app.store.instance import WRITTEN_OUT, Instance, search_text
@@ -172,7 +172,7 @@ class SagaStore:
         """
         values = self._new(saga, delay_s, owner)
         try:
-            if saga.key == saga.sent_key and not saga.definition.tags and saga.new_child is None:
+            if saga.key == saga.sent_key and not saga.definition.tags and saga.missing_children is None:
                 self._insert_of(saga).run(values)
             else:
                 with atomic(self._database) as connection:
@@ -277,16 +277,18 @@ class SagaStore:
         """
         after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
         with atomic(self._database) as connection:
-            if saga.parent_id is not None and saga.ends_for_parent:
-                wake_parent(connection, saga.parent_id)
+            if saga.ends_for_parent:
+                wake_parent(connection, saga)
             if statement.run_within(connection, values) != 1:
                 raise FencedError(saga.id)
+            if saga.ends_for_parent and is_quiet(saga):
+                wake_after_last(connection, saga)
             self.move_family(connection, saga)
             if saga.audit_entry:
                 append(connection, replace(saga.audit_entry, after=after))
 
     def move_family(self, connection: Connection, saga: Instance) -> None:
-        """Insert the child of the saga's present step if it has none, or ask its child to compensate.
+        """Insert the children that the saga's present step still has to start, or ask its children to compensate.
 
         The row of the saga is locked, because it was written in this transaction.
         """
@@ -294,11 +296,12 @@ class SagaStore:
             return
         if saga.current.undoes:
             send_back(connection, saga)
-        elif (child := saga.new_child) is not None and needs_child(connection, saga):
-            number = child_number(connection, saga)
-            child.sent_key = f"{saga.id_text}/{child.parent_step}/{number}"
+            return
+        saga.born = missing_children(connection, saga)
+        for child in saga.born:
+            child.sent_key = f"{saga.id_text}/{child.parent_step}/{child.child_number}"
             child.key = f"{WRITTEN_OUT}saga:{saga.id_text} {child.definition.name} {child.sent_key}"
-            of_parent = {"parent": self._id_of(saga), "of_step": child.parent_step, "number": number}
+            of_parent = {"parent": self._id_of(saga), "of_step": child.parent_step, "number": child.child_number}
             self._insert_child.run_within(connection, self._new(child, 0.0, None) | of_parent)
             _insert_tags(connection, child)
             child.committed()

@@ -35,6 +35,10 @@ class FilterWords(Schema):
     client = fields.String(validate=storable)
     store = fields.String(validate=storable)
     order = fields.String(validate=storable, metadata={"description": "value of the table's `order=`"})
+    without_table = fields.Boolean(
+        data_key="unknown",
+        metadata={"description": "true: only unfinished sagas whose table this release does not have"},
+    )
     parent = fields.UUID(metadata={"description": "the sagas that a step of this saga has started"})
     tag = fields.List(
         _Tag(),
@@ -46,7 +50,7 @@ def narrowed(query: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a `SagaFilter` for the filter words in a validated query."""
     words = ("created_from", "created_to", "client", "store", "order", "parent")
     given = {name: query[name] for name in words if name in query}
-    return given | {"tags": tuple(query.get("tag", ()))}
+    return given | {"tags": tuple(query.get("tag", ())), "unknown": query.get("without_table")}
 
 
 def _known(tags: Sequence[str]) -> str:

@@ -93,7 +93,7 @@ def whole_json(
     return short_json(saga) | {
         "data": saga.data,
         "started_by": saga.started_by,
-        **_wait_json(definition, saga, journal),
+        **_wait_json(definition, saga, journal, family.children),
         **_polls_json(definition, saga),
         "parent": _parent_json(saga) if family.parent else None,
         "children": [child_json(child) for child in family.children],
@@ -143,8 +143,10 @@ def move_json(row: JournalRow) -> dict[str, object]:
     }
 
 
-def _wait_json(definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, object]:
-    wait = wait_of(definition, saga, journal) if definition else None
+def _wait_json(
+    definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow], children: Sequence[Row[Any]] = ()
+) -> dict[str, object]:
+    wait = wait_of(definition, saga, journal, children) if definition else None
     return {"waiting_for": wait.subject if wait else None, "waiting_until": _moment(wait.until if wait else None)}
 
 

@@ -41,10 +41,13 @@ def is_backing_off(saga: SagaRow | Row[Any]) -> bool:
     return backs_off(saga.status, held=saga.owner is not None, tries=saga.attempt + saga.deferrals)
 
 
-def wait_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow] = ()) -> Wait | None:
+def wait_of(
+    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow] = (), children: Sequence[Row[Any]] = ()
+) -> Wait | None:
     """Return what the saga waits for; None: a process runs it, or it has ended, is stuck or has not started.
 
     journal: as `shown` returns it; its last row has the reason of a back-off. Without rows the reason is left out.
+    children: the sagas that the steps of the saga have started. Without them a wait for branches has no counts.
     """
     at = definition.states[saga.state]
     if polls := polls_of(definition, saga):
@@ -55,8 +58,21 @@ def wait_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow] = ())
         why = "breaker open" if reason == open_reason(subject) else brief(reason or "")
         return Wait(subject=f"{subject} ({why})" if why else subject, until=saga.due_at, backs_off=True)
     if at.waits and saga.status == Status.WAITING:
-        return Wait(subject=str(at.waits), until=saga.due_at if saga.owner is None else None, backs_off=False)
+        subject = f"{at.waits}{_progress(definition, saga, children)}"
+        return Wait(subject=subject, until=saga.due_at if saga.owner is None else None, backs_off=False)
     return None
+
+
+def _progress(definition: Saga, saga: SagaRow, children: Sequence[Row[Any]]) -> str:
+    """Return how many branches of the saga's present step are done and stuck: `: 2 of 3 done, 1 stuck`."""
+    step = definition.states[saga.state].step
+    if step is None or step.group is None or not children:
+        return ""
+    of_step = [child for child in children if child.parent_step == step.name]
+    items = saga.data.get(step.group.over) if step.group.over else None
+    count = len(items) if isinstance(items, list) else len(of_step)
+    done, stuck = (sum(child.status == status for child in of_step) for status in (Status.COMPLETED, Status.STUCK))
+    return f": {done} of {count} done" + (f", {stuck} stuck" if stuck else "")
 
 
 def sentence(wait: Wait, left_s: float) -> str:
@@ -64,17 +80,17 @@ def sentence(wait: Wait, left_s: float) -> str:
     return f"waiting for {wait.subject}, next try {f'in {duration(left_s)}' if left_s > 0 else 'now'}"
 
 
-def sentences(registry: Registry, rows: Sequence[SagaRow | Row[Any]], now: datetime) -> dict[UUID, str]:
+def sentences(registry: Registry, rows: Sequence[SagaRow | Row[Any]]) -> dict[UUID, str]:
     """Return the wait of each saga of a page that backs off, by id. The other sagas of the page cost no query."""
     ids = [row.id for row in rows if is_backing_off(row)]
     if not ids:
         return {}
-    found, journals = queries.sagas(ids), queries.journals(ids)
+    found, journals, next_s = queries.sagas(ids), queries.journals(ids), queries.next_attempts(ids)
     waits: dict[UUID, str] = {}
     for saga_id, row in found.items():
         saga, journal = shown(registry, row, journals[saga_id])
         definition = table_of(registry, saga, journal)
         wait = wait_of(definition, saga, journal) if definition else None
-        if wait is not None and wait.backs_off and wait.until is not None:
-            waits[saga_id] = sentence(wait, round((wait.until - now).total_seconds()))
+        if wait is not None and wait.backs_off and saga_id in next_s:
+            waits[saga_id] = sentence(wait, round(next_s[saga_id]))
     return waits

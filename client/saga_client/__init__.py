@@ -17,7 +17,17 @@ from saga_client.errors import (
     Unexpected,
     WrongField,
 )
-from saga_client.results import BatchResult, Saga, SagaDetails, SagaType, Status, Step, StepStatus
+from saga_client.results import (
+    BatchResult,
+    Saga,
+    SagaDetails,
+    SagaFilters,
+    SagaPage,
+    SagaType,
+    Status,
+    Step,
+    StepStatus,
+)
 from saga_client.schedules import AsyncSchedules, Schedule, Schedules
 from saga_client.webhooks import AsyncWebhooks, Message, MessageStatus, Webhooks
 
@@ -37,6 +47,8 @@ __all__ = [
     "Saga",
     "SagaDetails",
     "SagaError",
+    "SagaFilters",
+    "SagaPage",
     "SagaType",
     "Sagas",
     "Schedule",

@@ -14,12 +14,12 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, Unpack, overload
 from uuid import UUID
 
 from saga_client.client import WAIT_S, id_of
 from saga_client.protocol import Pause, Protocol, Steps
-from saga_client.results import BatchResult, Data, Saga, SagaDetails, SagaType
+from saga_client.results import BatchResult, Data, Saga, SagaDetails, SagaFilters, SagaPage, SagaType
 from saga_client.schedules import AsyncSchedules, ScheduleProtocol
 from saga_client.transport import LOST, Answer, Request, Transport
 from saga_client.webhooks import AsyncWebhooks, WebhookProtocol
@@ -115,6 +115,10 @@ class AsyncSagas:
     async def get(self, saga: UUID | str | Saga) -> SagaDetails:
         """Return a saga with its data and steps: see `Sagas.get`."""
         return await self._carry_out(self._protocol.get(id_of(saga)))
+
+    async def list(self, *, limit: int = 50, after: str | None = None, **filters: Unpack[SagaFilters]) -> SagaPage:
+        """Return the sagas that match all filters: see `Sagas.list`."""
+        return await self._carry_out(self._protocol.page(filters, limit, after))
 
     async def wait_for_end(self, saga: UUID | str | Saga, *, wait: float = WAIT_S) -> SagaDetails:
         """Return the completed saga: see `Sagas.wait_for_end`."""

@@ -7,11 +7,11 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Self, TypeVar, overload
+from typing import Any, Self, TypeVar, Unpack, overload
 from uuid import UUID
 
 from saga_client.protocol import Pause, Protocol, Steps
-from saga_client.results import BatchResult, Data, Saga, SagaDetails, SagaType
+from saga_client.results import BatchResult, Data, Saga, SagaDetails, SagaFilters, SagaPage, SagaType
 from saga_client.schedules import ScheduleProtocol, Schedules
 from saga_client.transport import LOST, Answer, Transport
 from saga_client.webhooks import WebhookProtocol, Webhooks
@@ -125,6 +125,13 @@ class Sagas:
     def get(self, saga: UUID | str | Saga) -> SagaDetails:
         """Return a saga with its data and steps. saga: the saga's id, or the object that `start` returned."""
         return self._carry_out(self._protocol.get(id_of(saga)))
+
+    def list(self, *, limit: int = 50, after: str | None = None, **filters: Unpack[SagaFilters]) -> SagaPage:
+        """Return the sagas that match all filters, the newest first, up to `limit` (at most 200).
+
+        filters: see `SagaFilters`. after: `next` of the page before. Raise InvalidData for a filter that does not fit.
+        """
+        return self._carry_out(self._protocol.page(filters, limit, after))
 
     def wait_for_end(self, saga: UUID | str | Saga, *, wait: float = WAIT_S) -> SagaDetails:
         """Return the completed saga. Raise Compensated, Stuck, or StillRunning after `wait` seconds."""

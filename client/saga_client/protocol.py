@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import typing
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from uuid import UUID, uuid4
 
 from saga_client.errors import (
@@ -28,7 +28,17 @@ from saga_client.errors import (
     Unexpected,
     error_of,
 )
-from saga_client.results import BatchResult, Saga, SagaDetails, Status, details_of, saga_of
+from saga_client.results import (
+    BatchResult,
+    Saga,
+    SagaDetails,
+    SagaFilters,
+    SagaPage,
+    Status,
+    details_of,
+    page_of,
+    saga_of,
+)
 from saga_client.transport import Answer, Request
 
 #: Statuses after which the same request is sent again: the service, or a proxy before it, cannot answer now.
@@ -124,6 +134,16 @@ class Protocol:
             raise error(answer, body)
         return read(details_of, body)
 
+    def page(self, filters: SagaFilters, limit: int, after: str | None) -> Steps[SagaPage]:
+        """Return one page of the sagas that match, the newest first. after: `SagaPage.next` of the page before."""
+        words = [pair for name, value in filters.items() for pair in _query(name, value)]
+        words += [("limit", str(limit)), *([("cursor", after)] if after else [])]
+        answer = yield from self.send(Request(method="GET", path=f"/api/v1/sagas?{urlencode(words)}"))
+        body = json_object(answer)
+        if answer.status != HTTPStatus.OK:
+            raise error(answer, body)
+        return read(page_of, body)
+
     def wait_for_end(self, saga_id: UUID | str, wait_s: float) -> Steps[SagaDetails]:
         """Return the completed saga. Raise Compensated, Stuck, or StillRunning after `wait_s` seconds."""
         until, pause_s = self._clock() + wait_s, FIRST_LOOK_S
@@ -163,9 +183,26 @@ class Protocol:
         raise AssertionError("the last attempt returns or raises")
 
 
+def _query(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Yield the parameters of the query string for one filter."""
+    match value:
+        case Mapping():
+            yield from ((name, f"{key}:{_text(wanted)}") for key, wanted in value.items())
+        case Saga():
+            yield name, str(value.id)
+        case datetime():
+            yield name, _aware(value)
+        case _:
+            yield name, _text(value)
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _aware(at: datetime) -> str:
     if at.tzinfo is None:
-        raise ValueError("at= has no time zone; give one, such as datetime.now(UTC) + timedelta(hours=1)")
+        raise ValueError("the time has no time zone; give one, such as datetime.now(UTC) + timedelta(hours=1)")
     return at.isoformat()
 
 

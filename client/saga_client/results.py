@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 from uuid import UUID
 
 if TYPE_CHECKING:
@@ -129,6 +129,41 @@ class SagaDetails(Saga):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SagaPage:
+    """One page of a list of sagas."""
+
+    sagas: tuple[Saga, ...]
+    #: Number of all sagas that match; from 10,000 on it is not counted further.
+    total: int
+    #: Pass it as `after=` to get the next page; None: this is the last page.
+    next: str | None
+
+
+class SagaFilters(TypedDict, total=False):
+    """The filters of a list of sagas. A saga must match all that are given."""
+
+    type: SagaType[Any] | str
+    status: Status
+    #: State, as the saga's table names it.
+    state: str
+    #: True: only sagas that wait for a person.
+    stuck: bool
+    #: Values of the fields that the table names in `client=`, `store=` and `order=`.
+    client: str
+    store: str
+    order: str
+    #: Name of a field in the table's `tags=` → its value. A saga must have all of them.
+    tag: Mapping[str, object]
+    #: Sagas created at this time or later, or before it, each with a time zone.
+    created_from: datetime
+    created_to: datetime
+    #: The sagas that a step of this saga has started.
+    parent: UUID | str | Saga
+    #: True: only unfinished sagas whose table the service does not have.
+    unknown: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class BatchResult:
     """The result of one start of a batch: the saga, or the error when no saga was started."""
 
@@ -163,6 +198,14 @@ def details_of(body: Mapping[str, Any]) -> SagaDetails:
         steps=tuple(_step(each) for each in body["steps"]),
         waiting_for=body.get("waiting_for"),
         waiting_until=moment(body.get("waiting_until")),
+    )
+
+
+def page_of(body: Mapping[str, Any]) -> SagaPage:
+    """Return the page of an answer to GET of a list."""
+    pagination = body["pagination"]
+    return SagaPage(
+        sagas=tuple(saga_of(each) for each in body["sagas"]), total=pagination["total"], next=pagination["next_cursor"]
     )
 
 

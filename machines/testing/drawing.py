@@ -36,16 +36,17 @@ def drawn(definition: Saga, journal: Sequence[Move], row: Any) -> str:
 def _lines(definition: Saga, journal: Sequence[Move]) -> Iterator[str]:
     for move in journal:
         if move.trigger != Trigger.START:
-            yield f"  │ {_deed(move)}"[:_WIDTH].rstrip()
+            by = f" by {move.actor}" if move.actor not in ("", "engine") else ""
+            yield f"  │ {deed(move, by)}"[:_WIDTH].rstrip()
         if move.source == move.dest:
             continue
         phase = definition.states[move.dest].phase
         yield f"  {_MARKS.get(phase, '○' if phase is not Phase.PASSING else '·')} {move.dest}"
 
 
-def _deed(move: Move) -> str:
+def deed(move: Move, by: str = "") -> str:
+    """Return what a move did, in words: `undo pay: refused (409 …)`. A row of the journal is such a move, too."""
     words = _WORDS.get(Trigger(move.trigger), str(move.trigger))
     call = f"{'undo ' if move.direction == 'undo' else ''}{move.step}: " if move.step else ""
-    by = f" by {move.actor}" if move.actor not in ("", "engine") else ""
     reason = f" ({move.reason})" if move.reason and move.trigger != Trigger.SUCCEEDED else ""
     return f"{call}{words}{by}{reason}"

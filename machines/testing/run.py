@@ -46,6 +46,8 @@ class Run:
         self.definition = definition
         #: Every request that left the process, in order.
         self.calls: list[Sent] = []
+        #: (purpose, step) of every request that was answered, whether it left the process or not.
+        self.requests: list[tuple[str, str]] = []
         self.participants = Participants(definition=definition, bodies=dict(bodies))
         self._memory = Memory(definition=definition, data=data, clock=clock or Clock())
         self._loop = MemoryLoop(self._memory, self._answer, backs_off=backs_off)
@@ -54,7 +56,6 @@ class Run:
         self._script: dict[tuple[str, str], Iterator[Answer]] = {
             call: _endless(answers) for call, answers in script.items()
         }
-        self._unsent = 0
         RECENT.append(self)
 
     @property
@@ -241,7 +242,8 @@ class Run:
 
     def _answer(self, saga: RunningSaga, request: Request) -> Reply:
         """Answer a request as the test says, else with a success."""
-        if len(self.calls) + self._unsent > _MOST_REQUESTS:
+        self.requests.append((request.purpose, request.step))
+        if len(self.requests) > _MOST_REQUESTS:
             raise AssertionError(f"{self.definition} does not come to rest: it calls {request.step} for ever")
         step = saga.current.step
         assert step is not None
@@ -250,8 +252,6 @@ class Run:
         self._rests = answer.rests
         if answer.sent and not (answer.dies and not answer.acts):
             self.calls.append(Sent(request, answer.name))
-        else:
-            self._unsent += 1
         if request.purpose == "do":
             status, body = self._act(step, answer)
         elif request.purpose == "undo":

@@ -18,10 +18,10 @@ def success(definition: Saga, step: Step, call: Call | None, given: Any = None) 
     body: dict[str, Any] = {}
     for kept in _kept(step, call):
         if not kept.header:
-            _put(body, parts(kept.source), _value(kept))
+            put(body, parts(kept.source), _value(kept))
     if not (call and call.keeps) and not step.keeps:
         for reference in sorted(definition.needed_fields[step.name]):
-            _put(body, parts(reference), f"{step.name}-{reference.replace('.', '-')}")
+            put(body, parts(reference), f"{step.name}-{reference.replace('.', '-')}")
     return {**body, **(given or {})}
 
 
@@ -43,7 +43,7 @@ def _value(kept: Kept) -> Any:
     return value
 
 
-def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+def put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
     """Put a value at its path; the number of a list's item makes a list."""
     at: Any = body
     for name, following in zip(path, (*path[1:], None), strict=True):

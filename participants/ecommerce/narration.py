@@ -37,6 +37,12 @@ _CONSEQUENCES = {
     "defer": "It did not happen, and is tried again in a moment",
     "exhausted": "It may have happened, so it is undone as well",
 }
+#: The same for a step that reads, and so changes nothing.
+_CONSEQUENCES_OF_A_READ = {
+    "retry": "Reading changes nothing, so it is asked again",
+    "defer": "It is asked again in a moment",
+    "exhausted": "Reading changes nothing",
+}
 _TONES = {"completed": "good", "compensated": "undone", "stuck": "stuck", "undoing": "undoing"}
 
 
@@ -128,15 +134,15 @@ def _headline(saga: dict[str, Any], definition: Definition, phase: str, under_wa
     why = _failure(saga, definition)
     if under_way is None:
         resting = {
-            "completed": f"{what} is confirmed: every step is done.",
-            "compensated": f"{what} is cancelled. {why}Everything that had been done is undone.",
+            "completed": f"{what} is confirmed: {_by_hand(saga) or 'every step is done'}.",
+            "compensated": f"{what} is cancelled. {why}{_undone(saga, definition)}",
             "stuck": f"{what} is stuck: its outcome is in doubt, so a person decides.",
         }
         return resting.get(phase, f"{what} is about to begin.")
     last = next((entry for entry in reversed(saga["journal"]) if entry["outcome"]), None)
     asked = f"{under_way.who} is asked to {under_way.what}"
     if last and last["trigger"] in ("retry", "defer"):
-        return f"{under_way.who}: {_plain(last['reason'])}. {_CONSEQUENCES[last['trigger']]}."
+        return f"{under_way.who}: {_plain(last['reason'])}. {_consequence(definition, last)}."
     if phase == "undoing":
         return f"{why}Going back: {asked}."
     return f"{asked} …"
@@ -149,8 +155,33 @@ def _failure(saga: dict[str, Any], definition: Definition) -> str:
             why = _plain(entry["reason"]) or "It was called off"
             if entry["trigger"] == "refused":
                 return f"{_who(definition, entry['step'])} refused: {why}. "
-            return f"{why}. {_CONSEQUENCES['exhausted']}. " if entry["trigger"] == "exhausted" else f"{why}. "
+            return f"{why}. {_consequence(definition, entry)}. " if entry["trigger"] == "exhausted" else f"{why}. "
     return ""
+
+
+def _consequence(definition: Definition, entry: dict[str, Any]) -> str:
+    """Return the consequence of a call that did not succeed. A pivot has no undo, so nobody knows its outcome."""
+    kind = definition.kinds.get(entry["step"])
+    if entry["trigger"] == "exhausted" and kind == "pivot":
+        return "Nobody knows whether it happened"
+    return (_CONSEQUENCES_OF_A_READ if kind == "read" else _CONSEQUENCES)[entry["trigger"]]
+
+
+def _by_hand(saga: dict[str, Any]) -> str:
+    """Return which steps a person marked as done, or an empty text."""
+    steps = [step_words(entry["step"], "do") for entry in saga["journal"] if entry["trigger"] == "resolve"]
+    return f"a person saw to it by hand ({', '.join(steps)})" if steps else ""
+
+
+def _undone(saga: dict[str, Any], definition: Definition) -> str:
+    """Return what is undone at the end of a cancelled saga. A pivot without a clear answer stays unknown."""
+    unclear = [
+        step_words(entry["step"], "do") for entry in saga["journal"]
+        if entry["trigger"] in ("exhausted", "refused_in_doubt") and definition.kinds.get(entry["step"]) == "pivot"
+    ]  # fmt: skip
+    if unclear:
+        return f"Still unknown: {', '.join(dict.fromkeys(unclear))}. Everything else that had been done is undone."
+    return "Everything that had been done is undone."
 
 
 def _plain(reason: str | None) -> str:

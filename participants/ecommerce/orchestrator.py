@@ -30,6 +30,7 @@ class Definition:
     phases: dict[str, str]  # phase by state
     steps: dict[str, str | None]  # step by state
     participants: dict[str, str]  # participant by step
+    kinds: dict[str, str]  # kind by step: read, compensatable, pivot or retriable
 
 
 class Orchestrator:
@@ -82,6 +83,7 @@ class Orchestrator:
                 steps={state["name"]: state["step"] for state in body["states"]},
                 # A call is a text such as "POST stock/reserver". The participant is between the space and the slash.
                 participants={s["name"]: s["call"].split(" ")[1].partition("/")[0] for s in body["steps"]},
+                kinds={s["name"]: s["kind"] for s in body["steps"]},
             )
         return self._definitions[name]
 

@@ -116,3 +116,19 @@ RUNS = [
     ),
 ]  # fmt: skip
 BOUNDARIES = [boundary for run in RUNS for boundary in run.boundaries()]
+
+#: Boundaries of a confirmed checkout that starts later: one commit for the start, then the five of any checkout.
+LATER_START_BOUNDARIES = [
+    f"{when}_{what}:{number}"
+    for what, count in (("commit", 6), ("send", 5))
+    for number in range(1, count + 1)
+    for when in ("before", "after")
+]
+#: Boundaries of a schedule and its saga: the commit of the saga and the next time, then those of the saga's start.
+SCHEDULE_BOUNDARIES = [f"{when}_commit:{number}" for number in (1, 2, 3) for when in ("before", "after")]
+#: Every boundary of a saga with one call that is answered by a callback over HTTP: the commit before the call, the
+#: call, the commit after the 202, the commit that stores the answer, and the commit of the end.
+CALLBACK_BOUNDARIES = [
+    ("before_commit", 1), ("after_commit", 1), ("before_send", 1), ("after_send", 1), ("before_commit", 2),
+    ("after_commit", 2), ("before_arrival", 1), ("after_arrival", 1), ("before_commit", 3), ("after_commit", 3),
+]  # fmt: skip

@@ -10,17 +10,12 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.e2e.crashing import CALLBACK_BOUNDARIES
 from tests.support.servers import Server, start
 from tests.support.waiting import eventually, free_port
 
 SAGAS = Path(__file__).parents[1] / "support" / "later_sagas"
 PAID = {"payment": {"id": "p1", "state": "paid"}}
-#: Every boundary of a saga with one call: the commit before the call, the call, the commit after the 202, and the
-#: commit that stores the answer.
-BOUNDARIES = [
-    ("before_commit", 1), ("after_commit", 1), ("before_send", 1), ("after_send", 1), ("before_commit", 2),
-    ("after_commit", 2), ("before_commit", 3), ("after_commit", 3),
-]  # fmt: skip
 
 
 class Bank:
@@ -89,7 +84,7 @@ def saga(server: Server) -> dict[str, str]:
     return {}
 
 
-@pytest.mark.parametrize(("place", "number"), BOUNDARIES)
+@pytest.mark.parametrize(("place", "number"), CALLBACK_BOUNDARIES)
 def test_a_kill_at_each_boundary_loses_no_answer_and_pays_once(store_url, bank, tmp_path, place, number):
     port = free_port()
     doomed = serve(store_url, bank, port, tmp_path, f"{place}:{number}")

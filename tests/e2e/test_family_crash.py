@@ -75,7 +75,7 @@ def test_a_crash_at_this_boundary_loses_and_doubles_no_child(store_url, book, ru
     book.refused = run.refused
     assert in_a_process(drive, store_url, book.url, f"{place}:{number}", run) == -9
     assert in_a_process(drive, store_url, book.url) == 0
-    if (place, number) == ("before_commit", 1):
+    if f"{place}:{number}" in run.before_it_is_stored:
         assert (stored(store_url), book.effects) == ([], {})
         return
     assert_ended(store_url, run, book)

@@ -12,15 +12,13 @@ from app.services import services
 from app.store.database import db
 from app.store.models import SagaRow, ScheduleRow
 from app.views.schedules import added_entry, new_schedule
+from tests.e2e.crashing import LATER_START_BOUNDARIES, SCHEDULE_BOUNDARIES
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["app.factory", "tests.e2e.test_schedule_crash"])
 
 CART = {"client_id": 4, "magasin_id": 1}
 PAST = datetime(2020, 1, 31, 3, tzinfo=UTC)
-#: Number of commits of a confirmed checkout that starts later: one for the start, and the five of any checkout.
-COMMITS = 6
-SENDS = 5
 
 
 def make_app(url: str, participants_url: str, failpoint: str = ""):
@@ -71,15 +69,7 @@ def stored(url: str):
     return sagas, schedules
 
 
-BOUNDARIES = [
-    f"{when}_{what}:{number}"
-    for what, count in (("commit", COMMITS), ("send", SENDS))
-    for number in range(1, count + 1)
-    for when in ("before", "after")
-]
-
-
-@pytest.mark.parametrize("place", BOUNDARIES)
+@pytest.mark.parametrize("place", LATER_START_BOUNDARIES)
 def test_a_later_start_that_is_killed_ends_once(store_url, participants, place):
     assert in_a_process(create, store_url, participants.url) == 0
     assert in_a_process(look, store_url, participants.url, place) == -9
@@ -91,7 +81,7 @@ def test_a_later_start_that_is_killed_ends_once(store_url, participants, place):
     participants.assert_balanced()
 
 
-@pytest.mark.parametrize("place", [f"{when}_commit:{number}" for number in (1, 2, 3) for when in ("before", "after")])
+@pytest.mark.parametrize("place", SCHEDULE_BOUNDARIES)
 def test_a_schedule_whose_process_is_killed_starts_one_saga(store_url, participants, place):
     assert in_a_process(schedule, store_url, participants.url) == 0
     assert in_a_process(look, store_url, participants.url, place) == -9

@@ -4,15 +4,19 @@ The tests cover `saga migrate-running`, two releases side by side, and what peop
 """
 
 import json
+import shlex
 import sys
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from flask.testing import FlaskCliRunner
 from sqlalchemy import text
 
 from app import create_app
 from app.access.permissions import Role
 from app.access.principal import user
+from app.cli.__main__ import command_line
 from app.cli.group import BAD_INPUT, CONFLICT
 from app.config import from_environment
 from app.services import services
@@ -20,6 +24,7 @@ from app.store.database import db
 from app.store.instance import Instance
 from machines.outcomes import Outcome
 from tests.support.applications import close
+from tests.support.documented import blocks
 from tests.support.servers import OPEN
 
 TABLES = """
@@ -148,6 +153,42 @@ def test_apply_moves_and_the_same_command_takes_it_back(release):
     back = ("migrate-running", "trip", "--from", "2", "--to", "1", "--map", "HELD=BOOKED")
     assert json.loads(both.run(*back, *APPLY, "--json").stdout)["moved"] == 1
     assert versions(both) == [(1, "BOOKED")]
+
+
+def test_commands_of_the_manual_do_what_it_says(release, tmp_path, monkeypatch):
+    """The commands of docs/changing-a-table.md, in their order, with the exit codes of its table."""
+    page = (Path(__file__).parents[2] / "docs" / "changing-a-table.md").read_text()
+    commands = [line.partition("#")[0].strip() for block in blocks(page) for line in block.text.splitlines()]
+    diffs, moves = [
+        [each for each in commands if each.startswith(f"saga {word} ")] for word in ("diff", "migrate-running")
+    ]
+    assert len(diffs) + len(moves) == len(commands)
+    both = release(OLD, NEW)
+    both.saga(Outcome.SUCCEEDED)
+    (tmp_path / "release0").rename(tmp_path / "sagas")
+    (tmp_path / "sagas-of-the-last-release").mkdir()
+    (tmp_path / "sagas-of-the-last-release" / "trips.py").write_text(TABLES + OLD)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAGAS", str(tmp_path / "sagas"))
+    diffed = [CliRunner().invoke(command_line(), shlex.split(each)[1:], prog_name="saga") for each in diffs]
+    assert [each.exit_code for each in diffed] == [0, 10], [each.output for each in diffed]
+    assert "step 'pay': call was POST shop/pay and is POST shop/v2/pay" in diffed[1].output
+    seen = [versions(both)]
+    for each in moves:
+        both.run(*shlex.split(each)[1:])
+        seen.append(versions(both))
+    assert seen == [[(1, "BOOKED")], [(1, "BOOKED")], [(2, "HELD")], [(1, "BOOKED")]]
+
+
+def test_saga_from_before_digests_is_moved_by_the_first_recorded_table(release):
+    both = release(OLD, NEW)
+    both.saga(Outcome.SUCCEEDED)
+    with both.app.app_context():
+        services().runner.tables.compare()
+        db.session.execute(text("UPDATE saga SET table_digest = NULL"))
+        db.session.commit()
+    assert both.run(*MIGRATE, "--map", "BOOKED=HELD", *APPLY).stdout.endswith("1 moved.\n")
+    assert versions(both) == [(2, "HELD")]
 
 
 def test_saga_that_a_process_holds_is_named_and_left(release):

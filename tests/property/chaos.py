@@ -190,6 +190,7 @@ class Chaos(RuleBasedStateMachine):
         waits.an_accepted_signal_ends_the_wait(table, journal, self.world.sent[saga.id])
         waits.no_wait_ends_early_or_without_a_reason(table, self._lines, journal, self.world.ends[saga.id])
         waits.a_wait_is_due_when_its_signal_has_come(table, saga, self.world.arrived(saga.id))
+        properties.the_summary_is_true(table, saga, journal, effects, skipped)
         assert saga.epoch == 1 + self.world.claims[saga.id]
         assert saga.version == self.world.commits[saga.id] + self.world.claims[saga.id]
 

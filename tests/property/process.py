@@ -217,8 +217,8 @@ class Process:
     def ask(self, saga_id: UUID, trigger: Trigger) -> None:
         """Make the move that a person requests. `SagaService` need not have a method for this move."""
         saga = self.store.read(saga_id)
-        if saga.current.waits and saga.arrived:
-            self.engine.waits.take_arrival(saga, self.name)  # the request applies to the saga after what came before
+        while saga.current.waits and saga.arrived and self.engine.take_arrival(saga):
+            pass  # the request applies to the saga after what came before
         if not saga.may(trigger):
             return
         step = saga.current.step

@@ -7,8 +7,11 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from app.store.loading import is_in_doubt
+from app.views.summary import summary
+from machines.history import effects_of
 from machines.saga import Saga
-from machines.step import Kind
+from machines.step import EFFECTFUL, Kind
 from machines.transitions import Phase, Trigger
 from tests.property.participant import Effect
 from tests.property.tables import NAMES, StepLine, is_skipped
@@ -100,6 +103,28 @@ def all_effects_or_none(
         # A person who compensates a pivot in doubt is responsible for the result.
         allowed = pivots if _pivot_given_up(table, journal) else set()
         assert standing <= allowed, f"compensated, and in effect are {standing}"
+
+
+def the_summary_is_true(
+    table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Sequence[Effect], skipped: Collection[str]
+) -> None:
+    """Compare the sentence on the operator's page with the participants' own records. skipped: the skipped steps."""
+    found = effects_of(table, saga.state, journal, in_doubt=is_in_doubt(saga) and saga.status != "pending")
+    text = summary(table, saga, journal, found)
+    done = {effect.step for effect in effects if effect.direction == "do"}
+    standing = done - {effect.step for effect in effects if effect.direction == "undo"}
+    if "every step succeeded." in text:
+        assert standing == {step.name for step in table.steps if step.kind in EFFECTFUL}, text
+        assert all(move.trigger != Trigger.RESOLVE for move in journal), text
+    if "except" in text:
+        assert all(name in text for name in skipped), text
+    if "nothing had been done" in text or "nothing happened" in text:
+        refused = {table.states[saga.state].step.name} if "nothing happened" in text else done
+        assert not refused & done, f"{text} In fact: {effects}"
+    if saga.status == "compensated":
+        by_hand = {move.step for move in journal if move.trigger == Trigger.RESOLVE}
+        unsaid = {name for name in standing - by_hand if f"{name} is still unknown" not in text}
+        assert not unsaid, f"{text} In effect is {unsaid}"
 
 
 def _pivot_given_up(table: Saga, journal: Sequence[Row[Any]]) -> bool:

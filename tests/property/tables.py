@@ -17,7 +17,7 @@ from machines.saga import Saga
 from machines.step import Kind, Step, approval, compensatable, pause, pivot, read, retriable, wait
 from tests.unit.machines.tables import can_be_refused, saga
 
-READ, COMPENSATABLE, PIVOT, RETRIABLE, PAUSE, WAIT = Kind
+READ, COMPENSATABLE, PIVOT, RETRIABLE, PAUSE, WAIT, *_ = Kind
 NAMES = "abcdef"
 #: The longest time, in seconds, for which a saga waits in one step.
 LONGEST_WAIT_S = 60

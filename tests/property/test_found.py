@@ -10,7 +10,7 @@ from tests.property import wait_mutants
 from tests.property.chaos import Chaos
 from tests.property.participant import Fault
 from tests.property.process import CONFIG
-from tests.property.tables import COMPENSATABLE, PIVOT, READ, RETRIABLE, StepLine
+from tests.property.tables import COMPENSATABLE, PIVOT, READ, RETRIABLE, WAIT, StepLine
 from tests.property.world import Incident
 
 
@@ -81,6 +81,16 @@ def test_pivot_that_refuses_a_repeat_is_not_undone(chaos):
     state = started(chaos, [StepLine(COMPENSATABLE), StepLine(PIVOT)], (1, Fault.LOSES_REPLY, 1), (0, Fault.ALREADY, 1))
     state.recover(faults=[], incidents=[])
     assert state_of(state) == "STUCK_B"
+    ends_well(state)
+
+
+def test_cancel_comes_after_every_signal_that_came_before(chaos):
+    state = started(chaos, [StepLine(READ), StepLine(WAIT), StepLine(WAIT), StepLine(COMPENSATABLE)])
+    (saga,) = state.world.sagas()
+    state.world.signal(saga.id, "c")
+    state.world.signal(saga.id, "b")
+    state.world.operate("compensate", saga.id, wait_s=0.0)
+    assert [move.source for move in state.world.journal(saga.id) if move.trigger == "cancel"] == ["C_DONE"]
     ends_well(state)
 
 

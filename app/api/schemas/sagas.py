@@ -4,7 +4,7 @@ from marshmallow import fields
 
 from app.api.schemas.base import Problem, Reply, maybe, maybe_nested, moment, one_of
 from app.views.saga_json import SAGA_STATUS_WORDS
-from machines.history import RECORDED
+from machines.history import RECORDED, Effect
 from machines.statuses import SAGA_STATUSES, StepStatus
 from machines.step import Kind
 
@@ -118,6 +118,44 @@ class Journal(Reply):
     """The moves of the saga, the oldest first."""
 
     journal = fields.List(fields.Nested(JournalEntry))
+
+
+class ReplayDifference(Reply):
+    move = fields.Integer(metadata={"description": "number of the move, from 1"})
+    journal = fields.String(metadata={"description": 'the move in the journal; "": the journal ends before it'})
+    table = fields.String(metadata={"description": 'the move by the present table; "": the run ends before it'})
+
+
+class ReplayRun(Reply):
+    calls = fields.List(fields.String(), metadata={"description": "such as `pay`, `undo pay` and `probe pay`"})
+    status = fields.String()
+    state = fields.String()
+    error = maybe(fields.String)
+    effects = fields.Dict(keys=fields.String(), values=one_of(Effect), metadata={"description": "step: its effect"})
+
+
+class ReplayWhatIf(ReplayRun):
+    change = fields.String()
+    differs_at_call = maybe(fields.Integer, metadata={"description": "the first call that differs, from 0; null: none"})
+    assumed = fields.List(
+        fields.String(), metadata={"description": "calls that the journal does not have; they are taken to succeed"}
+    )
+    unused = fields.List(
+        fields.String(), metadata={"description": "signals and actions of the journal that the run had no use for"}
+    )
+
+
+class SagaReplay(Reply):
+    """The saga's journal, run again in memory. Nothing was called or stored."""
+
+    table = fields.String()
+    version = fields.Integer()
+    same_way = fields.Boolean(metadata={"description": "true: the present table goes the way of the journal"})
+    difference = maybe_nested(ReplayDifference, "the first difference; null: none")
+    unrecorded = fields.List(fields.String(), metadata={"description": "what the journal does not say, in sentences"})
+    run = fields.Nested(ReplayRun)
+    what_if = maybe_nested(ReplayWhatIf, "the run with one outcome changed; null: none was named")
+    test = fields.String(metadata={"description": "the journal as a test in Python, without secrets"})
 
 
 class Signalled(Reply):

@@ -27,7 +27,8 @@ def paths(site):
     add_schedule(site)
     group = site.open("/admin/stuck").get_by_role("link", name="Act on all 2").get_attribute("href")
     return ["/admin", "/admin/stuck", "/admin/parked", "/admin/sagas", "/admin/sagas?state=NONE",
-            f"/admin/sagas/{stuck}", group, "/admin/sagas?sort=by", "/admin/audit", "/admin/users", "/admin/keys",
+            f"/admin/sagas/{stuck}", f"/admin/sagas/{stuck}/replay?call=reserver_stock&outcome=refused", group,
+            "/admin/sagas?sort=by", "/admin/audit", "/admin/users", "/admin/keys",
             "/admin/schedules", "/admin/webhooks", "/login"]  # fmt: skip
 
 

@@ -134,13 +134,13 @@ def test_a_saga_without_its_table_is_shown_with_its_cause_and_remedy(client, wal
     assert "1 without a table" in overview
     assert "0 overstayed" in overview
     assert NO_TABLE in overview
-    for path in ("/admin/stuck", "/admin/stuck?no_table=true"):
+    for path in ("/admin/stuck", "/admin/stuck?unknown=true"):
         page = client.get(path)
         assert seen(page).count(NO_TABLE) == 2, "by cause and one by one"
         assert "Act on it" not in seen(page), "no button: nothing could be done with it"
-        (link,) = set(re.findall(r'<a href="(/admin/stuck[?][^"]*no_table[^"]*)"', page.get_data(as_text=True)))
+        (link,) = set(re.findall(r'<a href="(/admin/stuck[?][^"]*unknown[^"]*)"', page.get_data(as_text=True)))
         assert str(saga.id) in client.get(unescape(link)).get_data(as_text=True)
-    assert "No stuck sagas match these filters" in seen(client.get("/admin/stuck?no_table=false"))
+    assert "No stuck sagas match these filters" in seen(client.get("/admin/stuck?unknown=false"))
     assert "put the table back" in seen(client.get(f"/admin/sagas/{saga.id}"))
     assert client.get(f"/admin/stuck/group?{link.partition('?')[2].replace('&amp;', '&')}").status_code == 200
 

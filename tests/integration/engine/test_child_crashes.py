@@ -2,8 +2,6 @@
 
 import os
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -18,12 +16,14 @@ from app.store.database import db_now
 from app.store.instance import Instance
 from app.store.models import SagaRow
 from app.store.sagas import FencedError
+from machines.branching import sub
 from machines.call import post
 from machines.fields import text
 from machines.keeps import at
 from machines.registry import Registry
 from machines.saga import Saga
-from machines.step import compensatable, sub
+from machines.step import compensatable
+from tests.integration.engine.families import InlinePool
 from tests.integration.engine.passing import Crash
 from tests.integration.engine.scene import REFUSED, Scene, answer
 
@@ -169,15 +169,6 @@ def empty(scene: Scene) -> None:
     scene.replies.clear()
     scene.requests.clear()
     scene.statements.clear()
-
-
-class InlinePool(Executor):
-    """Runs each saga in the thread of its caller."""
-
-    def submit(self, call: Callable[..., Any], /, *arguments: Any, **_how: Any) -> "Future[Any]":
-        done: Future[Any] = Future()
-        done.set_result(call(*arguments))
-        return done
 
 
 class Incidents:

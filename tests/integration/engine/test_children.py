@@ -1,7 +1,5 @@
 """A step that starts another saga: its start, its result, its failure, its compensation, and what a person may do."""
 
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
 from typing import Any
 from uuid import UUID
 
@@ -9,8 +7,8 @@ import pytest
 from sqlalchemy import update
 
 from app.errors import ConflictError
-from app.store.database import db_now
 from app.store.models import SagaRow
+from machines.branching import sub
 from machines.call import post
 from machines.conditions import equal
 from machines.fields import money, text
@@ -18,7 +16,8 @@ from machines.keeps import at
 from machines.loop import CHILD_LOOK_S
 from machines.registry import Registry
 from machines.saga import Saga
-from machines.step import Step, compensatable, pause, pivot, retriable, sub
+from machines.step import Step, compensatable, pause, pivot, retriable
+from tests.integration.engine.families import InlinePool, ends, settle, the, wake
 from tests.integration.engine.passing import pass_time
 from tests.integration.engine.scene import LOST, REFUSED, Scene, answer
 
@@ -71,15 +70,6 @@ SEND = compensatable(
 )  # fmt: skip
 
 
-class InlinePool(Executor):
-    """Runs each saga in the thread of its caller, so that a test can say when a saga runs."""
-
-    def submit(self, call: Callable[..., Any], /, *arguments: Any, **_how: Any) -> "Future[Any]":
-        done: Future[Any] = Future()
-        done.set_result(call(*arguments))
-        return done
-
-
 def begin(scene: Scene, parent: Saga, child: Saga | None = None) -> UUID:
     """Start the parent, and let processes run every saga that is due. Return its id."""
     scene.registry = Registry([parent, child or payment()])
@@ -87,35 +77,6 @@ def begin(scene: Scene, parent: Saga, child: Saga | None = None) -> UUID:
     saga = scene.run(parent, amount="12.00")
     settle(scene)
     return saga.id
-
-
-def settle(scene: Scene) -> None:
-    """Let one process after another claim a due saga and run it, until no saga is due."""
-    for number in range(50):
-        claimed = scene.leases(f"process-{number}").claim(1, 30)
-        for saga in claimed:
-            scene.engine.run(saga, 1000.0)
-        if not claimed:
-            return
-    raise AssertionError("the sagas never come to rest")
-
-
-def wake(scene: Scene) -> None:
-    """Let processes claim the sagas that wait, too, before their waits are over."""
-    with scene.database.connect() as connection:
-        connection.execute(update(SagaRow).where(SagaRow.status == "waiting").values(due_at=db_now()))
-    settle(scene)
-
-
-def ends(scene: Scene) -> dict[str, str]:
-    """Return definition → state of the newest saga of each definition."""
-    rows = scene.rows("SELECT definition, state FROM saga ORDER BY coalesce(child_number, 0)")
-    return {row["definition"]: row["state"] for row in rows}
-
-
-def the(scene: Scene, definition: str) -> Any:
-    row = scene.rows(f"SELECT * FROM saga WHERE definition = '{definition}' ORDER BY coalesce(child_number, 0)")[-1]
-    return {**row, "id": UUID(str(row["id"]))}
 
 
 def test_a_step_starts_a_child_and_uses_its_result(scene):

@@ -21,18 +21,18 @@ RUN_BY = {
     "docs/tutorial.md": ("e2e/test_tutorial.py",),
     "docs/tables.md": ("unit/docs/test_tables.py",),
     "docs/testing.md": ("unit/machines/testing/test_documented.py",),
+    "docs/changing-a-table.md": ("integration/test_changed_tables.py",),
     "docs/client.md": ("integration/client/test_docs.py",),
+    "docs/schedules.md": ("integration/test_schedules_documented.py",),
     "docs/participants.md": ("unit/docs/test_blocks.py",),
     "docs/webhooks.md": ("integration/webhooks/test_documented.py", "unit/app/test_webhook_signature.py"),
     "docs/examples/own-repository/README.md": ("e2e/test_tutorial.py",),
 }
 #: Page → the reason why no test runs its blocks word for word, and the test that does the same thing.
 NOT_RUN = {
-    "docs/changing-a-table.md": "needs two releases: unit/app/cli/test_diff.py, integration/engine/test_succession.py",
     "docs/conform.md": "needs a participant of the reader: e2e/test_conform.py tries every line",
     "docs/examples/README.md": "needs make in a clone: e2e/test_examples.py runs the same services and tables",
     "docs/operations.md": "needs Docker, Kubernetes and PostgreSQL's tools: unit/deploy",
-    "docs/schedules.md": "starts sagas on a date to come: integration/api/test_later_starts.py",
     "docs/verify.md": "needs the tables of the reader: unit/app/cli/test_verify.py",
     "docs/runbooks": "needs a service with the failure: unit/deploy/test_alerts.py",
 }

@@ -49,7 +49,9 @@ def as_saga(value, names):
             steps = (first, value)
         case _:
             pytest.fail(f"the page has {value!r}, which is no part of a table")
-    calls = [call for step in steps for call in step.calls if type(call) is Call]
+    calls = [call for step in steps for call in step.calls]
+    calls += [call for step in steps if step.group for call in step.group.calls]
+    calls = [call for call in calls if type(call) is Call]
     return Saga(
         name="page", version=1, initial="ASKED", completed=steps[-1].done, compensated="BACK", data=data,
         participants=tuple(dict.fromkeys(call.participant for call in calls)), steps=steps, deadline_s=30 * 86_400,
@@ -80,7 +82,11 @@ def test_a_wrong_block_is_found(names):
 def test_the_page_names_every_word_of_a_table():
     shown = " ".join([*BLOCKS, *re.findall("`[^`]+`", PAGE)])
     words = {name for name in machines.__all__ if name != "TableError"}
-    columns = {name for kind in (Saga, Step, Retry) for name in kind.__dataclass_fields__} - {"kind", "call"}
+    columns = {name for kind in (Saga, Step, Retry) for name in kind.__dataclass_fields__} - {
+        "kind",
+        "call",
+        "is_branch",
+    }
     assert {word for word in words | columns if not re.search(rf"\b{word}\b", shown)} == set()
 
 

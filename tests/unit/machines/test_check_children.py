@@ -4,13 +4,14 @@ from typing import Any
 
 import pytest
 
+from machines.branching import sub
 from machines.call import post
 from machines.check import TableError
 from machines.fields import boolean, integer, money, optional, secret, text
 from machines.keeps import at, header
 from machines.registry import BadTablesError, Registry
 from machines.saga import Saga
-from machines.step import Step, compensatable, pivot, read, sub
+from machines.step import Step, compensatable, pivot, read
 
 PAYS = sub("payment", data={"amount": "amount"}, done="SENT", refused="NO")
 

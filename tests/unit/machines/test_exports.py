@@ -1,14 +1,14 @@
 """A table needs only one import line: the package exports every word that an author writes."""
 
 import machines
-from machines import call, check, fields, keeps, outcomes, retry, saga, step, templates
+from machines import branching, call, check, fields, keeps, outcomes, retry, saga, step, templates
 from machines.step import Kind
 
 #: Public names of the modules of `machines` that the author of a table does not need.
 INTERNAL = {
     "Call", "CallColumns", "Mixed", "Means", "Field", "FieldKind", "Kept", "Step", "Kind", "StepColumns",
     "EffectStepColumns", "WaitColumns", "Outcome", "Function", "Value", "fill", "references", "described", "keep",
-    "kept_of", "constants", "check", "path_problems", "DEFERRED", "DEFINITE", "collecting", "Problem",
+    "kept_of", "constants", "check", "path_problems", "DEFERRED", "DEFINITE", "collecting", "Problem", "new_step",
 }  # fmt: skip
 
 
@@ -20,7 +20,9 @@ def own_names(module):
 
 def test_every_word_of_a_table_is_exported():
     words = {
-        name for module in (call, check, fields, keeps, retry, saga, step, templates) for name in own_names(module)
+        name
+        for module in (call, check, fields, keeps, retry, saga, step, templates, branching)
+        for name in own_names(module)
     }
     assert words - INTERNAL <= set(machines.__all__)
     assert {name for name in vars(outcomes) if name.isupper()} - INTERNAL <= set(machines.__all__)

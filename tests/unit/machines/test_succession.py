@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from machines.call import delete, get, post
+from machines.conditions import equal
 from machines.fields import date, integer, optional, text
 from machines.later import callback
 from machines.renaming import MIGRATE, as_named_now
 from machines.saga import Saga
 from machines.step import compensatable, pause, pivot, read, retriable, wait
 from machines.succession import Standing, passage, touched
+from machines.templates import maybe
 
 BOOK = compensatable(
     "book", post("shop", "/bookings", keeps={"id": text()}), repeatable=True,
@@ -125,6 +127,9 @@ def test_step_with_an_undo_owed_must_keep_its_key_and_its_undo(changed):
     if later is None:
         undo = delete("shop", "/bookings/{reserve.id}")
         later = new(replace(changed, undo=undo), pay, SEND)
+    if changed.name != "book":
+        (obstacle,) = passage(old, later, standing("BOOKED", BOOKED)).obstacles
+        assert obstacle == "step 'book' may have been called, and step 'book' is now 'reserve' in trip v2"
     for saga in (
         standing("BOOKED", BOOKED),
         standing("UNDOING_BOOK", BOOKED, Row("BOOKED", "refused", "DECLINED", "pay")),
@@ -188,8 +193,18 @@ def test_later_call_needs_data_that_the_saga_has():
     numbered = data | {"to": integer()}
     (obstacle,) = passage(OLD, new(BOOK, PAY, send, data=numbered), standing("BOOKED", BOOKED, to="Ada")).obstacles
     assert obstacle == "its 'to' is no integer, as step 'send' of trip v2 needs it"
-    maybe = data | {"to": optional(text())}
-    assert passage(OLD, new(BOOK, PAY, SEND, data=maybe), standing("BOOKED", BOOKED)).state == "BOOKED"
+    perhaps = data | {"to": optional(text())}
+    send = replace(SEND, call=post("shop", "/send", to=maybe("to")))
+    assert passage(OLD, new(BOOK, PAY, send, data=perhaps), standing("BOOKED", BOOKED)).state == "BOOKED"
+
+
+def test_condition_to_come_needs_data_that_the_saga_has():
+    sent = retriable("send", SEND.call, when=equal("by", "post"), done="SENT")
+    seen = read("look", LOOK.call, done="SEEN")
+    later = new(BOOK, PAY, sent, seen, data={"city": text(), "by": text()})
+    (obstacle,) = passage(OLD, later, standing("BOOKED", BOOKED)).obstacles
+    assert obstacle == "its data has no 'by', which step 'send' of trip v2 sends"
+    assert passage(OLD, later, standing("BOOKED", BOOKED, by="post")).state == "BOOKED"
 
 
 def test_pause_to_come_needs_the_date_at_which_it_ends():
@@ -244,17 +259,24 @@ def test_ended_saga_is_not_moved():
 
 
 def test_state_that_the_table_does_not_have_is_an_obstacle():
-    (obstacle,) = passage(OLD, new(BOOK, PAY, SEND), standing("NOWHERE")).obstacles
-    assert obstacle == "its journal names the state NOWHERE, which trip v1 does not have"
+    for saga in (
+        standing("NOWHERE"),
+        standing("ASKED", Row("NOWHERE", "retry", "ASKED")),
+        standing("ASKED", Row("ASKED", "retry", "NOWHERE")),
+    ):
+        (obstacle,) = passage(OLD, new(BOOK, PAY, SEND), saga).obstacles
+        assert obstacle == "its journal names the state NOWHERE, which trip v1 does not have"
 
 
 def test_journal_is_read_in_the_names_of_the_present_table():
     there = Row("BOOKED", MIGRATE, "HELD", reply={"states": {"BOOKED": "HELD", "PAID": "BOOKED"}})
     back = Row("HELD", MIGRATE, "BOOKED", reply={"states": {"HELD": "BOOKED", "BOOKED": "PAID"}})
+    again = Row("HELD", MIGRATE, "KEPT", reply={"states": {"HELD": "KEPT"}})
     for journal, names in (
         ([START, BOOKED], ["ASKED", "BOOKED"]),
         ([START, BOOKED, there], ["ASKED", "HELD", "HELD"]),
         ([START, BOOKED, there, back], ["ASKED", "BOOKED", "BOOKED", "BOOKED"]),
+        ([START, BOOKED, there, again], ["ASKED", "KEPT", "KEPT", "KEPT"]),
     ):
         read_now = as_named_now(journal)
         assert [row.dest for row in read_now] == names

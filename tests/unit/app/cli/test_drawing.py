@@ -17,6 +17,7 @@ COMPENSATED = """\
   saga    1f2e3d4c-0000-4000-8000-000000000001
   error   ECHEC_ENREGISTREMENT: enregistrer_vente: 409 unpaid invoices
   whose   client 4, store 1
+  result  Compensated: every step that was done is undone.
   started 2026-03-01 02:30:00 UTC, 2m ago
   now     it ended 1m ago, after 700 ms
 
@@ -46,8 +47,10 @@ STUCK = """\
   saga    1f2e3d4c-0000-4000-8000-000000000001
   error   STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed
   whose   client 4, store 1
+  result  The engine has stopped at enregistrer_vente; a person must decide.
+          Check at ventes whether it happened.
   started 2026-03-01 02:30:00 UTC, 2m ago
-  now     nothing has moved for 1m; a person must decide
+  now     nothing has moved for 1m
   you may saga retry 1f2e3d4c --reason '…'
   you may saga compensate 1f2e3d4c --reason '…'
   you may saga resolve 1f2e3d4c --reason '…'

@@ -18,6 +18,10 @@ CHECKOUT = Definition(
         "CONFIRMEE": None, "ANNULEE": None,
     },
     participants={"lire_panier": "panier", "reserver_stock": "stock", "payer": "client", "enregistrer_vente": "ventes"},
+    kinds={
+        "lire_panier": "read", "reserver_stock": "compensatable", "payer": "compensatable",
+        "enregistrer_vente": "pivot",
+    },
 )  # fmt: skip
 
 
@@ -64,6 +68,30 @@ def test_lost_reply_is_described_as_possible_effect():
 def test_step_without_any_answer_is_described_as_undone():
     exhausted = entry("payer", "exhausted", "unknown", reason="503 Fault")
     assert "It may have happened, so it is undone as well." in narration_of("REMBOURSEMENT", exhausted).headline
+
+
+@pytest.mark.parametrize(
+    ("trigger", "words"),
+    [("exhausted", "Reading changes nothing."), ("retry", "Reading changes nothing, so it is asked again.")],
+)
+def test_failed_read_is_not_said_to_be_undone(trigger, words):
+    failed = entry("lire_panier", trigger, "unknown", reason="503 Fault")
+    headline = narration_of("ANNULEE" if trigger == "exhausted" else "INITIEE", failed).headline
+    assert words in headline
+    assert "may have happened" not in headline
+
+
+def test_pivot_without_a_clear_answer_stays_unknown_after_the_cancellation():
+    lost = entry("enregistrer_vente", "exhausted", "unknown", reason="503 Fault")
+    headline = narration_of("ANNULEE", entry("payer"), lost, entry("payer", direction="undo")).headline
+    assert headline.endswith("Still unknown: record the sale. Everything else that had been done is undone.")
+    assert "undone as well" not in headline
+
+
+def test_step_that_a_person_marked_as_done_is_not_said_to_be_done_by_its_participant():
+    by_hand = entry("enregistrer_vente", "resolve", None, actor="user:otto")
+    headline = narration_of("CONFIRMEE", entry("payer"), by_hand).headline
+    assert headline == "The order is confirmed: a person saw to it by hand (record the sale)."
 
 
 @pytest.mark.parametrize(

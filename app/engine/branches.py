@@ -1,0 +1,84 @@
+"""The branches of the group that a saga waits for: which children they are, and which of them are still to start.
+
+The children of a group are numbered from 1 in the order of the branches, or of the items. When a person retries a
+group, a branch that was compensated gets a new child, whose number is higher by the count of branches.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from sqlalchemy import Row
+
+from app.store.instance import Instance
+from machines.branches import BranchTable, branch_name, data_of_branch, result_of
+from machines.children import INDEX, ITEM
+from machines.references import FillError, look_up
+from machines.registry import Registry
+from machines.statuses import FINISHED, Status
+
+#: Statuses of a branch that does not go forward any more.
+_BACK = (Status.COMPENSATING, Status.COMPENSATED)
+
+
+class Branches:
+    """The branches of a saga's present step. Raise FillError when the list that it goes through is not known."""
+
+    def __init__(self, registry: Registry, saga: Instance) -> None:
+        step = saga.current.step
+        assert step is not None
+        assert step.group is not None
+        self._registry, self._saga, self._step, self._group = registry, saga, step, step.group
+        self._items: Sequence[Any] | None = None
+        if self._group.over is not None:
+            self._items = _items(self._group.over, look_up(self._group.over, saga.data, saga.results))
+        #: Number of children: one for each branch, or for each item.
+        self.count = len(self._group.branches if self._items is None else self._items)
+
+    def newest(self, known: Sequence[Row[Any]]) -> list[Row[Any]]:
+        """Return the newest child of each branch that has one, in the order of the branches."""
+        by_place = {(child.child_number - 1) % self.count: child for child in known} if self.count else {}
+        return [by_place[place] for place in sorted(by_place)]
+
+    def missing(self, known: Sequence[Row[Any]], retried: bool) -> list[Instance]:
+        """Return the children that are still to start. known: the children of the step, in the order of their numbers.
+
+        retried: a person has retried the step, so that compensated branches start again.
+        """
+        newest = {(child.child_number - 1) % self.count: child for child in known} if self.count else {}
+        again = {place for place, child in newest.items() if retried and child.status == Status.COMPENSATED}
+        if any(self.goes_back(child) for place, child in newest.items() if place not in again):
+            return []
+        room = self.count if self._group.at_most is None else self._group.at_most
+        room -= sum(child.status not in FINISHED for child in newest.values())
+        wanted = [place for place in range(self.count) if place not in newest or place in again]
+        return [self._child(place, newest.get(place)) for place in wanted[: max(room, 0)]]
+
+    def goes_back(self, child: Row[Any]) -> bool:
+        """Return True for a branch that does not go forward any more; it may be stuck in a compensation."""
+        if child.status != Status.STUCK:
+            return child.status in _BACK
+        return self._registry.get(child.definition, child.definition_version).states[child.state].undoes
+
+    def result(self, replies: Sequence[Mapping[str, Any]]) -> Any:
+        """Return the reply of the group from the replies of its children, in the order of the branches."""
+        if self._items is not None:
+            return [result_of(self._group.branches[0], each) for each in replies]
+        pairs = zip(self._group.branches, replies, strict=True)
+        return {branch.name: result_of(branch, each) for branch, each in pairs}
+
+    def _child(self, place: int, before: Row[Any] | None) -> Instance:
+        saga, branch = self._saga, self._group.branches[place if self._items is None else 0]
+        name = branch_name(saga.definition.name, self._step, branch)
+        table = cast("BranchTable", self._registry.get(name, saga.definition.version))
+        data = data_of_branch(table, saga.data, saga.results)
+        if self._items is not None:
+            data |= {ITEM: self._items[place], INDEX: place}
+        child = Instance.child(saga, table, data)
+        child.child_number = place + 1 if before is None else before.child_number + self.count
+        return child
+
+
+def _items(reference: str, value: Any) -> Sequence[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise FillError(f"{reference} is no list")
+    return value

@@ -1,0 +1,126 @@
+"""The state of one saga in one or two sentences, for the operator: the only place that says it.
+
+Each sentence follows from the saga's row and from its effects (machines.history), so it does not say more than the
+journal. A test compares the sentences with the participants' own records (tests/property).
+"""
+
+from collections.abc import Sequence
+
+from app.store.loading import start_of
+from app.store.models import JournalRow, SagaRow
+from app.views.waits import Wait, sentence, wait_of
+from machines.history import Effect, StepEffect
+from machines.saga import Saga
+from machines.statuses import Status
+from machines.transitions import Direction, Phase, State, Trigger
+
+
+def summary(
+    definition: Saga, row: SagaRow, journal: Sequence[JournalRow], effects: Sequence[StepEffect], next_s: float = 0.0
+) -> str:
+    """Return the state of a saga in words.
+
+    effects: of `machines.history.effects_of`. next_s: seconds until the next attempt; below 0 when it is due.
+    """
+    at, wait = definition.states[row.state], wait_of(definition, row, journal)
+    if wait is not None and wait.backs_off:
+        words = sentence(wait, next_s)
+        return f"Compensating, {words}." if at.undoes else f"{words[0].upper()}{words[1:]}."
+    match at.phase:
+        case Phase.COMPLETED:
+            return _completed(effects, journal)
+        case Phase.COMPENSATED:
+            return _compensated(effects, journal)
+        case Phase.STUCK:
+            return _stuck(at, effects)
+        case _ if row.status == Status.PENDING:
+            start_at = start_of(row)
+            return f"It starts at {start_at:%Y-%m-%d %H:%M:%S} UTC." if start_at else "Created, and not executed yet."
+        case _:
+            return _under_way(row, at) + _so_far(wait)
+
+
+def unknown_effects(effects: Sequence[StepEffect]) -> list[StepEffect]:
+    """Return the effects that nobody knows: the participant was called, and gave no clear answer."""
+    return [effect for effect in effects if effect.effect is Effect.UNKNOWN]
+
+
+def _completed(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -> str:
+    skipped = [effect.step.name for effect in effects if effect.effect is Effect.SKIPPED]
+    by_hand = _resolved_by_hand(journal, Direction.DO)
+    if by_hand:
+        return f"Completed. {by_hand}"
+    if skipped:
+        return f"Completed: every step succeeded, except {_listed(skipped)}, which the table skipped."
+    return "Completed: every step succeeded."
+
+
+def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -> str:
+    unknown = unknown_effects(effects)
+    left = [effect.step.name for effect in effects if effect.effect is Effect.TOOK_EFFECT]
+    undone = any(effect.effect is Effect.UNDONE for effect in effects)
+    parts = []
+    for effect in unknown:
+        name, participant = effect.step.name, effect.call.participant
+        parts.append(f"{name} is still unknown: {participant} gave no clear answer. Check at {participant}.")
+    if left:
+        parts.append(f"{_listed(left)} took effect and {'is' if len(left) == 1 else 'are'} not undone.")
+    if parts:
+        rest = " Every other step that was done is undone." if undone else ""
+        return f"Compensated, but {' '.join(parts)}{rest}{_then(_resolved_by_hand(journal, Direction.UNDO))}"
+    if not undone:
+        return "Compensated: nothing had been done."
+    return f"Compensated: every step that was done is undone.{_then(_resolved_by_hand(journal, Direction.UNDO))}"
+
+
+def _stuck(at: State, effects: Sequence[StepEffect]) -> str:
+    name = at.step.name if at.step else at.name
+    what = f"the undo of {name}" if at.undoes else name
+    effect = next((effect for effect in effects if effect.step == at.step), None)
+    if effect is None or effect.effect not in (Effect.UNKNOWN, Effect.TOOK_EFFECT):
+        reason = f" {effect.call.participant} refused it: nothing happened." if effect and effect.refused else ""
+    elif effect.refused:
+        reason = f" {effect.call.participant} refused it."
+    else:
+        reason = f" Check at {effect.call.participant} whether it happened."
+    return f"The engine has stopped at {what}; a person must decide.{reason}"
+
+
+def _under_way(row: SagaRow, at: State) -> str:
+    name = at.step.name if at.step else at.name
+    call = (at.step.undo if at.undoes else at.step.call) if at.step else None
+    participant, undo = call.participant if call else "", "the undo of " if at.undoes else ""
+    begin = "Compensating" if at.undoes else "Running"
+    if at.waits:
+        return f"{'Compensating, waiting' if at.undoes else 'Waiting'} at {undo}{name}: {at.waits}."
+    if row.owner is None:
+        return f"{begin}: {undo}{name} comes next, as soon as a process takes the saga."
+    return f"{begin}: {participant} is called {f'to undo {name}' if at.undoes else f'for {name}'}."
+
+
+def _so_far(wait: Wait | None) -> str:
+    """Return the polls of a saga that asks for an answer, as a sentence; "" for another saga."""
+    if wait is None or wait.polls is None:
+        return ""
+    return f" It waits until {wait.polls.until:%Y-%m-%d %H:%M:%S} UTC; {wait.polls.words}."
+
+
+def _resolved_by_hand(journal: Sequence[JournalRow], direction: Direction) -> str:
+    """Return who resolved which calls by hand, as sentences; "" when nobody did."""
+    rows = [row for row in journal if row.trigger == Trigger.RESOLVE and row.direction == direction]
+    undo = "the undo of " if direction is Direction.UNDO else ""
+    people = [(row.actor or "A person").removeprefix("user:") for row in rows]
+    return " ".join(
+        f"{person} resolved {undo}{row.step} by hand; no participant confirmed it."
+        for person, row in zip(people, rows, strict=True)
+    )
+
+
+def _then(words: str) -> str:
+    return f" {words}" if words else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Return the names as a text: a, b and c."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last

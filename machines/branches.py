@@ -1,0 +1,146 @@
+"""The tables of branches. Each branch of a group is a saga of a table that is derived here, and nowhere else.
+
+The data of a branch is what its steps refer to: fields of the parent's data, replies of the parent's earlier steps, and
+in each() the item and its index. So a reference means in a branch what it means in the parent.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from machines.check_scope import ReferenceProblem, Scope, field_of, item_type
+from machines.children import INDEX, ITEM, Branch, Start, kept_type
+from machines.conditions import references_of
+from machines.fields import Field, FieldKind
+from machines.references import SAGA, parts
+from machines.saga import Saga
+from machines.step import Step
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BranchTable(Saga):
+    """The table of a branch."""
+
+    is_branch: ClassVar[bool] = True
+    #: True: not all children of the group may run at once, so the end of each one makes the parent start the next.
+    limited: bool = False
+
+
+def branch_name(parent: str, step: Step, branch: Branch) -> str:
+    """Return the name of a branch's saga: `order.reserve`, or `order.paper.label` where its group has several."""
+    group = f"{parent}.{step.name}"
+    return group if step.group is not None and step.group.over is not None else f"{group}.{branch.name}"
+
+
+def branch_tables(parent: Saga) -> Iterator[BranchTable]:
+    """Yield the table of each branch of a table, also of the groups within a branch. Raise TableError."""
+    for number, step in enumerate(parent.steps):
+        for branch in step.group.branches if step.group is not None else ():
+            table = _table(parent, number, branch)
+            yield table
+            yield from branch_tables(table)
+
+
+def _table(parent: Saga, number: int, branch: Branch) -> BranchTable:
+    step = parent.steps[number]
+    assert step.group is not None
+    called = {call.participant for call in _calls(branch.steps)}
+    return BranchTable(
+        name=branch_name(parent.name, step, branch),
+        version=parent.version,
+        data=_data(parent, number, branch),
+        participants=tuple(name for name in parent.participants if name in called),
+        initial=f"BEGIN_{branch.name.upper()}",
+        completed=branch.steps[-1].done,
+        compensated=f"{branch.name.upper()}_UNDONE",
+        steps=branch.steps,
+        deadline_s=parent.deadline_s,
+        limited=step.group.at_most is not None,
+    )
+
+
+def _calls(steps: tuple[Step, ...]) -> Iterator[Any]:
+    for step in steps:
+        yield from (call for call in step.calls if not isinstance(call, Start))
+        if step.group is not None:
+            yield from (call for call in step.group.calls if not isinstance(call, Start))
+
+
+def _data(parent: Saga, number: int, branch: Branch) -> Mapping[str, Field]:
+    """Return the types of a branch's data. A reference to something unknown is left to the check of its table."""
+    step, found = parent.steps[number], dict[str, Field]()
+    assert step.group is not None
+    if step.group.over is not None:
+        scope = Scope(parent, step, parent.steps[:number])
+        found = {ITEM: _item(scope, step.group.over), INDEX: Field(kind=FieldKind.INTEGER)}
+    earlier = {each.name: each for each in parent.steps[:number]}
+    for root in dict.fromkeys(_roots(branch.steps)):
+        if root in found:
+            continue
+        if root in earlier:
+            found[root] = _reply_type(earlier[root])
+        elif root in parent.data:
+            found[root] = parent.data[root]
+    return found
+
+
+def _item(scope: Scope, over: str) -> Field:
+    """Return the type of an item. The items of a secret list are secret."""
+    try:
+        item, whole = item_type(scope, over, "each"), field_of(scope, over)
+    except ReferenceProblem:  # the check of the parent reports it
+        item = whole = None
+    item = item or Field(kind=FieldKind.ANYTHING)
+    return replace(item, secret=item.secret or (whole is not None and whole.secret))
+
+
+def _reply_type(step: Step) -> Field:
+    if step.group is not None:
+        reply = step.group.result
+    else:
+        reply = kept_type(step.keeps) if step.keeps or step.starts else Field(kind=FieldKind.ANYTHING)
+    return replace(reply, optional=step.when is not None)
+
+
+def _roots(steps: tuple[Step, ...]) -> Iterator[str]:
+    """Yield the first part of each reference of the steps to something outside them."""
+    own: set[str] = {SAGA}
+    for step in steps:
+        own |= {step.name}
+        yield from (root for root in map(_root, _references(step)) if root not in own)
+        if step.group is not None:
+            below = [root for branch in step.group.branches for root in _roots(branch.steps)]
+            yield from (root for root in below if root not in own | {ITEM, INDEX})
+
+
+def _references(step: Step) -> Iterator[str]:
+    for call in step.calls:
+        yield from call.references
+    if step.when is not None:
+        yield from references_of(step.when)
+    if step.waits is not None and step.waits.until is not None:
+        yield step.waits.until
+    if step.group is not None and step.group.over is not None:
+        yield step.group.over
+
+
+def _root(reference: str) -> str:
+    return parts(reference)[0]
+
+
+def data_of_branch(table: Saga, parent_data: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of a branch without its item: what its table takes of the parent's data and replies."""
+    known = {**parent_data, **results}
+    return {name: known[name] for name in table.data if name in known and name not in (ITEM, INDEX)}
+
+
+def result_of(branch: Branch, replies: Mapping[str, Any]) -> Any:
+    """Return what a completed branch keeps. replies: step → its reply."""
+    if len(branch.steps) == 1:
+        return _kept_reply(branch.steps[0], replies)
+    return {step.name: _kept_reply(step, replies) for step in branch.steps}
+
+
+def _kept_reply(step: Step, replies: Mapping[str, Any]) -> Any:
+    reply = replies.get(step.name)
+    return (reply if reply is not None else {}) if step.keeps or step.group is not None else {}

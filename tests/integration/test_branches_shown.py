@@ -1,0 +1,138 @@
+"""A saga with branches as the API, the pages, the command line, the diagrams and the metrics see it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from app import create_app
+from app.access.permissions import Role
+from app.access.principal import user
+from app.cli.group import saga
+from app.config import from_environment
+from app.services import services
+from app.store.database import db
+from tests.integration.admin.conftest import SETTINGS, seen
+from tests.support.applications import opened
+
+#: Folder of sagas that start other ones; all of them only wait.
+SAGAS = Path(__file__).parents[1] / "support" / "child_sagas"
+
+
+@pytest.fixture
+def app(store_url: str, monkeypatch) -> Iterator[Flask]:
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
+    monkeypatch.setattr("app.access.authorization._check_session", lambda: None)
+    monkeypatch.setattr("app.access.authorization._check_form", lambda _largest: None)
+    app = create_app(from_environment({"DATABASE_URL": store_url, **SETTINGS, "SAGAS": str(SAGAS), "WAIT_S": "0.1"}))
+    with opened(app):
+        yield app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def meeting(client: FlaskClient) -> str:
+    """Return the id of a meeting whose two guests and whose landlord have not answered."""
+    started = client.post("/api/v1/sagas/meeting", json={"guests": [{"name": "Bob"}, {"name": "Eve"}]})
+    assert (started.status_code, started.json["status"]) == (202, "waiting")
+    settle()
+    return started.json["id"]
+
+
+def settle() -> None:
+    """Run the due sagas in this thread, until no saga is due."""
+    runner = services().runner
+    while claimed := runner._leases.claim(5, 30):
+        for each in claimed:
+            runner.run_inline(each, 0.0, float("inf"))
+    db.session.rollback()
+
+
+def children(client: FlaskClient, parent: str) -> dict[str, str]:
+    """Return type and number → id of the children of a saga."""
+    found = client.get(f"/api/v1/sagas/{parent}").json["children"]
+    return {f"{child['type']} {child['number']}": child["id"] for child in found}
+
+
+def answer(client: FlaskClient, saga_id: str, name: str, *, yes: bool) -> None:
+    body = {"approved": yes}
+    assert client.post(f"/api/v1/sagas/{saga_id}/signals/{name}", json=body).status_code == 202
+    settle()
+
+
+def test_the_api_shows_the_branches_and_how_many_of_them_are_done(client, meeting):
+    branches = children(client, meeting)
+    assert list(branches) == ["meeting.prepare.guests 1", "meeting.prepare.rent 2"]
+    assert client.get(f"/api/v1/sagas/{meeting}").json["waiting_for"] == "the branches of prepare: 0 of 2 done"
+    guests = children(client, branches["meeting.prepare.guests 1"])
+    assert list(guests) == ["meeting.prepare.guests.invite 1", "meeting.prepare.guests.invite 2"]
+    item = client.get(f"/api/v1/sagas/{guests['meeting.prepare.guests.invite 2']}").json
+    assert item["data"] == {"item": {"name": "Eve"}, "index": 1}
+    answer(client, branches["meeting.prepare.rent 2"], "rent", yes=True)
+    assert client.get(f"/api/v1/sagas/{meeting}").json["waiting_for"] == "the branches of prepare: 1 of 2 done"
+
+
+def test_the_meeting_goes_on_after_all_branches(client, meeting):
+    branches = children(client, meeting)
+    for number in (1, 2):
+        guest = children(client, branches["meeting.prepare.guests 1"])[f"meeting.prepare.guests.invite {number}"]
+        answer(client, guest, "invite", yes=True)
+    answer(client, branches["meeting.prepare.rent 2"], "rent", yes=True)
+    assert client.get(f"/api/v1/sagas/{meeting}").json["state"] == "PREPARED"
+
+
+def test_a_stuck_branch_is_seen_at_its_parent(client, meeting):
+    branch = children(client, meeting)["meeting.prepare.rent 2"]
+    of_rent = "definition = 'meeting.prepare.rent'"
+    db.session.execute(text(f"UPDATE saga SET status = 'stuck', state = 'STUCK_RENT', due_at = NULL WHERE {of_rent}"))
+    db.session.commit()
+    words = "the branches of prepare: 0 of 2 done, 1 stuck"
+    assert client.get(f"/api/v1/sagas/{meeting}").json["waiting_for"] == words
+    assert "0 of 2 completed, 1 stuck" in seen(client.get(f"/admin/sagas/{meeting}"))
+    assert [each["id"] for each in client.get("/api/v1/sagas?stuck=true").json["sagas"]] == [branch]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_the_pages_and_the_diagrams_can_be_seen(client, meeting, refused):
+    branches = children(client, meeting)
+    if refused:
+        answer(client, branches["meeting.prepare.rent 2"], "rent", yes=False)
+        assert client.get(f"/api/v1/sagas/{meeting}").json["state"] == "CALLED_OFF"
+    assert "Started sagas" in seen(client.get(f"/admin/sagas/{meeting}"))
+    for each in (meeting, *branches.values()):
+        assert client.get(f"/admin/sagas/{each}").status_code == 200
+        assert client.get(f"/api/v1/sagas/{each}/diagram.svg").status_code == 200
+    for name in ("meeting", "meeting.prepare.guests", "meeting.prepare.guests.invite"):
+        for kind in ("svg", "md", "mmd", "puml", "dot"):
+            assert client.get(f"/diagrams/{name}.{kind}").status_code == 200, (name, kind)
+    for page in ("/admin", "/admin/sagas", "/admin/stuck", f"/admin/sagas?parent={meeting}"):
+        assert client.get(page).status_code == 200, page
+    assert client.get("/metrics").status_code == 200
+
+
+def test_branches_cannot_be_started_and_are_no_types(client, meeting):
+    assert client.post("/api/v1/sagas/meeting.prepare.rent", json={}).status_code in (404, 405)
+    body = {"type": "meeting.prepare.rent", "data": {}}
+    assert client.post("/api/v1/sagas", json=body).status_code == 400
+    names = [each["type"] for each in client.get("/api/v1/definitions").json["definitions"]]
+    assert "meeting" in names
+    assert not [name for name in names if "." in name]
+
+
+def test_the_command_line_draws_the_tree_with_its_branches(app, client, meeting):
+    drawn = (
+        app.test_cli_runner()
+        .invoke(saga, ["show", meeting, "--tree"], env={"COLUMNS": "200"}, catch_exceptions=False)
+        .output
+    )
+    lines = [line.split(":")[0] for line in drawn.splitlines()]
+    assert lines[1:] == ["└ prepare 1", "  └ invite 1", "  └ invite 2", "└ prepare 2"]
+    shown = app.test_cli_runner().invoke(saga, ["show", meeting], catch_exceptions=False)
+    assert shown.exit_code == 0
