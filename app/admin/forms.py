@@ -62,6 +62,8 @@ class StuckQuery(_Query):
     status = fields.String(load_default="", validate=validate.OneOf(("", *_STATUSES)))
     #: The exact error; None: any error.
     error = fields.String(load_default=None, validate=storable)
+    #: The cause of the error, see `app.store.causes.cause`; None: any cause.
+    cause = fields.String(load_default=None, validate=storable)
 
 
 class Action(Schema):
@@ -83,8 +85,9 @@ class Action(Schema):
 
 
 def query_of(schema: Schema) -> dict[str, Any]:
-    """Return the validated query string. An empty parameter counts as absent, except `error`, which can be empty."""
-    given: dict[str, Any] = {name: value for name, value in request.args.items() if value or name == "error"}
+    """Return the validated query string. An empty parameter counts as absent, except those that can be empty."""
+    can_be_empty = ("error", "cause")
+    given: dict[str, Any] = {name: value for name, value in request.args.items() if value or name in can_be_empty}
     if tags := [tag for tag in request.args.getlist("tag") if tag]:
         given["tag"] = tags
     return load(schema, given)

@@ -31,7 +31,10 @@ class Group:
     version: int
     state: str
     status: str
+    cause: str
+    #: One error of the group, and the number of different errors.
     error: str
+    errors: int
     step: str
     #: Direction of the call that failed.
     direction: Direction
@@ -46,7 +49,7 @@ class Group:
         """The parameters of the query string that select this group."""
         return {
             "type": self.definition, "version": self.version, "state": self.state, "status": self.status,
-            "error": self.error, "unknown": self.unknown,
+            "cause": self.cause, "unknown": self.unknown,
         }  # fmt: skip
 
 
@@ -62,6 +65,8 @@ def show() -> str:
         query=query,
         groups=[group_of(row) for row in causes],
         total=causes[0].total if causes else 0,
+        total_groups=causes[0].total_groups if causes else 0,
+        errors=attention.errors(wanted) if query["cause"] and len(causes) == 1 and causes[0].errors > 1 else (),
         sagas=[(row, state_of(registry, (row.definition, row.definition_version, row.state))) for row in found[:PAGE]],
         participant_of=participant_of,
         following=following,
@@ -77,7 +82,9 @@ def group_of(row: Any) -> Group:
         version=row.definition_version,
         state=row.state,
         status=row.status,
+        cause=row.cause or "",
         error=row.error or "",
+        errors=row.errors,
         step=state.step.name if state and state.step else "",
         direction=state.direction if state else Direction.DO,
         participant=participant_of(state) or "",
@@ -97,6 +104,7 @@ def filter_of(query: dict[str, Any]) -> SagaFilter:
         state_keys=states_with(services().registry, **of_states) if any(of_states.values()) else None,
         statuses=(query["status"],) if query["status"] else (),
         error=query["error"],
+        cause=query["cause"],
         words=query["q"] or None,
         **narrowed(query),
     )

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, not_, or_, select, tuple_
 
-from app.store.database import db, db_now, seconds_until
+from app.store.database import cause_of, db, db_now, seconds_until
 from app.store.lists import SagaFilter, StateKey
 from app.store.models import BRIEF_ERROR, UNFINISHED, SagaRow
 from app.store.tables import table_is_known
@@ -39,31 +39,36 @@ class Attention:
         self._is = or_(_stays_too_long(self.now, by_limit), self._unknown)
 
     def groups(self, wanted: SagaFilter) -> Sequence[Row[Any]]:
-        """Return the sagas grouped by definition, state and error, the group with the oldest saga first.
+        """Return the sagas grouped by definition, state and cause of the error, the largest group first.
 
-        Each row has three sums over all groups. total: all sagas. total_unknown: sagas whose table this release lacks.
+        `error` is one error of the group, and `errors` the number of different ones. Each row also has sums over all
+        groups. total: all sagas. total_groups: the groups. total_unknown: sagas whose table this release lacks.
         total_overstayed: sagas that have stayed too long in their state.
         """
-        same = (
-            SagaRow.definition,
-            SagaRow.definition_version,
-            SagaRow.state,
-            SagaRow.status,
-            BRIEF_ERROR.label("error"),
-        )
+        cause = cause_of(BRIEF_ERROR).label("cause")
+        same = (SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, cause)
         oldest = func.min(SagaRow.entered_at)
         overstayed = and_(SagaRow.status != Status.STUCK, not_(self._unknown))
         counted = self._those(
             wanted,
             *same,
+            func.min(BRIEF_ERROR).label("error"),
+            func.count(func.distinct(BRIEF_ERROR)).label("errors"),
             func.count().label("sagas"),
             (-seconds_until(oldest)).label("oldest_s"),
             self._unknown.label("unknown"),
             func.sum(func.count()).over().label("total"),
+            func.count().over().label("total_groups"),
             _total(self._unknown).label("total_unknown"),
             _total(overstayed).label("total_overstayed"),
         ).group_by(*same, "unknown")
-        return db.session.execute(counted.order_by(oldest).limit(MOST_GROUPS)).all()
+        return db.session.execute(counted.order_by(func.count().desc(), oldest).limit(MOST_GROUPS)).all()
+
+    def errors(self, wanted: SagaFilter) -> Sequence[Row[Any]]:
+        """Return the different errors of sagas with the number of sagas of each, the most frequent first."""
+        error = BRIEF_ERROR.label("error")
+        counted = self._those(wanted, error, func.count().label("sagas")).group_by(error)
+        return db.session.execute(counted.order_by(func.count().desc(), error).limit(MOST_GROUPS)).all()
 
     def page(
         self,

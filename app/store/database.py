@@ -13,6 +13,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.config import Config
+from app.store.causes import cause
 from app.store.pool import SharedPool
 from app.store.transactions import repeat_all
 from app.values import LONGEST_LINE, read_back, written
@@ -89,6 +90,7 @@ def make_durable(database: Database, statement_timeout_s: float = Config.databas
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
             cursor.close()
+            connection.create_function("saga_cause", 1, cause, deterministic=True)
 
     if database.dialect.name == "postgresql":
         repeat_all(database)
@@ -228,3 +230,15 @@ class seconds_between(_SqlFunction[float]):  # noqa: N801
     inherit_cache = True
     postgresql = "extract(epoch FROM {1} - {0})::float8"
     sqlite = "((julianday({1}) - julianday({0})) * 86400.0)"
+
+
+class cause_of(_SqlFunction[str]):  # noqa: N801
+    """`cause_of(error)`: the error without ids and numbers, see `app.store.causes.cause`."""
+
+    type = String()
+    inherit_cache = True
+    postgresql = (
+        "(coalesce(substring({0} FROM ': ([1-5][0-9][0-9]) '), '') || '|' || regexp_replace("
+        "regexp_replace({0}, '[0-9A-Za-z_-]*[0-9][0-9A-Za-z_-]*', '#', 'g'), '#([.,:]#)+', '#', 'g'))"
+    )
+    sqlite = "saga_cause({0})"

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, not_, or_, select, tuple_, union_all
 
-from app.store.database import db
+from app.store.database import cause_of, db
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
 from app.store.queries import Reach, parent_within, within
@@ -70,6 +70,8 @@ class SagaFilter:
     tags: tuple[tuple[str, str], ...] = ()
     #: Exact text of the error as a list shows it: a list shortens a long error. "": sagas without an error.
     error: str | None = None
+    #: Cause of the error, see `app.store.causes.cause`. "": sagas without an error.
+    cause: str | None = None
     #: True: only unfinished sagas whose table the registry lacks. False: only sagas whose table the registry has.
     unknown: bool | None = None
     #: The sagas that the sender of the request may read.
@@ -101,6 +103,7 @@ class SagaFilter:
             SagaRow.order_ref == search_text(self.order) if self.order is not None else None,
             *(self._tagged(name, value) for name, value in self.tags),
             func.coalesce(BRIEF_ERROR, "") == self.error if self.error is not None else None,
+            func.coalesce(cause_of(BRIEF_ERROR), "") == self.cause if self.cause is not None else None,
             of_registry,
             and_(SagaRow.parent_id == self.parent, parent_within(self.reach)) if self.parent is not None else None,
             _named_by(self.words) if self.words else None,

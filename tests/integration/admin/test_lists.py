@@ -3,11 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import event, literal, select, text
 
 from app.services import services
 from app.store.attention import Attention
-from app.store.database import db
+from app.store.causes import cause
+from app.store.database import cause_of, db
 from app.store.lists import SagaFilter, newest
 from app.store.sagas import SagaStore
 from app.store.statements import Connections
@@ -68,6 +69,39 @@ def test_stuck_sagas_are_grouped_by_cause(walk, aged):
     assert [(group.sagas, group.error.split(": ")[-1]) for group in groups] == [(2, "503"), (1, "timeout")]
     assert 60 <= groups[0].oldest_s < 120
     assert count(SagaFilter(error=groups[1].error)) == 1
+
+
+def test_errors_that_differ_in_ids_and_numbers_have_one_cause(walk):
+    for number in range(3):
+        walk(*STUCK, reason=f"503 request 0f{number}-a: {number} s after 10:3{number}:07")
+    walk(*STUCK, reason="500 request 0f9-a: 9 s after 10:39:07")
+    walk(*STUCK, reason="503 closed")
+    groups = trouble().groups(SagaFilter())
+    assert [(group.sagas, group.errors, group.total_groups) for group in groups] == [(3, 3, 3), (1, 1, 3), (1, 1, 3)]
+    assert count(SagaFilter(cause=groups[0].cause)) == 3
+    errors = trouble().errors(SagaFilter(cause=groups[0].cause))
+    assert [row.error.rpartition(" ")[2] for row in errors] == ["10:30:07", "10:31:07", "10:32:07"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["", "no number", ": 503 ", "E: pay: 503 order 12.50, 3 left", "a-1_b-- c", "\u0661 é1 ½", "1" * 500, "z" * 500,
+     "E: x: 099 y: 404 z", "10:31:07.5, 4:", "# #.#", "line\n12\n34"],
+)  # fmt: skip
+def test_both_databases_compute_the_cause_that_python_does(client, error):
+    assert client
+    assert db.session.scalar(select(cause_of(literal(error)))) == cause(error)
+
+
+def test_largest_group_is_first_and_the_number_of_groups_is_known(client, walk):
+    walk(*STUCK, reason="closed")
+    for number in range(2):
+        walk(*STUCK, reason=f"request {number}")
+    for page in ("/admin", "/admin/stuck"):
+        text_of_page = client.get(page).get_data(as_text=True)
+        assert text_of_page.index("request 0") < text_of_page.index("closed")
+        assert "and 1 like it" in text_of_page
+    assert "2 groups" in client.get("/admin/stuck").get_data(as_text=True)
 
 
 def removed(*sagas, version=7):

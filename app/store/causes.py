@@ -1,0 +1,26 @@
+"""The cause of an error: its text without ids and numbers, so that sagas that failed in one way are one group.
+
+`503 request 4711 failed` and `503 request 4712 failed` have one cause. `500 request 4711 failed` has another, because
+the HTTP status is kept.
+"""
+
+import re
+
+#: A word of letters, digits, - and _. A word with a digit is an id or a number.
+_WORD = re.compile(r"[0-9A-Za-z_-]+")
+#: Parts of one number, date or time: 12.50, or 10:31:07.
+_PARTS = re.compile(r"#([.,:]#)+")
+#: HTTP status of an error such as `STUCK_PAY: pay: 503 closed`.
+_STATUS = re.compile(r": ([1-5][0-9][0-9]) ")
+
+
+def cause(error: str | None) -> str | None:
+    """Return the cause of an error.
+
+    SQLite calls this function. PostgreSQL computes the same, see `cause_of` in app.store.database.
+    """
+    if error is None:
+        return None
+    status = _STATUS.search(error)
+    words = _WORD.sub(lambda word: "#" if any(map(str.isdigit, word[0])) else word[0], error)
+    return f"{status[1] if status else ''}|{_PARTS.sub('#', words)}"
