@@ -3,6 +3,7 @@
 from app.cli import (
     accounts,
     actions,
+    advise,
     audit,
     migrate_running,
     participants,
@@ -17,6 +18,7 @@ from app.cli.group import saga
 __all__ = [
     "accounts",
     "actions",
+    "advise",
     "audit",
     "migrate_running",
     "participants",

@@ -7,10 +7,8 @@ import pytest
 
 from app.services import services
 from app.store.database import db
-from app.store.instance import Instance
-from app.store.sagas import SagaStore
-from app.store.statements import Connections
 from machines.testing import given, lost, refused
+from tests.support.stored_runs import run_store
 from tests.support.waiting import eventually
 
 DATA = {"client_id": 4, "magasin_id": 1}
@@ -18,20 +16,8 @@ DATA = {"client_id": 4, "magasin_id": 1}
 
 @pytest.fixture
 def stored(client):
-    """Return a function that stores a saga which a test has run in memory, with its journal."""
-    store = SagaStore(Connections(db.engine), services().registry, "test")
-
-    def store_run(run):
-        memory, row = run._memory, run._memory.row
-        saga = Instance(
-            run.definition, Instance.new(run.definition, memory.data, actor="test").id, memory.data, run.state
-        )
-        saga.unsaved, saga.error, saga.results = list(run.journal), run.error, dict(run.results)
-        saga.failed_attempts, saga.deferrals = row.attempt, row.deferrals
-        store.insert(saga, None, owner=None)
-        return str(saga.id)
-
-    return store_run
+    """Return a function that stores a saga which a test has run in memory."""
+    return run_store(services().registry)
 
 
 @pytest.fixture
