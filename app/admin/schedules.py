@@ -1,4 +1,4 @@
-"""/admin/schedules: the schedules. An admin adds, pauses, resumes and removes them."""
+"""/admin/schedules: the schedules. An admin adds, changes, pauses, resumes and removes them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,16 @@ from app.access.principal import principal
 from app.admin.pages import pages
 from app.errors import NotFoundError, ProblemError
 from app.services import services
-from app.views.schedules import ALLOW, SKIP, added_entry, changed_entry, new_schedule, schedule_json
+from app.views.schedules import (
+    ALLOW,
+    SKIP,
+    added_entry,
+    change_entry,
+    changed_entry,
+    new_schedule,
+    schedule_change,
+    schedule_json,
+)
 from app.views.validation import parsed_object
 
 blueprint = pages("schedules")
@@ -29,6 +38,12 @@ def show() -> Response:
 @needs(Role.ADMIN)
 def add() -> Response:
     return _done(_add, f"The schedule {request.form.get('name', '').strip()} is added.")
+
+
+@blueprint.post("/admin/schedules/<name>/change")
+@needs(Role.ADMIN)
+def change(name: str) -> Response:
+    return _done(lambda: _change(name), f"The schedule {name} is changed.")
 
 
 @blueprint.post("/admin/schedules/<name>/remove")
@@ -57,6 +72,19 @@ def _add() -> None:
     given["data"] = parsed_object((request.form.get("data", "").strip() or "{}").encode(), "data")
     new = new_schedule(services().registry, given)
     services().schedules.add(new, added_entry(services().registry, new, principal().actor))
+
+
+def _change(name: str) -> None:
+    """Change what differs in the form. An empty field stays, because the form does not show the data."""
+    registry, schedules = services().registry, services().schedules
+    row = schedules.store.find(name)
+    known = schedule_json(registry, row)
+    filled = {field: request.form.get(field, "").strip() for field in ("cron", "zone", "overlap", "data")}
+    given: dict[str, Any] = {field: value for field, value in filled.items() if value and value != known[field]}
+    if "data" in given:
+        given["data"] = parsed_object(given["data"].encode(), "data")
+    values = schedule_change(registry, row, given)
+    schedules.change(name, values, change_entry(registry, values, principal().actor))
 
 
 def _done(change: Callable[[], None], success: str) -> Response:

@@ -8,7 +8,16 @@ from app.api.openapi.operation import BAD_BODY, operation
 from app.api.request_parsing import json_object
 from app.api.schemas.schedules import Schedule, ScheduleList, ScheduleRemoved
 from app.services import services
-from app.views.schedules import ScheduleBody, added_entry, changed_entry, new_schedule, schedule_json
+from app.views.schedules import (
+    ScheduleBody,
+    ScheduleChange,
+    added_entry,
+    change_entry,
+    changed_entry,
+    new_schedule,
+    schedule_change,
+    schedule_json,
+)
 
 blueprint = Blueprint("schedules", __name__, url_prefix="/api/v1/schedules")
 
@@ -39,6 +48,19 @@ def add() -> Response:
 @blueprint.get("/<name>")
 @operation("Show a schedule", "schedules", {200: Schedule()}, problems=(404,))
 def show(name: str) -> Response:
+    return _shown(name)
+
+
+@blueprint.patch("/<name>")
+@operation(
+    "Change a schedule", "schedules", {200: Schedule()}, body=ScheduleChange(), problems=(*BAD_BODY, 404, 409),
+    conflict="This release does not have the table of its sagas.", need=Scope.OPERATE,
+)  # fmt: skip
+def change(name: str) -> Response:
+    """Change data, cron expression, zone or overlap. A time that is due already is still started, by the new data."""
+    registry, schedules = services().registry, services().schedules
+    values = schedule_change(registry, schedules.store.find(name), json_object())
+    schedules.change(name, values, change_entry(registry, values, principal().actor))
     return _shown(name)
 
 

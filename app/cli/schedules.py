@@ -1,5 +1,7 @@
 """`saga schedule`: sagas that are started at the times of a cron expression."""
 
+from typing import Any
+
 import click
 from rich.text import Text
 
@@ -7,7 +9,16 @@ from app.cli.arguments import actor_named, data_from, definition_named
 from app.cli.group import SagaGroup, saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
 from app.services import services
-from app.views.schedules import ALLOW, SKIP, added_entry, changed_entry, new_schedule, schedule_json
+from app.views.schedules import (
+    ALLOW,
+    SKIP,
+    added_entry,
+    change_entry,
+    changed_entry,
+    new_schedule,
+    schedule_change,
+    schedule_json,
+)
 
 _COLUMNS = (
     Column(title="NAME", gives_way=True),
@@ -49,6 +60,33 @@ def add(  # noqa: PLR0917  the arguments of the command
     click.echo(
         f"{name} starts its first {definition.name} at {services().schedules.store.find(name).next_at:%F %R} UTC."
     )
+
+
+@schedule.command("change")
+@click.argument("name")
+@click.argument("pairs", nargs=-1, metavar="[FIELD=VALUE]...")
+@click.option("--cron", help="New cron expression.")
+@click.option("--zone", help="New time zone.")
+@click.option("--data", metavar="JSON|@FILE|-", help="The sagas' data as JSON, from a JSON file, or from stdin.")
+@click.option("--overlap", type=click.Choice([SKIP, ALLOW]), help="See saga schedule add.")
+def change(  # noqa: PLR0917  the arguments of the command
+    name: str, pairs: tuple[str, ...], cron: str | None, zone: str | None, data: str | None, overlap: str | None
+) -> None:
+    """Change a schedule. Data is replaced as a whole; what is not named stays.
+
+    A time that is due already is still started, by the new data. For example: saga schedule change nightly --cron
+    "0 4 * * *"
+    """
+    registry, schedules = services().registry, services().schedules
+    row = schedules.store.find(name)
+    named = {"cron": cron, "zone": zone, "overlap": overlap}
+    given: dict[str, Any] = {option: value for option, value in named.items() if value is not None}
+    if data is not None or pairs:
+        given["data"] = data_from(definition_named(registry, row.definition), data, pairs)
+    values = schedule_change(registry, row, given)
+    schedules.change(name, values, change_entry(registry, values, actor_named()))
+    next_at = schedules.store.find(name).next_at
+    click.echo(f"{name} is changed. " + (f"Its next time is {next_at:%F %R} UTC." if next_at else "It is paused."))
 
 
 @schedule.command("list")

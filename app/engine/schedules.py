@@ -79,6 +79,22 @@ class Schedules:
         row = self.store.find(name)
         self.store.set_next(name, self._next(row.cron, row.zone), entry)
 
+    def change(self, name: str, values: Mapping[str, Any], entry_of: Callable[[Row[Any]], Entry]) -> None:
+        """Change columns of a schedule. Raise NotFoundError, or InvalidError for a wrong cron expression or zone.
+
+        A time that is due already is still started, by the new data and the new overlap: it makes no difference whether
+        a process has noticed it before the change. The new times count from the change on. A paused schedule stays
+        paused. entry_of: see `ScheduleStore.change`.
+        """
+        now, times = self._now(), {"cron", "zone"} & values.keys()
+
+        def next_of(before: Row[Any]) -> datetime | None:
+            found = self._next(values.get("cron", before.cron), values.get("zone", before.zone)) if times else None
+            stays = before.next_at is None or before.next_at <= now
+            return before.next_at if stays or found is None else found
+
+        self.store.change(name, values, next_of, entry_of)
+
     def start_due(self) -> None:
         """Start the sagas of all schedules whose time has come. Start none before the tables are compared."""
         if not self._tables.compared:

@@ -1,6 +1,6 @@
 """The stored schedules. A change by a person is committed in one transaction with its audit row."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -83,6 +83,21 @@ class ScheduleStore:
             changed = {"next_at": next_at, "version": _SCHEDULE.c.version + 1}
             connection.execute(update(_SCHEDULE).where(_SCHEDULE.c.name == name).values(**changed))
             append(connection, entry)
+
+    def change(
+        self, name: str, values: Mapping[str, Any], next_of: Callable[[Row[Any]], datetime | None],
+        entry_of: Callable[[Row[Any]], Entry],
+    ) -> None:  # fmt: skip
+        """Change columns of a schedule. Raise NotFoundError.
+
+        next_of, entry_of: return the next time and the audit row; their argument is the schedule before the change,
+        which is locked.
+        """
+        with atomic(self._database) as connection:
+            before = _found(connection, name, lock=True)
+            changed = {**values, "next_at": next_of(before), "version": _SCHEDULE.c.version + 1}
+            connection.execute(update(_SCHEDULE).where(_SCHEDULE.c.name == name).values(**changed))
+            append(connection, entry_of(before))
 
     def advance(self, row: Row[Any], next_at: datetime, result: str, saga_id: UUID | None) -> None:
         """Set the next time of a schedule that was due, in a new transaction.

@@ -1,6 +1,6 @@
 """A schedule as people write and see it: its check when it is added, its JSON, and the audit rows of its changes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import Row
 
 from app.cron import ScheduleTimeError, next_after
 from app.engine.schedules import NewSchedule
-from app.errors import InvalidError
+from app.errors import ConflictError, InvalidError
 from app.store.audit import Entry
 from app.views.saga_data import data_schema
 from app.views.validation import load, storable
@@ -18,6 +18,8 @@ from machines.saga import Saga
 
 #: What a schedule does when the saga of its previous time has not ended: skip the time, or start another saga.
 SKIP, ALLOW = "skip", "allow"
+_SHORT_CRON: list[Callable[[Any], Any]] = [validate.Length(max=100), storable]
+_SHORT_ZONE: list[Callable[[Any], Any]] = [validate.Length(max=64), storable]
 
 
 class ScheduleBody(Schema):
@@ -36,17 +38,27 @@ class ScheduleBody(Schema):
     data = fields.Dict(required=True, metadata={"description": "data of each saga"})
     cron = fields.String(
         required=True,
-        validate=[validate.Length(max=100), storable],
+        validate=_SHORT_CRON,
         metadata={"description": "minute hour day month weekday", "examples": ["0 3 * * *"]},
     )
-    zone = fields.String(
-        load_default="UTC", validate=[validate.Length(max=64), storable], metadata={"examples": ["Europe/Paris"]}
-    )
+    zone = fields.String(load_default="UTC", validate=_SHORT_ZONE, metadata={"examples": ["Europe/Paris"]})
     overlap = fields.String(
         load_default=SKIP,
         validate=validate.OneOf((SKIP, ALLOW)),
         metadata={"description": "while the saga of the time before has not ended: skip this time, or start another"},
     )
+
+
+class ScheduleChange(Schema):
+    """What changes of a schedule; the rest stays."""
+
+    class Meta:
+        unknown = RAISE
+
+    data = fields.Dict(metadata={"description": "data of each saga, as a whole"})
+    cron = fields.String(validate=_SHORT_CRON, metadata={"examples": ["0 4 * * *"]})
+    zone = fields.String(validate=_SHORT_ZONE, metadata={"examples": ["Europe/Paris"]})
+    overlap = fields.String(validate=validate.OneOf((SKIP, ALLOW)))
 
 
 def checked_data(definition: Saga, data: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -70,6 +82,24 @@ def new_schedule(registry: Registry, given: Mapping[str, Any]) -> NewSchedule:
         name=body["name"], definition=body["type"], data=body["data"], cron=body["cron"], zone=body["zone"],
         overlaps=body["overlap"] == ALLOW,
     )  # fmt: skip
+
+
+def schedule_change(registry: Registry, row: Row[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the changed columns of a schedule. Raise InvalidError for each wrong field.
+
+    Raise ConflictError when this release does not have the table of its sagas.
+    """
+    body = load(ScheduleChange(), given)
+    if not body:
+        raise InvalidError(("", f"Nothing to change; give {', '.join(ScheduleChange().fields)}."))
+    if "data" in body:
+        try:
+            checked_data(registry.latest(row.definition), body["data"])
+        except UnknownSagaError as error:
+            raise ConflictError(f"{error}, so the data cannot be checked") from None
+    if "overlap" in body:
+        body["overlaps"] = body.pop("overlap") == ALLOW
+    return body
 
 
 def schedule_json(registry: Registry, row: Row[Any]) -> dict[str, object]:
@@ -103,6 +133,21 @@ def added_entry(registry: Registry, new: NewSchedule, actor: str) -> Entry:
 def changed_entry(action: str, name: str, actor: str) -> Entry:
     """Return the audit row of `remove`, `pause` or `resume`."""
     return Entry(actor=actor, action=f"schedule.{action}", target=name)
+
+
+def change_entry(registry: Registry, change: Mapping[str, Any], actor: str) -> Callable[[Row[Any]], Entry]:
+    """Return a function that returns the audit row of a change, for the schedule before the change."""
+
+    def entry(row: Row[Any]) -> Entry:
+        before, after = ({name: values[name] for name in change} for values in (row._mapping, change))  # noqa: SLF001
+        for values in (before, after):
+            if "data" in values:
+                values["data"] = _masked(registry, row.definition, values["data"])
+            if "overlaps" in values:
+                values["overlap"] = ALLOW if values.pop("overlaps") else SKIP
+        return Entry(actor=actor, action="schedule.change", target=row.name, before=before, after=after)
+
+    return entry
 
 
 def _masked(registry: Registry, definition: str, data: Mapping[str, Any]) -> Any:

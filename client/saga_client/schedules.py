@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Literal, overload
@@ -78,6 +78,10 @@ class ScheduleProtocol:
 
         return (yield from self._schedule(request, name, added))
 
+    def change(self, name: str, changes: Mapping[str, Any]) -> Steps[Schedule]:
+        request = replace(post_request(_path(name), changes, 0), method="PATCH")
+        return (yield from self._schedule(request, None, None))
+
     def pause(self, name: str) -> Steps[Schedule]:
         request = Request(method="POST", path=f"{_path(name)}/pause")
         return (yield from self._schedule(request, name, lambda found: found.paused))
@@ -139,6 +143,16 @@ class Schedules:
         """
         return self._carry_out(self._protocol.add(name, cron, str(type), data, zone, overlap))
 
+    def change(
+        self, name: str, *, cron: str | None = None, data: Mapping[str, Any] | None = None,
+        zone: str | None = None, overlap: Overlap | None = None,
+    ) -> Schedule:  # fmt: skip
+        """Change a schedule; what is None stays. A time that is due already is still started, by the new data.
+
+        data: replaces the data as a whole. Raise NotFound, or InvalidData.
+        """
+        return self._carry_out(self._protocol.change(name, _changes(cron, data, zone, overlap)))
+
     def pause(self, name: str) -> Schedule:
         """Start no sagas until the schedule is resumed. Raise NotFound, or Conflict when it is paused."""
         return self._carry_out(self._protocol.pause(name))
@@ -181,6 +195,13 @@ class AsyncSchedules:
         """Start a saga at each time of a cron expression: see `Schedules.add`."""
         return await self._carry_out(self._protocol.add(name, cron, str(type), data, zone, overlap))
 
+    async def change(
+        self, name: str, *, cron: str | None = None, data: Mapping[str, Any] | None = None,
+        zone: str | None = None, overlap: Overlap | None = None,
+    ) -> Schedule:  # fmt: skip
+        """Change a schedule: see `Schedules.change`."""
+        return await self._carry_out(self._protocol.change(name, _changes(cron, data, zone, overlap)))
+
     async def pause(self, name: str) -> Schedule:
         """Start no sagas until the schedule is resumed: see `Schedules.pause`."""
         return await self._carry_out(self._protocol.pause(name))
@@ -192,6 +213,13 @@ class AsyncSchedules:
     async def remove(self, name: str) -> None:
         """Remove a schedule: see `Schedules.remove`."""
         return await self._carry_out(self._protocol.remove(name))
+
+
+def _changes(
+    cron: str | None, data: Mapping[str, Any] | None, zone: str | None, overlap: Overlap | None
+) -> dict[str, Any]:
+    named = {"cron": cron, "data": data, "zone": zone, "overlap": overlap}
+    return {member: value for member, value in named.items() if value is not None}
 
 
 def _path(name: str) -> str:

@@ -38,6 +38,19 @@ def test_an_admin_adds_pauses_resumes_and_removes_a_schedule(admin):
     ]
 
 
+def test_an_admin_changes_what_differs_in_the_form(admin):
+    admin.post(PATH, data=FORM)
+    given = {name: FORM[name] for name in ("zone", "overlap") if name in FORM} | {"cron": "0 5 * * *", "data": ""}
+    assert admin.post(f"{PATH}/nightly/change", data=given).status_code == 303
+    page = seen(admin.get(PATH))
+    assert "The schedule nightly is changed." in page
+    assert "0 5 * * * Europe/Paris" in page
+    (row,) = db.session.query(AuditRow).filter_by(action="schedule.change")
+    assert (row.before, row.after) == ({"cron": "0 3 * * *"}, {"cron": "0 5 * * *"})
+    refused = admin.post(f"{PATH}/nightly/change", data=given)
+    assert "Nothing to change" in seen(refused)
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [

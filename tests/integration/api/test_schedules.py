@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,6 +85,57 @@ def test_a_secret_of_the_data_is_not_shown(client, monkeypatch):
     assert db.session.query(AuditRow).one().after["data"] == CART | {"client_id": "***"}
 
 
+def test_a_schedule_is_changed_and_the_audit_row_has_both_values(client):
+    add(client)
+    changed = client.patch(f"{PATH}/nightly", json={"cron": "30 4 * * *", "overlap": "allow"})
+    assert changed.status_code == 200
+    assert (changed.json["cron"], changed.json["overlap"], changed.json["zone"]) == (
+        "30 4 * * *",
+        "allow",
+        "Europe/Paris",
+    )
+    (row,) = db.session.query(AuditRow).filter_by(action="schedule.change")
+    assert (row.before, row.after) == (
+        {"cron": "0 3 * * *", "overlap": "skip"},
+        {"cron": "30 4 * * *", "overlap": "allow"},
+    )
+    again = client.patch(f"{PATH}/nightly", json={"cron": "30 4 * * *", "overlap": "allow"})
+    assert again.json == changed.json, "a repeated change is the same schedule"
+
+
+@pytest.mark.parametrize(
+    ("changed", "pointer", "detail"),
+    [
+        ({}, "", "Nothing to change; give data, cron, zone, overlap."),
+        ({"cron": "0 3 * *"}, "/cron", "Not five fields"),
+        ({"zone": "Paris"}, "/zone", "'Paris' is no time zone"),
+        ({"data": {"client_id": 4}}, "/data/magasin_id", "Missing data for required field."),
+        ({"type": "commande"}, "/type", "Unknown field."),
+        ({"name": "weekly"}, "/name", "Unknown field."),
+    ],
+)
+def test_a_wrong_change_is_refused_by_field(client, changed, pointer, detail):
+    before = add(client).json
+    refused = client.patch(f"{PATH}/nightly", json=changed)
+    (error,) = refused.json["errors"]
+    assert (refused.status_code, error["pointer"]) == (400, pointer)
+    assert error["detail"].startswith(detail)
+    assert client.get(f"{PATH}/nightly").json == before
+    assert client.patch(f"{PATH}/weekly", json={"cron": "0 3 * * *"}).status_code == 404
+
+
+def test_secret_data_of_a_change_is_in_no_answer_and_no_audit_row(client, monkeypatch):
+    add(client)
+    monkeypatch.setattr(
+        type(services(client.application).registry), "secrets_of",
+        lambda _registry, _name: SimpleNamespace(masked_data=lambda _data: {"client_id": "***"}),
+    )  # fmt: skip
+    shown = client.patch(f"{PATH}/nightly", json={"data": CART | {"client_id": 7}})
+    assert shown.json["data"] == {"client_id": "***"}
+    (row,) = db.session.query(AuditRow).filter_by(action="schedule.change")
+    assert (row.before, row.after) == ({"data": {"client_id": "***"}}, {"data": {"client_id": "***"}})
+
+
 def saga(client, *arguments):
     done = client.application.test_cli_runner().invoke(args=["saga", "schedule", *arguments])
     return done.exit_code, done.stdout, done.stderr
@@ -96,12 +148,18 @@ def test_the_command_line_does_the_same(client):
     _, listed, _ = saga(client, "list", "--json")
     assert json.loads(listed) == client.get(f"{PATH}/nightly").json
     assert "nightly  checkout  0 3 * * *  Europe/Paris" in saga(client, "list")[1]
+    code, said, _ = saga(client, "change", "nightly", "client_id=7", "magasin_id=1", "--cron", "0 4 * * *")
+    assert (code, said.startswith("nightly is changed. Its next time is ")) == (0, True)
+    shown = client.get(f"{PATH}/nightly").json
+    assert (shown["data"], shown["cron"]) == (CART | {"client_id": 7}, "0 4 * * *")
     assert saga(client, "pause", "nightly")[:2] == (0, "nightly is paused.\n")
     assert "paused" in saga(client, "list")[1]
     assert saga(client, "resume", "nightly")[0] == 0
     assert saga(client, "remove", "nightly")[:2] == (0, "nightly is removed.\n")
     assert saga(client, "list")[1] == "There are no schedules.\n"
-    assert [action for _, action, _ in actions()] == [f"schedule.{it}" for it in ("add", "pause", "resume", "remove")]
+    assert [action for _, action, _ in actions()] == [
+        f"schedule.{it}" for it in ("add", "change", "pause", "resume", "remove")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +168,7 @@ def test_the_command_line_does_the_same(client):
         (("add", "n", "0 3 * *", "checkout", "client_id=4", "magasin_id=1"), 2, "saga: cron: Not five fields"),
         (("add", "n", "0 3 * * *", "checkout", "client_id=4"), 2, "saga: magasin_id: Missing data for required field."),
         (("add", "n", "0 3 * * *", "nothing"), 2, "saga: TYPE: there is no saga 'nothing'; take one of"),
+        (("change", "weekly", "--zone", "UTC"), 6, "saga: there is no schedule weekly\n"),
         (("remove", "weekly"), 6, "saga: there is no schedule weekly\n"),
         (("pause", "weekly"), 6, "saga: there is no schedule weekly\n"),
     ],

@@ -1,5 +1,6 @@
 """Schedules by the client, for threads and for asyncio: what each call returns, and what a lost answer means."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -46,6 +47,16 @@ def test_schedule_is_added_listed_shown_paused_resumed_and_removed(schedules):
     assert schedules.resume("nightly") == added
     assert schedules.remove("nightly") is None
     assert schedules.list() == ()
+
+
+def test_schedule_is_changed_and_the_rest_stays(schedules):
+    added = schedules.add(*NIGHTLY, zone="Europe/Paris")
+    changed = schedules.change("nightly", cron="0 4 * * *", overlap="allow")
+    assert changed == replace(added, cron="0 4 * * *", overlap="allow", next_at=changed.next_at)
+    assert changed.next_at != added.next_at
+    assert schedules.change("nightly", data=TRIP, zone="UTC").zone == "UTC"
+    with pytest.raises(InvalidData, match="Nothing to change"):
+        schedules.change("nightly")
 
 
 def test_defaults_are_utc_and_skip(schedules):

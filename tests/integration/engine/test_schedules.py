@@ -146,6 +146,79 @@ def test_each_change_has_its_audit_row(scene, replica):
 # Processes that act at the same time, and processes that die.
 
 
+def change(replica: Replica, **values: Any) -> None:
+    replica.schedules.change("nightly", values, lambda _before: ADA)
+
+
+def test_a_changed_time_counts_from_the_change(scene, replica):
+    replica.add()
+    replica.now = datetime(2027, 1, 31, 1, tzinfo=UTC)
+    change(replica, cron="0 2 * * *", zone="UTC")
+    replica.at("2027-01-31T02:30")
+    replica.at("2027-01-31T03:30")
+    assert keys(scene) == ["schedule/nightly/2027-01-31T02:00Z"]
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_time_that_is_due_is_started_whether_or_not_it_was_noticed_before_the_change(scene, replica, noticed):
+    replica.add()
+    if noticed:
+        replica.at("2027-01-31T03:00:01")
+    replica.now = datetime(2027, 1, 31, 3, 0, 2, tzinfo=UTC)
+    change(replica, cron="30 3 * * *", overlaps=True)
+    replica.at("2027-01-31T03:00:03")
+    assert keys(scene) == ["schedule/nightly/2027-01-31T03:00Z"]
+    replica.at("2027-01-31T03:30:01")
+    replica.at("2027-01-31T04:00:01")
+    assert keys(scene) == ["schedule/nightly/2027-01-31T03:00Z", "schedule/nightly/2027-01-31T03:30Z"]
+
+
+def test_changed_data_is_that_of_a_time_that_is_due(scene, replica):
+    replica.add()
+    replica.now = datetime(2027, 1, 31, 3, 0, 1, tzinfo=UTC)
+    change(replica, data=CART | {"client_id": 7})
+    replica.at("2027-01-31T03:00:02")
+    row = scene.engine.store.find(replica.row().last_saga_id)
+    assert (row.data["client_id"], replica.row().next_at) == (7, datetime(2027, 2, 1, 3, tzinfo=UTC))
+
+
+def test_a_paused_schedule_stays_paused_after_a_change(scene, replica):
+    replica.add()
+    replica.schedules.pause("nightly", ADA)
+    change(replica, cron="0 5 * * *")
+    assert replica.row().next_at is None
+    replica.schedules.resume("nightly", ADA)
+    assert replica.row().next_at == datetime(2027, 1, 31, 5, tzinfo=UTC)
+
+
+def test_a_change_at_the_last_moment_wins(scene, replica, monkeypatch):
+    """The process has read the schedule, and the change comes before its commit: the new data starts the time."""
+    replica.add()
+    insert_all = scene.engine.insert_all
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.setattr(type(scene.engine), "insert_all", lambda _engine, *given: insert_all(*given))
+        change(replica, data=CART | {"client_id": 7})
+        insert_all(*arguments)
+
+    monkeypatch.setattr(type(scene.engine), "insert_all", lambda _engine, *arguments: late(*arguments))
+    replica.at("2027-01-31T03:00:01")
+    assert keys(scene) == []
+    replica.at("2027-01-31T03:00:02")
+    assert keys(scene) == ["schedule/nightly/2027-01-31T03:00Z"]
+    assert scene.engine.store.find(replica.row().last_saga_id).data["client_id"] == 7
+
+
+def test_a_wrong_change_changes_nothing(replica):
+    replica.add()
+    before = replica.row()
+    with pytest.raises(InvalidError):
+        change(replica, cron="0 3 31 2 *")
+    with pytest.raises(NotFoundError):
+        replica.schedules.change("weekly", {"cron": "0 3 * * *"}, lambda _before: ADA)
+    assert replica.row() == before
+
+
 def test_two_processes_that_see_the_same_time_start_one_saga(scene, replica):
     replica.add(overlaps=True)
     seen = replica.row()
