@@ -49,7 +49,7 @@ check: lint test $(VENV)/.dev ## lint, all tests, chaos and fuzz in a short form
 	$(BIN)/python -m docs.reference --check
 	$(BIN)/python -m docs.site
 	$(BIN)/python -m app.cli verify --all
-	$(BIN)/python -m app.cli verify --all --sagas docs/examples/sagas
+	$(BIN)/python -m app.cli verify --all --sagas docs/examples/sagas,docs/examples/own-repository/sagas
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LONG) $(SLOW)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --dist loadfile -m programs
 

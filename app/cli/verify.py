@@ -2,17 +2,22 @@
 
 import gc
 import sys
+from pathlib import Path
 
 import click
 
 from app.cli.group import FAULT, NOT_FOUND
 from app.cli.output import printable, write_json
+from diagrams.overlays.path import path_overlay
+from diagrams.picture.svg import svg
 from machines.discovery import discover
 from machines.registry import BadTablesError
 from machines.saga import Saga
 from machines.verify import PROPERTIES, Finding, NotExploredError, Result
 from machines.verify import verify as search
+from machines.verify.route import route_of
 from machines.verify.search import MOST_STATES
+from machines.verify.source import test_of
 from machines.verify.words import lines_of, sentence, summary
 
 _NAME_EVERY = "give the name of a saga, or --all"
@@ -21,12 +26,22 @@ _NAME_EVERY = "give the name of a saga, or --all"
 @click.command("verify")
 @click.argument("name", required=False)
 @click.option("--all", "every", is_flag=True, help="Verify every version of every saga.")
+@click.option("--draw", type=click.Path(dir_okay=False), help="Write the path to the first fault as an SVG file.")
+@click.option("--accept", multiple=True, metavar="FLAW", help="A flaw that is meant so, such as 'stale read:price'.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each table.")
 @click.option(
     "--states", default=MOST_STATES, show_default=True, type=click.IntRange(1), help="Most states of a search."
 )
 @click.option("--sagas", metavar="LIST", help="Folders and modules with tables, instead of SAGAS.")
-def verify(name: str | None, every: bool, as_json: bool, states: int, sagas: str | None) -> None:
+def verify(  # noqa: PLR0917  one parameter for each option
+    name: str | None,
+    sagas: str | None,
+    accept: tuple[str, ...],
+    states: int,
+    draw: str | None,
+    every: bool,
+    as_json: bool,
+) -> None:
     """Try everything that can happen to a saga, and show the shortest path to a fault.
 
     Calls that fail, are lost, come twice or late; crashes before and after each commit and each call; the deadline;
@@ -44,7 +59,7 @@ def verify(name: str | None, every: bool, as_json: bool, states: int, sagas: str
     explored = True
     for table in _tables(name, sagas, every=every):
         try:
-            result = search(table, most_states=states)
+            result = search(table, most_states=states, accepted=accept)
         except NotExploredError as error:
             explored = False
             write_json({"saga": table.name, "version": table.version, "error": str(error)}) if as_json else click.echo(
@@ -52,6 +67,8 @@ def verify(name: str | None, every: bool, as_json: bool, states: int, sagas: str
             )
             continue
         results.append(result)
+        if draw is not None and (shown := [each for each in result.findings if each.path]):
+            Path(draw).write_text(_drawing(table, shown[0]), encoding="utf-8")
         if as_json:
             write_json(_json(result))
             continue
@@ -80,23 +97,40 @@ def _lines(result: Result) -> list[str]:
     lines = [summary(result)]
     for finding in result.findings:
         what = "risk" if finding.risk else "fault"
-        lines += [f"{what}: {PROPERTIES[finding.property]}", f"  {printable(finding.why)}"]
-        lines += [printable(line) if line.strip() != line and not line else line for line in lines_of(finding)]
+        named = f" ({finding.name})" if finding.step else ""
+        lines += [f"{what}: {PROPERTIES[finding.broken]}{named}", f"  {printable(finding.why)}"]
+        lines += lines_of(finding)
+        if finding.path:
+            lines += ["  A test that reproduces it:", "", *_indented(test_of(result.definition, finding)), ""]
     if result.unreached:
         lines.append(f"never reached: {', '.join(result.unreached)}")
     return lines
 
 
+def _indented(source: str) -> list[str]:
+    return [f"      {line}".rstrip() for line in source.splitlines()]
+
+
+def _drawing(table: Saga, finding: Finding) -> str:
+    """Return the path of a finding as a picture of the table."""
+    row = finding.path[-1][1].row
+    state, status = (row.state, row.status) if row is not None else (table.initial, "running")
+    return svg(table, path_overlay(table, "of the path", status, state, route_of(table, finding)))
+
+
 def _json(result: Result) -> dict[str, object]:
+    findings = [_finding(result.definition, each) for each in result.findings]
     return {
         "saga": result.definition.name, "version": result.definition.version, "complete": result.complete,
         "states": result.states, "transitions": result.transitions, "seconds": round(result.seconds, 3),
-        "unreached": list(result.unreached), "findings": [_finding(each) for each in result.findings],
+        "unreached": list(result.unreached), "findings": findings,
     }  # fmt: skip
 
 
-def _finding(finding: Finding) -> dict[str, object]:
+def _finding(table: Saga, finding: Finding) -> dict[str, object]:
+    path = [*finding.sentences, *(sentence(event) for event, _ in finding.path)]
     return {
-        "property": finding.property, "why": finding.why, "risk": finding.risk,
-        "repeats_from": finding.repeats_from, "path": [sentence(event) for event, _ in finding.path],
+        "property": finding.broken, "step": finding.step, "why": finding.why, "risk": finding.risk,
+        "repeats_from": finding.repeats_from, "path": path,
+        "test": test_of(table, finding) if finding.path else "",
     }  # fmt: skip

@@ -177,6 +177,14 @@ class Run:
             self._arrive(arrival_name(step), stored, f"participant:{found.call.participant}")
         return self
 
+    def arrives(self, step: str) -> "Run":
+        """Let the call of a step that was lost on its way (`unheard`, `died_before`) arrive late, after everything."""
+        found = next((each for each in self.definition.steps if each.name == step and each.call), None)
+        if found is None:
+            raise NotAllowedError(f"{self.definition} has no step {step} with a call")
+        self.participants.do(found)
+        return self
+
     def retry(self, reason: str = "test") -> "Run":
         """Let an operator retry a stuck saga. Raise NotAllowedError when the table has no such move."""
         return self._operate("retry", reason)

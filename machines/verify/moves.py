@@ -25,7 +25,7 @@ from machines.verify.journals import Journals
 from machines.verify.people import People
 from machines.verify.process import Machinery, Send, Turn
 from machines.verify.properties import Broken, Properties
-from machines.verify.replying import Truth
+from machines.verify.replying import WITHOUT_FIELDS, Truth
 from machines.verify.world import DUE_LATER, DUE_NOW, HELD, Entry, Fact, Memory, Process, Row, Save, Seen, World
 from machines.waiting import Waiting
 
@@ -271,8 +271,14 @@ class Moves:
     ) -> Edge:  # fmt: skip
         truth, name, outcome = reply
         waits = outcome is Outcome.NOT_SENT or name == "503 with Retry-After"
-        event = Event(f"call:{send.purpose}", send.step, done, name)
-        return Edge(event, self._told(world, f"{truth}: {name}"), forever=not waits or send.can_expire)
+        event, after = Event(f"call:{send.purpose}", send.step, done, name), self._told(world, f"{truth}: {name}")
+        broken = None
+        if send.purpose == "again" and truth is done in (Truth.DONE, Truth.LEFT) and name != WITHOUT_FIELDS:
+            point = after.process and self.machinery.point(after.process)
+            if not isinstance(point, Send):
+                why = f"the undo of {send.step} cannot be sent, although its participant answers: {name}"
+                broken = Broken("undo knows its id", why)
+        return Edge(event, after, broken, forever=not waits or send.can_expire)
 
     def _answered(self, world: World, send: Send) -> Iterator[tuple[World, Truth]]:
         """Yield what the participant does with a request that arrives now, and what is then true."""
@@ -329,7 +335,8 @@ class Moves:
         """Yield the late arrivals of requests, and the decisions of participants that have accepted an action."""
         for name, key in sorted(world.flight):
             number = self.index[name]
-            undone = any(
+            keeps_no_tombstone = self.kinds[name] is not ParticipantKind.BARRIER
+            undone = keeps_no_tombstone and any(
                 each.step == name and each.direction == Direction.UNDO and each.trigger in DONE for each in world.facts
             )
             for landed_as in self._delivered(world, name, key):

@@ -23,6 +23,9 @@ PROPERTIES: Mapping[str, str] = {
     "no lost signal": "a saga never waits for what has arrived already",
     "somebody goes on": "while a saga has not ended and is not stuck, a process continues it",
     "ends": "every saga ends or is stuck: no path goes round for ever",
+    "undo knows its id": "an undo that needs a value of its step's reply can get it again when the reply is lost",
+    "pivot too early": "no step after the point of no return is refused, when it could stand before",
+    "stale read": "no action uses what was read before a long wait",
     "no error": "the engine raises no unexpected error",
 }
 

@@ -40,6 +40,8 @@ _TRUTHS: Mapping[Outcome, Truth] = {
     Outcome.SUCCEEDED: Truth.DONE, Outcome.REFUSED: Truth.REFUSED, Outcome.REFUSED_UNDO: Truth.LEFT,
     Outcome.ACCEPTED: Truth.ACCEPTED, Outcome.IN_DOUBT: Truth.UNKNOWN, Outcome.NOT_SENT: Truth.UNTOUCHED,
 }  # fmt: skip
+#: Name of a success that lacks the fields of the table.
+WITHOUT_FIELDS = "200 without the fields"
 _DETAIL: Mapping[str, Any] = {"detail": "no"}
 _NO_ANSWER = "the connection was lost before the answer"
 #: Statuses by what they say of the action. The first of each tuple stands for those with the same outcome.
@@ -86,7 +88,7 @@ def _plain(step: Step, call: Call, body: Any) -> Iterator[tuple[str, Reply]]:
         if status not in call.means or Outcome(call.means[status]) is Outcome.SUCCEEDED:  # type: ignore[arg-type]
             yield str(status), Reply(status=status, body=good, headers=kept)
     if not any(isinstance(key, str) for key in call.means):  # there a missing field may say something else
-        yield "200 without the fields", Reply(status=200, body={})
+        yield WITHOUT_FIELDS, Reply(status=200, body={})
 
 
 def _declared(call: Call, body: Any) -> Iterator[tuple[Truth, str, Reply]]:

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from machines.retry import PERSISTENT, Retry
 from machines.saga import Saga
 from machines.transitions import Phase
 from machines.verify.cycles import cycle
+from machines.verify.design import flaws
 from machines.verify.events import Edge, Event
 from machines.verify.moves import Moves
 from machines.verify.process import Machinery
@@ -35,14 +36,23 @@ class NotExploredError(ValueError):
 class Finding:
     """A property that does not hold, with a shortest path that shows it."""
 
-    property: str
+    broken: str
     why: str
     #: The events of the path, each with the state after it.
     path: tuple[tuple[Event, World], ...]
     #: See `Broken.risk`.
     risk: bool = False
+    #: Step that a flaw in the design of the table is about; "" for all other findings.
+    step: str = ""
+    #: Path of a flaw, in sentences; `path` is empty then.
+    sentences: tuple[str, ...] = ()
     #: Position in `path` from which the events repeat for ever; None: they do not.
     repeats_from: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The name by which an author accepts a flaw, such as `stale read:price`."""
+        return f"{self.broken}:{self.step}"
 
 
 @dataclass(kw_only=True)
@@ -77,8 +87,16 @@ class Result:
         return [each for each in self.findings if each.risk]
 
 
-def verify(definition: Saga, data: Mapping[str, Any] | None = None, *, most_states: int = MOST_STATES) -> Result:
+def verify(
+    definition: Saga,
+    data: Mapping[str, Any] | None = None,
+    *,
+    most_states: int = MOST_STATES,
+    accepted: Collection[str] = (),
+) -> Result:
     """Search every state of a table. The search ends at the first fault.
+
+    accepted: names of flaws in the design that the author accepts, such as `stale read:price`.
 
     Raise NotExploredError for a table that starts other sagas.
     """
@@ -89,6 +107,11 @@ def verify(definition: Saga, data: Mapping[str, Any] | None = None, *, most_stat
     except OverflowError as error:
         raise NotExploredError(f"{definition}: {error}") from None
     whole = Result(definition=definition)
+    for flaw in flaws(definition):
+        if f"{flaw.property}:{flaw.step}" not in accepted:
+            whole.findings.append(
+                Finding(broken=flaw.property, why=flaw.why, path=(), step=flaw.step, sentences=flaw.path)
+            )
     for one in each:
         result = Search(definition, one, most_states).run()
         whole.add(result)
@@ -173,7 +196,7 @@ class Search:
             self._risks.add(broken.why)
         path = [*self._path(came[0]), *([(came[1], world)] if came[1] else [])]
         self._result.findings.append(
-            Finding(property=broken.property, why=broken.why, path=tuple(path), risk=broken.risk)
+            Finding(broken=broken.property, why=broken.why, path=tuple(path), risk=broken.risk)
         )
 
     def _path(self, number: int) -> list[tuple[Event, World]]:
@@ -205,7 +228,7 @@ class Search:
             event = next(edge.event for edge in self.moves.of(self._worlds[one]) if edge.world == self._worlds[other])
             path.append((event, self._worlds[other]))
         self._result.findings.append(
-            Finding(property="ends", why="the saga goes round for ever", path=tuple(path), repeats_from=start)
+            Finding(broken="ends", why="the saga goes round for ever", path=tuple(path), repeats_from=start)
         )
 
     def _waits_for_time(self, world: World) -> bool:

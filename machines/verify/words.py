@@ -26,7 +26,7 @@ _SENTENCES = {
 
 def lines_of(finding: Finding) -> list[str]:
     """Return the path of a finding as numbered lines."""
-    lines = []
+    lines = [f"{number:>4}. {each}" for number, each in enumerate(finding.sentences, 1)]
     for number, (event, _) in enumerate(finding.path, 1):
         if number - 1 == finding.repeats_from:
             lines.append("    From here the events repeat for ever:")

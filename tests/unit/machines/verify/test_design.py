@@ -1,0 +1,129 @@
+"""Faults that are planted in tables: `saga verify` finds each of them, and names the step."""
+
+import pytest
+
+from machines import (
+    NEVER,
+    REFUSED,
+    Retry,
+    approval,
+    compensatable,
+    delete,
+    get,
+    money,
+    pause,
+    pivot,
+    post,
+    read,
+    retriable,
+    text,
+)
+from machines.verify import verify
+from machines.verify.search import verify as search
+from tests.unit.machines.tables import saga
+
+DAY_S = 86_400
+MONTH = {"deadline_s": 30 * DAY_S}
+PRICE = read("price", get("shop", "/price", keeps={"total": money()}), done="PRICED", refused="NO_PRICE")
+
+
+def hold(**columns):
+    undo = post("shop", "/hold/undo")
+    return compensatable("hold", post("shop", "/hold"), undo=undo, done="HELD", refused="NO_HOLD", **columns)
+
+
+def pay(done="DONE", **body):
+    return pivot("pay", post("shop", "/pay", **body), done=done, refused="NO_PAY")
+
+
+def release(done="RELEASED"):
+    return approval("release", role="operator", within_s=5 * DAY_S, done=done, refused="NOT_RELEASED")
+
+
+FLAWED = {
+    "read after the pivot": (
+        saga(pay("PAID"), read("stock", get("shop", "/stock/{client_id}"), done="DONE")),
+        "pivot too early:stock",
+    ),
+    "refusable retriable after the pivot": (
+        saga(pay("PAID"), retriable("ship", post("shop", "/ship", means={422: REFUSED}), done="DONE")),
+        "pivot too early:ship",
+    ),
+    "refusable by a field after the pivot": (
+        saga(pay("PAID"), retriable("ship", post("shop", "/ship", means={"ok": {False: REFUSED}}), done="DONE")),
+        "pivot too early:ship",
+    ),
+    "price read before an approval of five days": (
+        saga(PRICE, release(), pay(total="price.total"), **MONTH),
+        "stale read:price",
+    ),
+    "price read before a pause": (
+        saga(PRICE, pause("cool", for_s=DAY_S, done="COOLED", refused="NOT_COOLED"), pay(total="price.total"), **MONTH),
+        "stale read:price",
+    ),
+}
+
+
+@pytest.mark.parametrize("flaw", FLAWED)
+def test_verify_finds_a_flaw_in_the_design_of_a_table(flaw):
+    table, name = FLAWED[flaw]
+    (found,) = verify(table, most_states=1).faults
+    assert found.name == name
+    assert len(found.sentences) == 3
+
+
+@pytest.mark.parametrize("flaw", FLAWED)
+def test_author_accepts_a_flaw(flaw):
+    table, name = FLAWED[flaw]
+    assert not search(table, most_states=1, accepted=[name]).faults
+
+
+SOUND = {
+    "read that needs the reply of the pivot": saga(
+        pivot("pay", post("shop", "/pay", keeps={"id": text()}), done="PAID", refused="NO_PAY"),
+        read("slip", get("shop", "/slip/{pay.id}"), done="DONE"),
+    ),
+    "price read after the approval": saga(release(), PRICE, pay(total="price.total"), **MONTH),
+    "price that only an undo uses": saga(
+        PRICE,
+        compensatable(
+            "hold",
+            post("shop", "/hold"),
+            undo=post("shop", "/undo", total="price.total"),
+            done="HELD",
+            refused="NO_HOLD",
+        ),
+        release(),
+        pay(),
+        **MONTH,
+    ),
+}
+
+
+@pytest.mark.parametrize("table", SOUND)
+def test_sound_design_has_no_flaw(table):
+    assert not [each for each in verify(SOUND[table], most_states=1).findings if each.step]
+
+
+def test_undo_that_cannot_know_its_id_is_found(monkeypatch):
+    monkeypatch.setattr("machines.attempts._lost_reply", lambda saga: saga.current.undoes)
+    monkeypatch.setattr("machines.saga.Saga.taken", lambda *_: ({}, {"id": ""}))
+    table = saga(
+        compensatable(
+            "a", post("shop", "/a", keeps={"id": text()}), undo=delete("shop", "/a/{a.id}"), repeatable=True,
+            retry=Retry(attempts=2), done="A", refused="NO_A",
+        ),
+        pay(),
+    )  # fmt: skip
+    assert [each.broken for each in verify(table).faults] == ["undo knows its id"]
+
+
+def test_late_call_to_a_participant_without_tombstones_is_a_risk_and_no_fault():
+    table = saga(
+        compensatable(
+            "a", post("shop", "/a"), undo=post("shop", "/a/undo"), retry=NEVER, done="A", refused="NO_A",
+        ),
+        pay(),
+    )  # fmt: skip
+    result = verify(table)
+    assert (result.faults, [each.broken for each in result.risks][:1]) == ([], ["nothing left"])
