@@ -69,10 +69,17 @@ class Families:
         if self.children.of(saga.id, at.step.name):
             return False
         saga.end_wait(Outcome.REFUSED, reason=problem, actor=actor)
+        saga.missing_children = None
         return True
 
     def take(self, saga: Instance, actor: str) -> bool:
         """End the wait of the saga if its children have ended. Return False while it must wait for one."""
+        if not self._taken(saga, actor):
+            return False
+        saga.missing_children = None  # the next step may be another group, and be entered in the same commit
+        return True
+
+    def _taken(self, saga: Instance, actor: str) -> bool:
         at = saga.current
         assert at.step is not None
         known = self.children.of(saga.id, at.step.name)

@@ -98,6 +98,11 @@ def test_an_empty_list_is_done_at_once(scene):
     assert scene.requests[-1].body == {"ids": []}
 
 
+def test_a_group_behind_an_empty_list_still_starts_its_branches(scene):
+    start(scene, reserve(), PAPERS, SHIP, lines=[])
+    assert ends(scene)["order"] == "ship_DONE"
+
+
 def test_branches_run_at_the_same_time_and_keep_results_by_name(scene):
     for name in ("label", "invoice", "archive"):
         scene.given(**{name: [answer(201, id=f"{name}-1")]})
