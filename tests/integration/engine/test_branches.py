@@ -291,3 +291,30 @@ def test_a_person_does_not_undo_a_branch_of_a_completed_parent(scene):
     start(scene, PAPERS, SHIP)
     with pytest.raises(ConflictError, match="compensate that saga"):
         scene.service.compensate(the(scene, "order.papers.label")["id"], "ada", "no", 0.0)
+
+
+def test_the_next_item_starts_when_one_of_those_in_work_has_ended(scene):
+    scene.registry = Registry([order(reserve(at_most=2), SEND)])
+    parent = scene.run(scene.registry.latest("order"), customer="Ada", lines=[*LINES, *LINES]).id
+    first = the(scene, "order.reserve")["id"]
+    assert len(children(scene)) == 2
+    scene.engine.run(scene.leases("one").claim_one(first, 30), 1000.0)
+    waiting = scene.leases("another").claim_one(parent, 30)
+    assert waiting is not None, "the end of an item makes the parent due"
+    scene.engine.run(waiting, 1000.0)
+    assert len(children(scene)) == 3, "one item is still in work, so there is room for one more"
+
+
+@pytest.mark.parametrize(("status", "state"), [("compensating", "UNDOING_RESERVE"), ("compensated", "RESERVE_UNDONE")])
+def test_no_item_starts_beside_one_that_has_gone_back_a_moment_ago(scene, monkeypatch, status, state):
+    """The parent has read its children, and one of them goes back before the parent commits."""
+    scene.registry = Registry([order(reserve(at_most=2), SEND)])
+    scene.run(scene.registry.latest("order"), customer="Ada", lines=[*LINES, *LINES])
+    one = SagaRow.id == the(scene, "order.reserve")["id"]
+    with scene.database.connect() as connection:
+        connection.execute(update(SagaRow).where(one).values(status=status, state=state, due_at=None))
+        connection.execute(update(SagaRow).where(SagaRow.parent_id.is_(None)).values(due_at=in_seconds(-1.0)))
+    monkeypatch.setattr("app.engine.children.Families.take", lambda *_: False)
+    parent = scene.leases("another").claim_one(the(scene, "order")["id"], 30)
+    scene.engine.run(parent, 1000.0)
+    assert len(children(scene)) == 2
