@@ -17,6 +17,9 @@ from app.config import from_environment
 from app.store.database import db
 from tests.support.databases import DatabasePool, execute, own_database
 
+#: The tests are about the samples, also in a shell where SAGAS names other tables.
+os.environ.pop("SAGAS", None)
+
 
 def pytest_collection_finish() -> None:
     """Exclude imported modules and collected tests from garbage collection.

@@ -89,6 +89,37 @@ def test_command_and_wheel_have_one_version(installed, saga):
     assert saga("--version").stdout == f"saga {wheel.version}\n"
 
 
+@pytest.mark.parametrize("role", ["worker", "beat"])
+def test_installed_command_starts_the_processes_of_a_broker(saga, role):
+    ended = saga(role)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == "saga: set BROKER_URL to the broker that brings the messages\n"
+
+
+def test_strict_type_checker_reads_the_language_from_the_wheel(installed, tmp_path):
+    (tmp_path / "trip.py").write_text(TABLE)
+    (tmp_path / "wrong.py").write_text(TABLE.replace("version=1", 'version="one"'))
+    checker = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--follow-imports=silent",
+        "--cache-dir",
+        str(tmp_path / "cache"),
+    ]
+    right, wrong = (
+        subprocess.run(
+            [*checker, name], cwd=tmp_path, env=os.environ | {"MYPYPATH": str(installed)}, capture_output=True,
+            text=True, check=False, timeout=300,
+        )
+        for name in ("trip.py", "wrong.py")
+    )  # fmt: skip
+    assert right.returncode == 0, right.stdout
+    assert 'Argument "version" to "Saga" has incompatible type "str"' in wrong.stdout
+    assert (installed / "machines" / "py.typed").exists()
+
+
 def test_author_needs_no_server_to_import_a_table(installed, tmp_path):
     (tmp_path / "trip.py").write_text(f"{TABLE}\nprint(len(TRIP.states))")
     command = [sys.executable, str(tmp_path / "trip.py")]

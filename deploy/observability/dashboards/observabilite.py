@@ -13,6 +13,7 @@ from deploy.observability.panels import BLUE, PER_MINUTE, bars, lines, wide
 from deploy.observability.promql import INSTANCE, busiest, count, per_minute
 from deploy.observability.step_distribution import standing_now, step_distribution
 from machines.checkout import CHECKOUT
+from machines.commande import COMMANDE
 
 UID, TITLE = "observabilite-sagas", "Observabilité des Sagas - LOG430 Lab6"
 
@@ -27,15 +28,20 @@ def panels(known: Facts) -> Iterator[Builder[Panel]]:
     yield wide(shared.durations(), 9).height(6)
     yield step_distribution(known)
     yield standing_now(known).span(12)
-    by_step = busiest("saga_etapes_total", INSTANCE, "etape", "statut")
-    text = "Only the saga commande, with the names of the reference metrics; the ten most frequent."
-    outcomes = lines("Step outcomes a minute: commande", {"{{etape}} {{statut}}": by_step}, unit=PER_MINUTE, text=text)
-    yield wide(outcomes).height(9)
+    if COMMANDE.name in known.failures:
+        yield wide(_outcomes_of_commande()).height(9)
     yield wide(shared.compensations())
     yield wide(shared.by_status())
-    yield _checkouts_by_state()
-    yield _checkout_failures(known)
-    yield _checkout_transitions()
+    if CHECKOUT.name in known.failures:
+        yield _checkouts_by_state()
+        yield _checkout_failures(known)
+        yield _checkout_transitions()
+
+
+def _outcomes_of_commande() -> TimeSeries:
+    by_step = busiest("saga_etapes_total", INSTANCE, "etape", "statut")
+    text = "Only the saga commande, with the names of the reference metrics; the ten most frequent."
+    return lines("Step outcomes a minute: commande", {"{{etape}} {{statut}}": by_step}, unit=PER_MINUTE, text=text)
 
 
 def _checkouts_by_state() -> BarGauge:

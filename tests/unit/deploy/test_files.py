@@ -1,6 +1,7 @@
 """The committed files in deploy/ fit the tables, and the check fails when a file is outdated."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,22 @@ def change(copy: Path, before: str, after: str) -> None:
     table = copy / "machines" / "checkout.py"
     assert before in table.read_text()
     table.write_text(table.read_text().replace(before, after))
+
+
+def test_files_of_own_sagas_are_written_for_the_tables_that_sagas_names(tmp_path):
+    """The dashboards, alerts and diagrams of a repository of one's own; the samples are in none of them."""
+    own = ROOT / "docs" / "examples" / "own-repository" / "sagas"
+    for module in ("deploy.observability", "diagrams"):
+        command = [sys.executable, "-m", module, "--root", str(tmp_path)]
+        done = subprocess.run(
+            command, cwd=ROOT, env=os.environ | {"SAGAS": str(own)}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    written = {str(path.relative_to(tmp_path)): path.read_text() for path in tmp_path.rglob("*") if path.is_file()}
+    for name in ("deploy/prometheus/rules/tables.yml", "diagrams/rendered/gift-v1.svg"):
+        assert "gift" in written[name]
+    assert len([name for name in written if name.startswith("deploy/grafana/")]) == 6
+    assert [name for name, text in written.items() if re.search("purchase_saga|checkout|commande", text)] == []
 
 
 def test_committed_files_fit_the_tables():
