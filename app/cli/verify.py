@@ -54,27 +54,36 @@ def verify(  # noqa: PLR0917  one parameter for each option
          2  bad input
          6  there is no such saga
     """  # noqa: D301  click needs the backspace character
-    results = []
     gc.disable()  # the search makes no reference cycles, and many tuples
-    explored = True
+    sound = True
     for table in _tables(name, sagas, every=every):
         try:
             result = search(table, most_states=states, accepted=accept)
         except NotExploredError as error:
-            explored = False
-            write_json({"saga": table.name, "version": table.version, "error": str(error)}) if as_json else click.echo(
-                error
-            )
+            sound = False
+            _write_unexplored(table, str(error), as_json=as_json)
             continue
-        results.append(result)
-        if draw is not None and (shown := [each for each in result.findings if each.path]):
-            Path(draw).write_text(_drawing(table, shown[0]), encoding="utf-8")
-        if as_json:
-            write_json(_json(result))
-            continue
-        for line in _lines(result):
-            click.echo(line)
-    sys.exit(FAULT if not explored or any(result.faults or not result.complete for result in results) else 0)
+        sound &= result.complete and not result.faults
+        _write(result, draw, as_json=as_json)
+    sys.exit(0 if sound else FAULT)
+
+
+def _write_unexplored(table: Saga, problem: str, *, as_json: bool) -> None:
+    if as_json:
+        write_json({"saga": table.name, "version": table.version, "error": problem})
+    else:
+        click.echo(problem)
+
+
+def _write(result: Result, draw: str | None, *, as_json: bool) -> None:
+    """Write the result of a search. draw: the file for the drawing of the first finding with a path."""
+    if draw is not None and (shown := [each for each in result.findings if each.path]):
+        Path(draw).write_text(_drawing(result.definition, shown[0]), encoding="utf-8")
+    if as_json:
+        write_json(_json(result))
+        return
+    for line in _lines(result):
+        click.echo(line)
 
 
 def _tables(name: str | None, sagas: str | None, *, every: bool) -> list[Saga]:

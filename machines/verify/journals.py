@@ -8,7 +8,7 @@ from machines.history import any_in_doubt, outcome_of_move
 from machines.outcomes import Outcome
 from machines.step import EFFECTFUL
 from machines.transitions import DONE, Direction, Trigger
-from machines.verify.process import Machinery
+from machines.verify.machinery import Machinery
 from machines.verify.world import Fact
 
 _DOUBTS = (Trigger.RETRY, Trigger.EXHAUSTED, Trigger.REFUSED_IN_DOUBT, Trigger.QUARANTINE)

@@ -10,23 +10,22 @@ Events of different parts that cannot influence each other are tried in one orde
 
 from collections.abc import Iterator
 
-from machines.deciding import decide
-from machines.history import replies
 from machines.later import arrival_name
 from machines.outcomes import Outcome
 from machines.participant_kinds import ParticipantKind, kind_of
-from machines.signals import can_still_wait, waits_of
-from machines.statuses import Status
-from machines.step import EFFECTFUL, Kind, Step
-from machines.transitions import DONE, Direction, Phase, Trigger
+from machines.step import EFFECTFUL, Step
+from machines.transitions import Phase, Trigger
 from machines.verify import participants
 from machines.verify.events import Edge, Event
+from machines.verify.guesses import Guesses
 from machines.verify.journals import Journals
+from machines.verify.machinery import Machinery
+from machines.verify.network import Network
 from machines.verify.people import People
-from machines.verify.process import Machinery, Send, Turn
+from machines.verify.process import ModelLoop, Point, Send, Turn
 from machines.verify.properties import Broken, Properties
 from machines.verify.replying import WITHOUT_FIELDS, Truth
-from machines.verify.world import DUE_LATER, DUE_NOW, HELD, Entry, Fact, Memory, Process, Row, Save, Seen, World
+from machines.verify.world import DUE_LATER, DUE_NOW, HELD, Entry, Memory, Process, Row, Save, Seen, World
 from machines.waiting import Waiting
 
 
@@ -38,12 +37,22 @@ class Moves:
         self.steps = [step for step in self.definition.steps if step.kind in EFFECTFUL]
         self.index = {step.name: number for number, step in enumerate(self.steps)}
         self.by_name = {step.name: step for step in self.definition.steps}
-        self.journals = Journals(machinery)
+        self.journals, self.network, self._guesses = Journals(machinery), Network(self), Guesses(self)
         self.properties, self.people = Properties(self), People(self)
         #: True: a signal or an answer may come between a call and its commit.
         self.races = any(step.waits or step.later for step in self.definition.steps)
+        self._points: dict[Process, Point] = {}
         self._next: dict[tuple[Process | None, Seen], Process | None] = {}
         self.kinds = {step.name: kind_of(step) for step in self.steps}
+
+    def point(self, process: Process) -> Point:
+        """Return the next point of a process; each is computed once."""
+        if process.saving:
+            return process.saving[0]
+        known = self._points.get(process)
+        if known is None:
+            known = self._points[process] = ModelLoop(self.machinery, process).point()
+        return known
 
     def starts(self) -> Iterator[World]:
         """Yield the states in which a search begins: a process has just created the saga."""
@@ -61,12 +70,12 @@ class Moves:
     def _with_commits(self, edge: Edge) -> Iterator[Edge]:
         """Yield an edge with the commits that follow at once, unless a signal can come in between."""
         process = edge.world.process
-        point = None if process is None or any(self.signals(edge.world)) else self.machinery.point(process)
+        point = None if process is None or any(self.network.signals(edge.world)) else self.point(process)
         if process is None or not isinstance(point, Save):
             yield edge
             return
         for save in process.saving or (point,):
-            broken = edge.broken or self._guessed(edge.world, save)
+            broken = edge.broken or self._guesses.of(edge.world, save)
             name = save.row.state if save.row.due == HELD else f"-{save.row.state}"
             event = edge.event._replace(commits=(*edge.event.commits, name))
             yield from self._with_commits(Edge(event, self.written(edge.world, save), broken, edge.forever))
@@ -78,15 +87,15 @@ class Moves:
             if world.row is not None:
                 yield from self._at_rest(world, world.row)
             return
-        point = self.machinery.point(world.process)
+        point = self.point(world.process)
         if isinstance(point, Save):
             yield from self._saves(world, point)
         else:
             assert isinstance(point, Send)
             yield from self._sends(world, point)
-            yield from self._arrivals(world)
+            yield from self.network.arrivals(world)
         if not world.late:
-            yield Edge(Event("late"), self._without_flight(world._replace(late=True)))
+            yield Edge(Event("late"), self.network.without_flight(world._replace(late=True)))
         if len(world.process.log) == 1 and world.process.log[0][0] == "start" and world.row is not None:
             stopped = world.process._replace(log=(("stop", world.seen),))
             yield Edge(Event("stop"), self._settled(world._replace(process=stopped)), forever=False)
@@ -105,11 +114,11 @@ class Moves:
 
     def _next_of(self, process: Process | None, seen: Seen) -> Process | None:
         while process is not None:
-            point = self.machinery.point(process)
+            point = self.point(process)
             if isinstance(point, Turn):
                 process = Process(point.memory, (("start", seen),))
             elif isinstance(point, Save) and not point.goes_on and not process.saving:
-                stores = self.machinery.point(process._replace(patient=False)) if point.then else point
+                stores = self.point(process._replace(patient=False)) if point.then else point
                 assert isinstance(stores, Save)
                 process = Process(Memory(point.row.state), (), (point,) if stores == point else (point, stores))
             elif isinstance(point, (Save, Send)):
@@ -136,12 +145,12 @@ class Moves:
     def _saves(self, world: World, point: Save) -> Iterator[Edge]:
         assert world.process is not None
         for save in world.process.saving or (point,):
-            broken = self._guessed(world, save)
+            broken = self._guesses.of(world, save)
             what = "releases" if save.row.due != HELD else "commits"
             yield Edge(Event(what, what=save.row.state), self.written(world, save), broken)
         died = world._replace(process=None)
         yield Edge(Event("dies before its commit", what=point.row.state), died, forever=False)
-        yield from self.signals(world)
+        yield from self.network.signals(world)
 
     def stored(self, world: World, save: Save) -> World:
         """Return the state after a commit."""
@@ -181,61 +190,13 @@ class Moves:
             ledger=tuple(ledger), facts=frozenset(fact for fact in world.facts if fact.step not in gone)
         )
 
-    def _guessed(self, world: World, save: Save) -> Broken | None:
-        """Return the property that a commit breaks by what it takes as known."""
-        for fact in save.moves:
-            if fact.by_hand or not fact.step or fact.trigger not in DONE or fact.step not in self.index:
-                continue
-            entry = world.ledger[self.index[fact.step]]
-            if fact.direction == Direction.DO and not entry.times:
-                return Broken("no guess", f"the saga takes {fact.step} as done, and its participant has not done it")
-            if fact.direction == Direction.UNDO and entry.effects and not entry.too_late:
-                return Broken("no guess", f"the saga takes {fact.step} as undone, and its effect is in force")
-        return (
-            self._decided_wrongly(world, save) or self._goes_back(world, save) or self.properties.of_passed(world, save)
-        )
-
-    def _decided_wrongly(self, world: World, save: Save) -> Broken | None:
-        """Return a broken property when the saga has skipped a step whose condition holds."""
-        for fact in save.moves:
-            skipped = fact.trigger == Trigger.SKIP and fact.direction == Direction.DO
-            if skipped and self._holds(fact.step, self.journals.after(world.facts, save.moves)):
-                return Broken("as its condition says", f"{fact.step} is skipped, and its condition holds")
-        return None
-
-    def _holds(self, name: str, facts: frozenset[Fact]) -> bool:
-        """Return True when the condition of a step holds, by the replies in the journal."""
-        step = self.by_name[name]
-        results = replies(self.machinery.journal(facts))  # type: ignore[arg-type]
-        return step.when is None or bool(decide(step.when, self.machinery.data, results).holds)
-
-    def _goes_back(self, world: World, save: Save) -> Broken | None:
-        before = world.row and self.definition.states[world.row.state]
-        after = self.definition.states[save.row.state]
-        if before and before.phase is Phase.UNDOING and after != before and after.phase is not Phase.STUCK:
-            name = before.step.name if before.step else ""
-            known = any(
-                each.step == name and each.trigger in DONE and each.direction == Direction.UNDO for each in save.moves
-            )
-            return None if known else Broken("no guess", f"the saga goes on, and nobody knows if {name} is undone")
-        goes = after.phase in (Phase.UNDOING, Phase.COMPENSATED) or after.undoes
-        if not goes or (before is not None and (before.undoes or before.phase in (Phase.STUCK, Phase.COMPLETED))):
-            return None
-        for step in self.steps:
-            entry = world.ledger[self.index[step.name]]
-            to_come = entry.seen == "accepted" or any(name == step.name for name, _ in world.flight)
-            if step.undo is None and (entry.effects or to_come):
-                is_or_may = "is done" if entry.effects else "may still be done"
-                return Broken("no guess", f"the saga goes back, although {step.name} {is_or_may} and has no undo")
-        return None
-
     # A request -----------------------------------------------------------------------------------------------------
 
     def _sends(self, world: World, send: Send) -> Iterator[Edge]:
         broken = None
         if send.purpose == "do" and world.went_back:
             broken = Broken("nothing forward", f"{send.step} is sent after an undo was sent")
-        elif send.purpose == "do" and self.by_name[send.step].when and not self._holds(send.step, world.facts):
+        elif send.purpose == "do" and self.by_name[send.step].when and not self._guesses.holds(send.step, world.facts):
             broken = Broken("as its condition says", f"{send.step} is sent, and its condition does not hold")
         if send.purpose == "undo" and any(
             each.trigger == Trigger.SKIP and each.step == send.step for each in world.facts
@@ -260,7 +221,7 @@ class Moves:
                 yield self._reply(world, send, (Truth.UNKNOWN, name, outcome), Truth.UNTOUCHED)
         acts = send.purpose in ("do", "again")
         if acts or send.acts_next:
-            sent = self._without_flight(world._replace(flight=world.flight | {(send.step, send.key)}))
+            sent = self.network.without_flight(world._replace(flight=world.flight | {(send.step, send.key)}))
             for name, outcome in send.replies[Truth.UNKNOWN] if acts else ():
                 if name == "no answer":
                     yield self._reply(sent, send, (Truth.UNKNOWN, name, outcome), Truth.UNTOUCHED)
@@ -274,7 +235,7 @@ class Moves:
         event, after = Event(f"call:{send.purpose}", send.step, done, name), self._told(world, f"{truth}: {name}")
         broken = None
         if send.purpose == "again" and truth is done in (Truth.DONE, Truth.LEFT) and name != WITHOUT_FIELDS:
-            point = after.process and self.machinery.point(after.process)
+            point = after.process and self.point(after.process)
             if not isinstance(point, Send):
                 why = f"the undo of {send.step} cannot be sent, although its participant answers: {name}"
                 broken = Broken("undo knows its id", why)
@@ -294,90 +255,14 @@ class Moves:
                 yield world, Truth.ACCEPTED if entry.seen == "accepted" and send.purpose == "poll" else truth
             return
         for after, truth in self._acts(step, kind, entry, send):
-            yield self._with_entry(world, number, after), truth
+            yield self.network.with_entry(world, number, after), truth
 
     def _acts(self, step: Step, kind: ParticipantKind, entry: Entry, send: Send) -> Iterator[tuple[Entry, Truth]]:
         if send.purpose == "undo":
             yield participants.undo(kind, entry)
             yield entry, Truth.REFUSED
             return
-        yield from self.acts(step, kind, entry, send.key)
-
-    @staticmethod
-    def acts(step: Step, kind: ParticipantKind, entry: Entry, key: str) -> Iterator[tuple[Entry, Truth]]:
-        """Yield what the participant of a step may do with the action."""
-        leaves = step.call is not None and Outcome.REFUSED_UNDO in step.call.named_outcomes
-        yield from participants.act(
-            kind, entry, key, remembers_refusals=step.kind is not Kind.RETRIABLE, leaves=leaves,
-            later=step.later is not None,
-        )  # fmt: skip
-
-    def _with_entry(self, world: World, number: int, entry: Entry) -> World:
-        ledger = (*world.ledger[:number], entry, *world.ledger[number + 1 :])
-        return self._without_flight(world._replace(ledger=ledger))
-
-    # The network ---------------------------------------------------------------------------------------------------
-
-    def _without_flight(self, world: World) -> World:
-        """Return the state without the requests on their way that can change nothing any more."""
-        if not world.flight:
-            return world
-        return world._replace(flight=frozenset(each for each in world.flight if any(self._delivered(world, *each))))
-
-    def _delivered(self, world: World, name: str, key: str) -> Iterator[Entry]:
-        """Yield every change that an action on its way can make when it arrives."""
-        entry, kind = world.ledger[self.index[name]], self.kinds[name]
-        for after, _ in self.acts(self.by_name[name], kind, entry, key):
-            if after != entry:
-                yield after
-
-    def _arrivals(self, world: World) -> Iterator[Edge]:
-        """Yield the late arrivals of requests, and the decisions of participants that have accepted an action."""
-        for name, key in sorted(world.flight):
-            number = self.index[name]
-            keeps_no_tombstone = self.kinds[name] is not ParticipantKind.BARRIER
-            undone = keeps_no_tombstone and any(
-                each.step == name and each.direction == Direction.UNDO and each.trigger in DONE for each in world.facts
-            )
-            for landed_as in self._delivered(world, name, key):
-                # a participant without tombstones does it, whatever the table says
-                after = landed_as._replace(too_late=landed_as.too_late or (undone and landed_as.effects > 0))
-                done = "done" if after.effects > world.ledger[number].effects else "refused"
-                landed = world._replace(flight=world.flight - {(name, key)})
-                yield Edge(Event("arrives", name, done), self._with_entry(landed, number, after))
-        for number, step in enumerate(self.steps):
-            for entry in participants.decide(world.ledger[number]):
-                yield Edge(Event("decides", step.name, entry.seen), self._with_entry(world, number, entry))
-        yield from self.signals(world)
-
-    def signals(self, world: World) -> Iterator[Edge]:
-        """Yield the signals and answers that may arrive now. A signal to a waiting saga takes it from its process."""
-        row = world.row
-        if row is None or not self.races:
-            return
-        arrived = {name for name, _ in world.arrivals}
-        for step, name, kind in self._senders(world):
-            if name in arrived or not can_still_wait(self.definition, row.state, step):
-                continue
-            after = row._replace(arrived=row.arrived + 1)
-            waits = row.status == Status.WAITING
-            if waits:
-                after = after._replace(due=DUE_NOW)
-            process = None if waits else world.process
-            yield Edge(
-                Event("signal", step.name, name, kind),
-                world._replace(row=after, arrivals=world.arrivals | {(name, kind)}, process=process),
-            )
-
-    def _senders(self, world: World) -> Iterator[tuple[Step, str, str]]:
-        """Yield what can be sent to the saga: the step that waits for it, its name, and its kind."""
-        for step in waits_of(self.definition):
-            assert step.waits is not None
-            assert step.waits.signal is not None
-            yield from ((step, step.waits.signal, kind) for kind in self.machinery.signals(step))
-        for number, step in enumerate(self.steps):
-            if step.later is not None and step.poll is None and world.ledger[number].seen in ("done", "refused"):
-                yield step, arrival_name(step.name), self.machinery.answer(step, world.ledger[number].seen)
+        yield from self.network.acts(step, kind, entry, send.key)
 
     # At rest -------------------------------------------------------------------------------------------------------
 
@@ -390,7 +275,7 @@ class Moves:
             yield Edge(Event("late"), world._replace(late=True))
         if at.waits is not None and not world.over:
             yield Edge(Event("over", at.step.name if at.step else ""), world._replace(over=True))
-        yield from self._arrivals(world)
+        yield from self.network.arrivals(world)
         yield from self.people.of(world, row)
 
     def _claimed(self, world: World, row: Row) -> World:

@@ -17,7 +17,8 @@ from machines.testing.successes import headers, success
 from machines.transitions import Direction, Phase, State, Trigger
 from machines.verify import participants
 from machines.verify.events import Edge, Event
-from machines.verify.process import PERSON, SAGA_ID, ModelLoop
+from machines.verify.machinery import PERSON, SAGA_ID
+from machines.verify.process import ModelLoop
 from machines.verify.properties import Broken
 from machines.verify.world import HELD, NEVER_DUE, Entry, Memory, Process, Row, Save, World
 

@@ -14,8 +14,8 @@ from machines.transitions import Phase
 from machines.verify.cycles import cycle
 from machines.verify.design import flaws
 from machines.verify.events import Edge, Event
+from machines.verify.machinery import Machinery
 from machines.verify.moves import Moves
-from machines.verify.process import Machinery
 from machines.verify.properties import Broken
 from machines.verify.samples import data_of
 from machines.verify.world import World

@@ -25,6 +25,31 @@ _LEFT = 'assert not run.took_effect or run.status not in ("compensated", "compen
 
 def test_of(definition: Saga, finding: Finding) -> str:
     """Return the source of a test that fails while the fault is there."""
+    script, acts = _script(definition, finding)
+    words = {word for each in script.values() for answer in each for word in re.findall(r"[a-z_]+(?=[(,)]|$)", answer)}
+    names = sorted((words & _WORDS) | {"given"})
+    calls = ""
+    for method in dict.fromkeys(method for method, _ in script):
+        answers = [f"{step}=[{', '.join(each)}]" for (of, step), each in script.items() if of == method]
+        calls += f".{method}({', '.join(answers)})"
+    lines = [
+        "from machines.discovery import discover",
+        f"from machines.testing import {', '.join(names)}",
+        "",
+        f'TABLE = discover().get("{definition.name}", {definition.version})',
+        "",
+        "",
+        f"def test_{finding.broken.replace(' ', '_')}():",
+        f"    # {finding.why}",
+        f"    run = given(TABLE){calls}.run()",
+        *(f"    {act}" for act in acts),
+        f"    {_ASSERTIONS.get(finding.broken, _LEFT)}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _script(definition: Saga, finding: Finding) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
+    """Return the answers to each call, by method and step, and what happens after the first run."""
     script: dict[tuple[str, str], list[str]] = {}
     acts: list[str] = []
     last: list[str] = []
@@ -47,26 +72,7 @@ def test_of(definition: Saga, finding: Finding) -> str:
     for answers in script.values():
         if answers[-1] in ("unheard", "lost"):  # of all attempts, the search tries the first and the last
             answers[-1] = f"always({answers[-1]})"
-    words = {word for each in script.values() for answer in each for word in re.findall(r"[a-z_]+(?=[(,)]|$)", answer)}
-    names = sorted((words & _WORDS) | {"given"})
-    calls = ""
-    for method in dict.fromkeys(method for method, _ in script):
-        answers = [f"{step}=[{', '.join(each)}]" for (of, step), each in script.items() if of == method]
-        calls += f".{method}({', '.join(answers)})"
-    lines = [
-        "from machines.discovery import discover",
-        f"from machines.testing import {', '.join(names)}",
-        "",
-        f'TABLE = discover().get("{definition.name}", {definition.version})',
-        "",
-        "",
-        f"def test_{finding.broken.replace(' ', '_')}():",
-        f"    # {finding.why}",
-        f"    run = given(TABLE){calls}.run()",
-        *(f"    {act}" for act in acts),
-        f"    {_ASSERTIONS.get(finding.broken, _LEFT)}",
-    ]
-    return "\n".join(lines) + "\n"
+    return script, acts
 
 
 def _answer(event: Event) -> tuple[str, str] | None:

@@ -40,10 +40,13 @@ def test_verify_prints_the_size_of_the_search(sagas):
     assert "states" in result.stdout
 
 
-def test_verify_shows_the_shortest_path_to_a_fault(sagas, monkeypatch):
+def test_verify_shows_the_shortest_path_to_a_fault(sagas, monkeypatch, tmp_path):
+    drawing = tmp_path / "fault.svg"
     monkeypatch.setattr("machines.progress.Progress.can_expire", property(lambda saga: saga.may("expire")))
-    result = run("sale", "--sagas", sagas)
+    result = run("sale", "--sagas", sagas, "--draw", drawing)
     assert result.exit_code == 1
+    assert "A test that reproduces it:" in result.stdout
+    assert drawing.read_text().startswith("<svg")
     assert "although pay" in result.stdout
     assert "   1. " in result.stdout
 

@@ -16,7 +16,7 @@ from machines.progress import Progress
 from machines.replies import Reply
 from machines.step import Kind
 from machines.transitions import Graph, Phase, State, Trigger
-from machines.verify import participants, process
+from machines.verify import machinery, participants, process
 from machines.verify.process import ModelLoop
 from machines.verify.world import Entry
 
@@ -50,7 +50,7 @@ def what_may_have_happened_is_undone_as_well(patch):
 
 @guard
 def whoever_takes_over_knows_that_a_call_may_have_been_sent(patch):
-    patch.setattr(process, "restored_in_doubt", lambda *_: False)
+    patch.setattr(machinery, "restored_in_doubt", lambda *_: False)
 
 
 def _pivots(graph: Graph) -> dict[str, str]:

@@ -1,0 +1,69 @@
+"""What a commit takes as known: the saga must not guess what a participant has done."""
+
+from typing import TYPE_CHECKING
+
+from machines.deciding import decide
+from machines.history import replies
+from machines.transitions import DONE, Direction, Phase, Trigger
+from machines.verify.properties import Broken
+from machines.verify.world import Fact, Save, World
+
+if TYPE_CHECKING:
+    from machines.verify.moves import Moves
+
+
+class Guesses:
+    """The check of the commits of one table."""
+
+    def __init__(self, moves: "Moves") -> None:
+        self._moves = moves
+
+    def of(self, world: World, save: Save) -> Broken | None:
+        """Return the property that a commit breaks by what it takes as known."""
+        for fact in save.moves:
+            if fact.by_hand or not fact.step or fact.trigger not in DONE or fact.step not in self._moves.index:
+                continue
+            entry = world.ledger[self._moves.index[fact.step]]
+            if fact.direction == Direction.DO and not entry.times:
+                return Broken("no guess", f"the saga takes {fact.step} as done, and its participant has not done it")
+            if fact.direction == Direction.UNDO and entry.effects and not entry.too_late:
+                return Broken("no guess", f"the saga takes {fact.step} as undone, and its effect is in force")
+        return (
+            self._decided_wrongly(world, save)
+            or self._goes_back(world, save)
+            or self._moves.properties.of_passed(world, save)
+        )
+
+    def _decided_wrongly(self, world: World, save: Save) -> Broken | None:
+        """Return a broken property when the saga has skipped a step whose condition holds."""
+        for fact in save.moves:
+            skipped = fact.trigger == Trigger.SKIP and fact.direction == Direction.DO
+            if skipped and self.holds(fact.step, self._moves.journals.after(world.facts, save.moves)):
+                return Broken("as its condition says", f"{fact.step} is skipped, and its condition holds")
+        return None
+
+    def holds(self, name: str, facts: frozenset[Fact]) -> bool:
+        """Return True when the condition of a step holds, by the replies in the journal."""
+        step = self._moves.by_name[name]
+        results = replies(self._moves.machinery.journal(facts))  # type: ignore[arg-type]
+        return step.when is None or bool(decide(step.when, self._moves.machinery.data, results).holds)
+
+    def _goes_back(self, world: World, save: Save) -> Broken | None:
+        before = world.row and self._moves.definition.states[world.row.state]
+        after = self._moves.definition.states[save.row.state]
+        if before and before.phase is Phase.UNDOING and after != before and after.phase is not Phase.STUCK:
+            name = before.step.name if before.step else ""
+            known = any(
+                each.step == name and each.trigger in DONE and each.direction == Direction.UNDO for each in save.moves
+            )
+            return None if known else Broken("no guess", f"the saga goes on, and nobody knows if {name} is undone")
+        goes = after.phase in (Phase.UNDOING, Phase.COMPENSATED) or after.undoes
+        if not goes or (before is not None and (before.undoes or before.phase in (Phase.STUCK, Phase.COMPLETED))):
+            return None
+        for step in self._moves.steps:
+            entry = world.ledger[self._moves.index[step.name]]
+            to_come = entry.seen == "accepted" or any(name == step.name for name, _ in world.flight)
+            if step.undo is None and (entry.effects or to_come):
+                is_or_may = "is done" if entry.effects else "may still be done"
+                return Broken("no guess", f"the saga goes back, although {step.name} {is_or_may} and has no undo")
+        return None

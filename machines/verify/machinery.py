@@ -1,0 +1,215 @@
+"""What the search needs of the engine for one table: sagas, journals, replies, signals and answers.
+
+A saga of the engine is made from a state of the search, and becomes a part of a state again.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from math import inf
+from typing import Any
+from uuid import UUID
+
+from machines.attempts import later_answer, understood
+from machines.call import Call
+from machines.history import AFTER_DOUBT
+from machines.later import arrival_name
+from machines.outcomes import Outcome
+from machines.replies import Reply
+from machines.restoring import restore, restored_in_doubt
+from machines.running import Move, RunningSaga
+from machines.saga import Saga
+from machines.samples import example
+from machines.step import Step
+from machines.transitions import DONE, NOWHERE, Direction, Trigger
+from machines.verify.replying import Truth, put, replies_to
+from machines.verify.samples import bodies_of
+from machines.verify.world import Bodies, Fact, Memory, Row, Seen
+from machines.waiting import Waiting
+
+SAGA_ID = UUID("11111111-2222-4333-8444-555555555555")
+#: Actors in the journal.
+ENGINE, PERSON = "engine", "operator"
+#: Most claims without a move. After one, a further takeover meets the same states again.
+MAX_CLAIMS = 1
+#: Failed attempts from which on they are alike; more than any table of the search has. An engine whose attempts do not
+#: end comes back to the same states.
+MOST_FAILED = 5
+#: The deadline, and the time when it is over, in seconds; it is always 0 before.
+DEADLINE_S, LATE_S = 1_000.0, 2_000.0
+#: When the present state was entered, for a process that sees its wait over.
+LONG_AGO_S = -1e12
+
+
+class Machinery:
+    """The engine of one table. It remembers what a process does, so each point is computed once."""
+
+    def __init__(self, definition: Saga, data: Mapping[str, Any]) -> None:
+        self.definition, self.data = definition, data
+        self.bodies = Bodies()
+        #: Name of a signal or an answer, and its kind → its body.
+        self.arrivals: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._replies: dict[tuple[int, bool], Mapping[Truth, list[tuple[str, Reply]]]] = {}
+        self._meanings: dict[tuple[Any, ...], Mapping[Truth, tuple[tuple[str, Outcome], ...]]] = {}
+        self._calls: list[Call] = []  # kept, because the number of an object is its own only while it lives
+
+    def new(self) -> Memory:
+        """Return the memory of the process that creates the saga."""
+        saga = RunningSaga(self.definition, SAGA_ID, self.data, NOWHERE, _clock)
+        saga.create(actor=ENGINE)
+        return self.memory_of(saga, stored=False)
+
+    def load(self, row: Row, facts: frozenset[Fact], seen: Seen, own_claims: int) -> RunningSaga:
+        """Return the saga as a process reads it. own_claims: its own claims."""
+        in_doubt = restored_in_doubt(self.definition.states[row.state], row, own_claims)
+        saga = RunningSaga(self.definition, SAGA_ID, self.data, row.state, _clock, in_doubt=in_doubt)
+        restore(saga, _AsStored(row), self.journal(facts))
+        saga.waits_for, saga.deadline = None, DEADLINE_S
+        saga.entered = LONG_AGO_S if seen.over else 0.0
+        return saga
+
+    def journal(self, facts: frozenset[Fact]) -> list[Move]:
+        """Return facts as rows of a journal, each reply as it was stored."""
+        rows = [self._move(fact) for fact in sorted(facts, key=_in_order)]
+        return [*rows, Move(seq=1, source=None, trigger=Trigger.START, dest="", actor=ENGINE, made=0.0)]
+
+    def _move(self, fact: Fact) -> Move:
+        move = Move(seq=0, source="", trigger=Trigger(fact.trigger), dest=fact.dest, actor=ENGINE, made=0.0, reason="")
+        move.actor = PERSON if fact.by_hand else ENGINE
+        move.step, move.direction, move.status_code = fact.step or None, fact.direction or None, fact.status_code
+        move.reply, move.reason = self.bodies.value(fact.body), AFTER_DOUBT if fact.doubted else ""
+        return move
+
+    def saga_of(self, memory: Memory) -> RunningSaga:
+        """Return the saga that a process has in its memory."""
+        saga = RunningSaga(self.definition, SAGA_ID, self.data, memory.state, _clock, in_doubt=memory.in_doubt)
+        saga.failed_attempts, saga.sends_again, saga.pending = memory[2:5]
+        saga.results = dict(self.bodies.results(memory.results))
+        saga.skipped, saga.claims, saga.arrived = memory.skipped, memory.claims, memory.arrived
+        saga.unsaved = [self._move(fact) for fact in memory.moves]
+        saga.entered = 0.0
+        saga.deadline = DEADLINE_S if memory.stored else inf
+        return saga
+
+    def memory_of(self, saga: RunningSaga, *, stored: bool) -> Memory:
+        return Memory(
+            state=saga.state, in_doubt=saga.in_doubt, failed_attempts=min(saga.failed_attempts, MOST_FAILED),
+            sends_again=saga.sends_again, pending=saga.pending,
+            results=tuple(sorted((step, self.bodies.number(reply)) for step, reply in saga.results.items())),
+            skipped=saga.skipped, moves=self.facts_of(saga.unsaved), claims=saga.claims, arrived=saga.arrived,
+            stored=stored,
+        )  # fmt: skip
+
+    def facts_of(self, moves: list[Move]) -> tuple[Fact, ...]:
+        return tuple(
+            Fact(
+                trigger=move.trigger, dest=move.dest, step=move.step or "", direction=move.direction or "",
+                status_code=move.status_code if move.trigger == Trigger.DEFER else None,
+                body=self.bodies.number(move.reply) if _is_reply(move) else -1, by_hand=move.actor == PERSON,
+                doubted=AFTER_DOUBT in (move.reason or ""),
+            )
+            for move in moves
+        )  # fmt: skip
+
+    def replies(self, saga: RunningSaga, call: Call, *, undoes: bool) -> Mapping[Truth, list[tuple[str, Reply]]]:
+        """Return every reply to a call, by its truth."""
+        known = (id(call), undoes)
+        if known not in self._replies:
+            assert saga.current.step is not None
+            found = replies_to(self.definition, saga.current.step, call, undoes=undoes)
+            self._replies[known] = found if undoes else self._varied(saga.current.step, found)
+            self._calls.append(call)
+        return self._replies[known]
+
+    def _varied(
+        self, step: Step, replies: Mapping[Truth, list[tuple[str, Reply]]]
+    ) -> Mapping[Truth, list[tuple[str, Reply]]]:
+        """Return the replies with further successes, for the conditions that later steps have."""
+        if not self.definition.conditional:
+            return replies
+        name, reply = replies[Truth.DONE][0]
+        more = [
+            (f"{name} ({number})", replace(reply, body=body))
+            for number, body in enumerate(bodies_of(self.definition, step, reply.body), 1)
+        ]
+        return {**replies, Truth.DONE: [*replies[Truth.DONE], *more]}
+
+    def signals(self, step: Step) -> Iterator[str]:
+        """Yield the kinds of the signal that a step waits for: one for each outcome of its body."""
+        assert step.waits is not None
+        assert step.waits.signal is not None
+        body, found = example(step.waits.brings), set()
+        for kind, each in [("", body), *_signals(step.waits, body)]:
+            outcome = step.waits.outcome_of(each)
+            if outcome not in found:
+                found.add(outcome)
+                self.arrivals[step.waits.signal, kind or str(outcome)] = each
+                yield kind or str(outcome)
+
+    def answer(self, step: Step, seen: str) -> str:
+        """Return the kind of the answer that a participant sends later. seen: what it has done."""
+        assert step.call is not None
+        name = arrival_name(step.name)
+        if (name, seen) not in self.arrivals:
+            wanted = Truth.DONE if seen == "done" else Truth.REFUSED
+            for _, reply in replies_to(self.definition, step, step.call, undoes=False)[wanted]:
+                body, _ = later_answer(self.definition, step, replace(reply))
+                if body is not None:
+                    self.arrivals[name, seen] = body
+                    break
+        return seen
+
+    def meanings(
+        self, saga: RunningSaga, call: Call, direction: Direction
+    ) -> Mapping[Truth, tuple[tuple[str, Outcome], ...]]:
+        """Return the replies to a call that mean different things to the engine: the name and the outcome of each."""
+        results = tuple(sorted((step, self.bodies.number(reply)) for step, reply in saga.results.items()))
+        known = (id(call), direction, saga.state, results if call is saga.current.poll else ())
+        if known not in self._meanings:
+            replies = self.replies(saga, call, undoes=direction is Direction.UNDO)
+            self._meanings[known] = {
+                truth: tuple(_different(saga, call, direction, each)) for truth, each in replies.items()
+            }
+        return self._meanings[known]
+
+
+class _AsStored:
+    """A row, with the columns that `restore` reads besides those of `Row`."""
+
+    deferrals, error = 0, None
+
+    def __init__(self, row: Row) -> None:
+        self.claims, self.attempt, self.arrived, self.status = row.claims, row.attempt, row.arrived, row.status
+
+
+def _different(
+    saga: RunningSaga, call: Call, direction: Direction, replies: list[tuple[str, Reply]]
+) -> list[tuple[str, Outcome]]:
+    """Return the first of all replies that mean the same to the engine."""
+    at, found = saga.current, dict[tuple[Any, ...], tuple[str, Outcome]]()
+    for name, reply in replies:
+        read, outcome = understood(saga, call, direction, replace(reply))
+        has_body = read.body is not None and outcome in (Outcome.REFUSED_UNDO, Outcome.ACCEPTED)
+        sent = read.sent or at.probe is None
+        meaning = (outcome, read.asks_to_wait, sent, read.final, has_body)
+        decides = outcome is Outcome.SUCCEEDED and saga.definition.conditional
+        found.setdefault((*meaning, repr(read.body)) if decides else meaning, (name, outcome))
+    return list(found.values())
+
+
+def _signals(waits: Waiting, body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for path, meanings in waits.means.items():
+        for value in meanings:
+            yield f"{path} {value!r}", put(body, path, value)
+
+
+def _is_reply(move: Move) -> bool:
+    """Return True when the reply of a move is read again: that of an action which succeeded or was accepted."""
+    return move.direction == Direction.DO and (move.trigger in DONE or move.trigger == Trigger.ACCEPTED)
+
+
+def _in_order(fact: Fact) -> tuple[Any, ...]:
+    return fact.step, fact.direction, fact.trigger, fact.status_code or 0, fact.body
+
+
+def _clock() -> float:
+    return 0.0
