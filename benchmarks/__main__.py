@@ -29,6 +29,7 @@ BENCHMARKS = {
     "recovery": recovery.measure,
     "health": health.measure,
     "waiting": waiting.measure,
+    "polling": waiting.measure_polls,
 }
 
 

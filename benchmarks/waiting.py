@@ -1,7 +1,7 @@
-"""Measure what waiting sagas cost, and how long the answer to one of them takes.
+"""Measure what waiting sagas cost, how long the answer to one of them takes, and what a poll costs.
 
-The sagas wait for the answers of their participant. One saga is started and copied in the database, because only the
-number of its copies matters.
+The sagas wait for the answers of their participant: they are called back, or they ask. One saga is started and copied
+in the database, because only the number of its copies matters.
 """
 
 import statistics
@@ -22,11 +22,19 @@ from benchmarks.report import Table
 
 WAITING = (1_000, 100_000)
 IDLE_S, ANSWERS = 20.0, 200
+#: The number of polls that are due while the service is measured.
+POLLS = (0, 1_000)
+#: Setting that a table with callbacks needs.
+_CALLED_BACK = {"PUBLIC_URL": "http://127.0.0.1"}
 _ORDER = {"customer": "Ada", "amount": 12}
 _COPY = """
     INSERT INTO saga
     SELECT (jsonb_populate_record(first, jsonb_build_object('id', gen_random_uuid()))).*
     FROM (SELECT saga FROM saga LIMIT 1) AS one(first), generate_series(1, %s)
+"""
+_SOON = """
+    UPDATE saga SET due_at = clock_timestamp() + random() * %s * interval '1 second'
+    WHERE id IN (SELECT id FROM saga LIMIT %s)
 """
 
 
@@ -35,9 +43,9 @@ def measure(bench: Harness) -> Table:
     for waiting in WAITING:
         sys.stderr.write(f"  {waiting:,} sagas wait\n")
         url = bench.database()
-        environment = settings(url, bench.responder()) | {"PUBLIC_URL": "http://127.0.0.1"}
+        environment = settings(url, bench.responder()) | _CALLED_BACK
         with bench.server("patient", 1, **environment) as server:
-            _wait_for_one(server)
+            _wait_for_one(server.url)
             _copy(url, waiting)
             threads, cpu_ms = _idle(server)
             durations = _answers(server, environment)
@@ -47,8 +55,42 @@ def measure(bench: Harness) -> Table:
     return Table(name="waiting", head=head, rows=rows)
 
 
-def _wait_for_one(server: Server) -> None:
-    status = requests.post(server.url, json=_ORDER, timeout=10).json()["status"]
+def measure_polls(bench: Harness) -> Table:
+    """Measure the service with sagas that ask, without a poll that is due and with some."""
+    rows = []
+    for waiting in WAITING:
+        sys.stderr.write(f"  {waiting:,} sagas ask\n")
+        url = bench.database()
+        environment = settings(url, bench.responder()) | _CALLED_BACK
+        with bench.server("patient", 1, **environment) as server:
+            _wait_for_one(server.url.replace("/order", "/ask"))
+            _copy(url, waiting)
+            for due in POLLS:
+                _make_due(url, due)
+                threads, cpu_ms = _idle(server)
+                rows.append((f"{waiting:,}", str(threads), str(_polls(url)), f"{cpu_ms:.1f}"))
+    head = ("sagas that ask", "threads", f"polls in {IDLE_S:g} s", "CPU ms/s")
+    return Table(name="polling", head=head, rows=rows)
+
+
+def _make_due(url: str, number: int) -> None:
+    """Let the next poll of some sagas come within the time of the measurement, and forget the polls so far."""
+    with closing(psycopg2.connect(url)) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        cursor.execute("UPDATE saga SET deferrals = 0 WHERE deferrals > 0")
+        cursor.execute(_SOON, [IDLE_S - 2, number])
+
+
+def _polls(url: str) -> int:
+    with closing(psycopg2.connect(url)) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SELECT coalesce(sum(deferrals), 0) FROM saga")
+        return int(cursor.fetchone()[0])
+
+
+def _wait_for_one(url: str) -> None:
+    status = requests.post(url, json=_ORDER, timeout=10).json()["status"]
     assert status == "waiting", status
 
 
