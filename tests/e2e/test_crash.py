@@ -7,6 +7,7 @@ CHAOS=full (`make chaos`) tests all boundaries on both.
 
 import multiprocessing
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,8 +20,17 @@ from app.services import services
 from app.store.database import db
 from app.store.models import SagaRow
 from machines.purchase import PURCHASE
-from tests.e2e.crashing import BOUNDARIES, RUNS, Run
+from tests.e2e.crashing import (
+    BOUNDARIES,
+    CALLBACK_BOUNDARIES,
+    LATER_START_BOUNDARIES,
+    RUNS,
+    SCHEDULE_BOUNDARIES,
+    Run,
+)
 from tests.e2e.crashing import PURCHASE as BUY
+from tests.e2e.family import BOUNDARIES as FAMILY_BOUNDARIES
+from tests.e2e.patience import BOUNDARIES as PATIENT_BOUNDARIES
 from tests.e2e.press import POLLED_BOUNDARIES, POLLED_RUNS, SAGAS, Press
 from tests.support.sweep import swept
 
@@ -162,3 +172,13 @@ def test_list_of_boundaries_of_polls_is_complete(store_url, press, run):
     for place in (f"after_commit:{run.commits + 1}", f"before_send:{run.sends + 1}"):
         press.polls, press.requests = run.polls, type(press.requests)()
         assert in_a_process(start_and_drive, store_url, press.url, place) == 0
+
+
+def test_reliability_page_counts_every_boundary():
+    every = [
+        *BOUNDARIES, *POLLED_BOUNDARIES, *PATIENT_BOUNDARIES, *FAMILY_BOUNDARIES, *CALLBACK_BOUNDARIES,
+        *LATER_START_BOUNDARIES, *SCHEDULE_BOUNDARIES,
+    ]  # fmt: skip
+    count = len(every)
+    page = (Path(__file__).parents[2] / "docs/reliability.md").read_text()
+    assert f"{count} of {count} boundaries converge on SQLite and {count} of {count} on PostgreSQL" in page
