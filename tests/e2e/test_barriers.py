@@ -29,20 +29,57 @@ SERVICES = {
     "flask_sqlalchemy": [sys.executable, EXAMPLES / "flask_sqlalchemy_app.py"],
     "plain_sqlalchemy": [sys.executable, EXAMPLES / "plain_sqlalchemy.py"],
     "node": ["node", EXAMPLES / "airline.js"],
+    "fastapi": ["", EXAMPLES / "fastapi_app.py"],
+    "django": ["", EXAMPLES / "django_app.py"],
 }
+#: Services whose packages are installed in an environment of their own.
+OWN_PACKAGES = ("fastapi", "django")
+
+
+@pytest.fixture(scope="session")
+def own_environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a virtual environment with the packages of the examples, and a copy of the barrier for any framework."""
+    folder = tmp_path_factory.mktemp("barriers")
+    subprocess.run([sys.executable, "-m", "venv", folder / "env"], check=True)
+    python = folder / "env/bin/python"
+    install = [python, "-m", "pip", "install", "--quiet", "-r", EXAMPLES / "requirements.txt"]
+    installed = subprocess.run(install, capture_output=True, text=True, check=False)
+    if installed.returncode:
+        pytest.skip(f"the packages of the examples cannot be installed: {installed.stderr.strip()[-300:]}")
+    (folder / "barrier").mkdir()
+    for name in ("rules.py", "dbapi.py"):
+        shutil.copy(ROOT / "participants/barrier" / name, folder / "barrier" / name)
+    (folder / "barrier/__init__.py").touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def node_packages() -> None:
+    """Install pg for the barrier of Node."""
+    if not (NODE / "node_modules" / "pg").exists():
+        installed = subprocess.run(
+            ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=NODE, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        if installed.returncode:
+            pytest.skip(f"npm cannot install pg: {installed.stderr.strip()[-300:]}")
 
 
 @pytest.fixture(params=SERVICES)
 def service(request: pytest.FixtureRequest, postgres_url: str, tmp_path: Path) -> Iterator[tuple[str, str]]:
     """Start the service; return its URL and a shell command that kills it and starts it again."""
-    if request.param == "node" and not (NODE / "node_modules" / "pg").exists():
-        pytest.skip(f"pg is missing: run `npm ci --ignore-scripts` in {NODE}")
+    command, code = SERVICES[request.param], ROOT
+    if request.param == "node":
+        request.getfixturevalue("node_packages")
+    elif request.param in OWN_PACKAGES:
+        code = request.getfixturevalue("own_environment")
+        command = [code / "env/bin/python", *command[1:]]
     port, pid_file, script = restartable_port(), tmp_path / "pid", tmp_path / "restart.sh"
-    environment = {"DATABASE_URL": postgres_url, "PORT": str(port), "PYTHONPATH": str(ROOT), "BARRIER": str(NODE)}
+    environment = {"DATABASE_URL": postgres_url, "PORT": str(port), "PYTHONPATH": str(code), "BARRIER": str(NODE)}
     settings = " ".join(f"{name}={shlex.quote(value)}" for name, value in environment.items())
     script.write_text(
         f"[ -f {pid_file} ] && kill -9 $(cat {pid_file})\n"
-        f"{settings} {shlex.join(map(str, SERVICES[request.param]))} >>{tmp_path}/log 2>&1 </dev/null &\n"
+        f"{settings} {shlex.join(map(str, command))} >>{tmp_path}/log 2>&1 </dev/null &\n"
         f"echo $! > {pid_file}\n"
     )
     subprocess.run(["sh", script], check=True)
@@ -72,9 +109,7 @@ def test_service_behind_a_barrier_keeps_every_line(service):
     assert requests.get(f"{url}/bookings", timeout=5).json() == {"bookings": []}
 
 
-def test_node_barrier_prunes_what_no_call_needs_any_more(postgres_url):
-    if not (NODE / "node_modules" / "pg").exists():
-        pytest.skip(f"pg is missing: run `npm ci --ignore-scripts` in {NODE}")
+def test_node_barrier_prunes_what_no_call_needs_any_more(postgres_url, node_packages):
     assert shutil.which("node")
     script = f"""
         const {{ Barrier }} = require({json.dumps(str(NODE))});

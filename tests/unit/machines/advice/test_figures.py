@@ -1,11 +1,12 @@
 """The odds and times of steps, and what they say about timeouts and retries."""
 
 import datetime as dt
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from machines import NEVER, Retry, Saga, compensatable, pause, pivot, post, text
+from machines import NEVER, Retry, Saga, compensatable, equal, pause, pivot, post, text
 from machines.advice.figures import FEWEST, Figures, figures, percentile
 from machines.advice.limits import retry_advice, timeout_advice
 from machines.testing import always, down, given, lost, ok, refused
@@ -51,6 +52,14 @@ def test_time_of_a_step_has_its_retries_and_the_time_of_a_wait():
 def test_call_that_was_not_sent_is_no_attempt():
     found = figures(SHOP, [runs(room=[down, ok])])["room"]
     assert (found.attempts, found.unanswered, len(found.call_ms)) == ({1: 1}, 0, 1)
+
+
+def test_skipped_step_was_not_tried():
+    maybe = replace(
+        SHOP, version=2, steps=(replace(SHOP.steps[0], when=equal("who", "Ada"), doing="HOLDING"), *SHOP.steps[1:])
+    )
+    journals = [journal_of(given(maybe, {"who": who}).run().after(hours=1)) for who in ("Ada", "Bob", "Cy")]
+    assert (figures(maybe, journals)["room"].reached, figures(maybe, journals)["pay"].reached) == (1, 3)
 
 
 def test_percentiles_are_values_that_were_seen():

@@ -222,6 +222,12 @@ def test_what_if_changes_one_outcome():
     assert play_once(changed(made, "undo wrap=refused")).run.ended == "SENT"
 
 
+def test_retry_of_the_journal_is_not_used_by_a_saga_that_is_not_stuck():
+    run = dict(CASES)["stuck, and sent again"]
+    other = play_once(changed(recording(PLAIN, run._memory.data, journal_of(run)), "pay=refused"))
+    assert (other.run.ended, [act.method for act in other.unused]) == ("BACK", ["retry"])
+
+
 def test_what_if_says_which_signals_it_had_no_use_for():
     run = released(given(WAITING, START))
     other = play_once(changed(recording(WAITING, START, journal_of(run)), "book=refused"))
