@@ -34,6 +34,8 @@ from machines.statuses import FINISHED, UNDER_WAY, Status
 _POLL_S = 0.005
 #: Seconds between two reads of a saga that waits in the database, or that another process has claimed.
 _DATABASE_POLL_S = 0.1
+#: The same while the saga waits for children, which may end soon; each next read comes later, up to _DATABASE_POLL_S.
+_FIRST_POLL_S = 0.01
 #: Largest number of tries of one request. A try fails when the saga moves by itself, or another request takes its
 #: key.
 _TRIES = 20
@@ -260,9 +262,9 @@ class SagaService:
         if self._runner.run_inline(saga, self.max_sleep_s, until) is RunEnd.OUT_OF_TIME:
             _wait_for(self._runner.submit(saga, self.max_sleep_s), saga, until - time.monotonic())
         found = _durable_snapshot(saga)
-        while (
-            _is_under_way(saga, found) and time.monotonic() < until and not self._runner.stopping.wait(_DATABASE_POLL_S)
-        ):
+        poll_s = _FIRST_POLL_S if found.status == Status.WAITING else _DATABASE_POLL_S
+        while _is_under_way(saga, found) and time.monotonic() < until and not self._runner.stopping.wait(poll_s):
+            poll_s = min(poll_s * 1.5, _DATABASE_POLL_S)
             row = self._store.find(saga.id)
             assert row is not None, "no saga is deleted while it is under way"
             found = snapshot_of(row)

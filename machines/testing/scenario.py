@@ -127,6 +127,9 @@ def given(definition: Saga, data: Mapping[str, Any] | None = None) -> Scenario:
 def _check_runnable(definition: Saga) -> None:
     """Raise ValueError for a table with a step that a test cannot run yet."""
     for step in definition.steps:
+        if step.starts is not None:
+            alone = "a test runs one saga alone; test the tables of its children"
+            raise ValueError(f"{definition}: the step {step.name} starts other sagas, and {alone}")
         unknown = "later=poll(…)" if step.poll is not None else "" if step.kind in KNOWN_KINDS else str(step.kind)
         if unknown:
             raise ValueError(f"{definition}: a test cannot run {unknown} of the step {step.name} yet")
