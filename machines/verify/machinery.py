@@ -52,11 +52,12 @@ class Machinery:
         self._meanings: dict[tuple[Any, ...], Mapping[Truth, tuple[tuple[str, Outcome], ...]]] = {}
         self._calls: list[Call] = []  # kept, because the number of an object is its own only while it lives
 
-    def new(self) -> Memory:
-        """Return the memory of the process that creates the saga."""
+    def new(self, *, pending: bool = False) -> RunningSaga:
+        """Return a saga that was just created. pending: it waits for its start."""
         saga = RunningSaga(self.definition, SAGA_ID, self.data, NOWHERE, _clock)
         saga.create(actor=ENGINE)
-        return self.memory_of(saga, stored=False)
+        saga.pending = pending
+        return saga
 
     def load(self, row: Row, facts: frozenset[Fact], seen: Seen, own_claims: int) -> RunningSaga:
         """Return the saga as a process reads it. own_claims: its own claims."""

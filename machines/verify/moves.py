@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from machines.later import arrival_name
 from machines.outcomes import Outcome
 from machines.participant_kinds import ParticipantKind, kind_of
+from machines.statuses import Status
 from machines.step import EFFECTFUL, Step
 from machines.transitions import Phase, Trigger
 from machines.verify import participants
@@ -25,7 +26,7 @@ from machines.verify.people import People
 from machines.verify.process import ModelLoop, Point, Send, Turn
 from machines.verify.properties import Broken, Properties
 from machines.verify.replying import WITHOUT_FIELDS, Truth
-from machines.verify.world import DUE_LATER, DUE_NOW, HELD, Entry, Memory, Process, Row, Save, Seen, World
+from machines.verify.world import DUE_LATER, DUE_NOW, HELD, NEVER_DUE, Entry, Memory, Process, Row, Save, Seen, World
 from machines.waiting import Waiting
 
 
@@ -55,12 +56,20 @@ class Moves:
         return known
 
     def starts(self) -> Iterator[World]:
-        """Yield the states in which a search begins: a process has just created the saga."""
+        """Yield the states in which a search begins: a process has just created the saga, or the saga is pending.
+
+        A pending saga waits for a request to start it, or is due at its start time.
+        """
         world = World(
             row=None, facts=frozenset(), ledger=tuple(Entry() for _ in self.steps), flight=frozenset(),
             arrivals=frozenset(), late=False, over=False, went_back=False, process=None,
         )  # fmt: skip
-        yield self._start(world, self.machinery.new())
+        yield self._start(world, self.machinery.memory_of(self.machinery.new(), stored=False))
+        pending = self.machinery.new(pending=True)
+        loop = ModelLoop(self.machinery, Process(Memory(pending.state), (("start", world.seen),)))
+        for due in (NEVER_DUE, DUE_NOW):
+            row, moves = loop.row_of(pending, due, held=False), self.machinery.facts_of(pending.unsaved)
+            yield self.stored(world, Save(row, moves, 0, goes_on=False))
 
     def of(self, world: World) -> Iterator[Edge]:
         """Yield every event that can happen in a state."""
@@ -271,7 +280,7 @@ class Moves:
         over = world.over or world.late
         if row.due in (HELD, DUE_NOW) or (row.due == DUE_LATER and (over or at.poll is not None)):
             yield Edge(Event("claim", what=row.state), self._claimed(world, row))
-        if at.runs and not world.late:
+        if at.runs and not world.late and row.status != Status.PENDING:
             yield Edge(Event("late"), world._replace(late=True))
         if at.waits is not None and not world.over:
             yield Edge(Event("over", at.step.name if at.step else ""), world._replace(over=True))

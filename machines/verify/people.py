@@ -35,6 +35,8 @@ class People:
     def of(self, world: World, row: Row) -> Iterator[Edge]:
         """Yield every action that a person may take in a state."""
         definition = self._moves.definition
+        if row.status == Status.PENDING:
+            yield Edge(Event("person", what="execute"), self._executed(world, row), forever=False)
         for action in OPERATOR_ACTIONS:
             trigger = trigger_of(action, definition, row.state)
             if trigger is None:
@@ -52,6 +54,16 @@ class People:
                 continue
             if after is not None:
                 yield Edge(event, after, forever=False)
+
+    def _executed(self, world: World, row: Row) -> World:
+        """Return the state after a request to start a pending saga."""
+        machinery = self._moves.machinery
+        saga = machinery.load(row, world.facts, world.seen, own_claims=0)
+        loop = ModelLoop(machinery, Process(Memory(row.state), (("start", world.seen),)))
+        saga.start_pending()
+        then = machinery.memory_of(saga, stored=True)
+        save = Save(loop.row_of(saga, HELD, held=True), (), saga.arrived, goes_on=False, then=then)
+        return self._moves.written(world, save)
 
     def _acted(self, world: World, row: Row, action: str) -> World | None:
         """Return the state after the request of a person; None when an arrival has made it impossible."""

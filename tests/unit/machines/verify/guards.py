@@ -303,6 +303,15 @@ def a_quarantined_call_is_reported_as_unknown(patch):
 
 
 @guard
+def a_pending_saga_starts_before_its_first_call(patch):
+    def careless(_loop, saga):
+        saga.start_pending()
+        return True
+
+    patch.setattr(Loop, "_started", careless)
+
+
+@guard
 def an_action_is_offered_only_where_the_table_has_it(patch):
     patch.setattr(progress, "operator_triggers", lambda _saga, _state: frozenset(Trigger))
 

@@ -94,3 +94,4 @@ def test_verify_finds_a_guard_that_is_taken_out(monkeypatch, guard):
     GUARDS[guard](monkeypatch)
     result = verify(TABLES.get(guard, plain)(), most_states=60_000)
     assert result.faults
+    assert result.faults[0].broken != "no error", result.faults[0].why
