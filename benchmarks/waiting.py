@@ -30,11 +30,11 @@ _ORDER = {"customer": "Ada", "amount": 12}
 _COPY = """
     INSERT INTO saga
     SELECT (jsonb_populate_record(first, jsonb_build_object('id', gen_random_uuid()))).*
-    FROM (SELECT saga FROM saga LIMIT 1) AS one(first), generate_series(1, %s)
+    FROM (SELECT saga FROM saga WHERE definition = %s LIMIT 1) AS one(first), generate_series(1, %s)
 """
 _SOON = """
     UPDATE saga SET due_at = clock_timestamp() + random() * %s * interval '1 second'
-    WHERE id IN (SELECT id FROM saga LIMIT %s)
+    WHERE id IN (SELECT id FROM saga WHERE definition = 'asking' LIMIT %s)
 """
 
 
@@ -46,7 +46,7 @@ def measure(bench: Harness) -> Table:
         environment = settings(url, bench.responder()) | _CALLED_BACK
         with bench.server("patient", 1, **environment) as server:
             _wait_for_one(server.url)
-            _copy(url, waiting)
+            _copy(url, "patient", waiting)
             threads, cpu_ms = _idle(server)
             durations = _answers(server, environment)
         middle, last = statistics.median(durations) * 1000, statistics.quantiles(durations, n=100)[98] * 1000
@@ -64,7 +64,7 @@ def measure_polls(bench: Harness) -> Table:
         environment = settings(url, bench.responder()) | _CALLED_BACK
         with bench.server("patient", 1, **environment) as server:
             _wait_for_one(server.url.replace("/order", "/ask"))
-            _copy(url, waiting)
+            _copy(url, "asking", waiting)
             for due in POLLS:
                 _make_due(url, due)
                 threads, cpu_ms = _idle(server)
@@ -94,11 +94,11 @@ def _wait_for_one(url: str) -> None:
     assert status == "waiting", status
 
 
-def _copy(url: str, number: int) -> None:
+def _copy(url: str, definition: str, number: int) -> None:
     with closing(psycopg2.connect(url)) as connection:
         connection.autocommit = True
         cursor = connection.cursor()
-        cursor.execute(_COPY, [number])
+        cursor.execute(_COPY, [definition, number])
         cursor.execute("VACUUM ANALYZE saga")
 
 
