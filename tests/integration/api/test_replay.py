@@ -100,6 +100,15 @@ def test_saga_without_an_answer_is_no_replay(cli, client):
     assert (shown.exit_code, shown.stderr) == (7, "saga: the saga has not started, so there is nothing to replay\n")
 
 
+def test_table_that_no_test_can_run_yet_is_said(cli, stored, checkout, monkeypatch):
+    saga_id = stored(checkout.run())
+    monkeypatch.setattr("machines.testing.scenario.KNOWN_KINDS", frozenset())
+    shown = cli(saga_id)
+    assert (shown.exit_code, shown.stderr) == (
+        7, "saga: it cannot be replayed: checkout v1: a test cannot run read of the step lire_panier yet\n",
+    )  # fmt: skip
+
+
 def test_redacted_test_has_no_value_of_the_saga(cli, stored):
     table = services().registry.latest("purchase_saga")
     data = given(table).data

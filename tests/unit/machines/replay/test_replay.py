@@ -234,6 +234,12 @@ def test_what_if_says_which_signals_it_had_no_use_for():
     assert (other.run.ended, [act.method for act in other.unused]) == ("BACK", ["after", "signal"])
 
 
+def test_table_that_no_test_can_run_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr("machines.testing.scenario.KNOWN_KINDS", frozenset())
+    with pytest.raises(ValueError, match="gift v1: a test cannot run compensatable of the step reserve yet"):
+        recording(PLAIN, {}, [])
+
+
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
