@@ -1,6 +1,6 @@
 """A table edited without a new version: its sagas continue by the table they started with, or not at all."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from tests.integration.engine.scene import NOT_SENT, answer
 
 def edited(saga: Saga, changed: dict[int, dict[str, Any]]) -> Saga:
     """Return the table with changed columns and the same version. `changed`: index of the step → its new columns."""
-    kept = {column: getattr(saga, column) for column in saga.__dataclass_fields__}
+    kept = {column.name: getattr(saga, column.name) for column in fields(saga)}
     steps = tuple(replace(step, **changed.get(number, {})) for number, step in enumerate(saga.steps))
     return Saga(**kept | {"steps": steps})
 

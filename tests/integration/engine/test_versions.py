@@ -1,6 +1,6 @@
 """A definition changes while its sagas run: each saga continues by the table it started with."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -21,7 +21,7 @@ from tests.integration.engine.scene import LOST, NOT_SENT
 TOLD = replace(CHECKOUT.steps[-1], done="CONFIRMEE_V2")
 NEXT = Saga(
     **{
-        **{column: getattr(CHECKOUT, column) for column in CHECKOUT.__dataclass_fields__},
+        **{column.name: getattr(CHECKOUT, column.name) for column in fields(CHECKOUT)},
         "version": 2,
         "completed": "REMERCIEE",
         "steps": (*CHECKOUT.steps[:-1], TOLD, retriable("remercier", post("client", "/merci"), done="REMERCIEE")),
