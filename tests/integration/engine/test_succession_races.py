@@ -190,7 +190,7 @@ def test_saga_that_another_transaction_has_locked_is_left_at_once(old, store_url
         other.cursor().execute("SELECT 1 FROM saga WHERE id = %s FOR UPDATE", [str(locked.id)])
         moving = threading.Thread(target=lambda: found.extend(moved(there(old))))
         moving.start()
-        moving.join(10)
+        moving.join(60)
         assert found == [free.id], "the move waits for no lock"
     moving.join()
     assert moved(there(old)) == [locked.id]
