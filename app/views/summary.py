@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
 from app.views.waits import Wait, sentence, wait_of
-from machines.history import Effect, StepEffect
+from machines.history import Effect, StepEffect, skipped_steps
 from machines.saga import Saga
 from machines.statuses import Status
 from machines.transitions import Direction, Phase, State, Trigger
@@ -28,7 +28,7 @@ def summary(
         return f"Compensating, {words}." if at.undoes else f"{words[0].upper()}{words[1:]}."
     match at.phase:
         case Phase.COMPLETED:
-            return _completed(effects, journal)
+            return _completed(definition, journal)
         case Phase.COMPENSATED:
             return _compensated(effects, journal)
         case Phase.STUCK:
@@ -45,8 +45,9 @@ def unknown_effects(effects: Sequence[StepEffect]) -> list[StepEffect]:
     return [effect for effect in effects if effect.effect is Effect.UNKNOWN]
 
 
-def _completed(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -> str:
-    skipped = [effect.step.name for effect in effects if effect.effect is Effect.SKIPPED]
+def _completed(definition: Saga, journal: Sequence[JournalRow]) -> str:
+    skipped_names = skipped_steps(journal)
+    skipped = [step.name for step in definition.steps if step.name in skipped_names]
     by_hand = _resolved_by_hand(journal, Direction.DO)
     if by_hand:
         return f"Completed. {by_hand}"

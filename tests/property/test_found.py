@@ -10,7 +10,7 @@ from tests.property import wait_mutants
 from tests.property.chaos import Chaos
 from tests.property.participant import Fault
 from tests.property.process import CONFIG
-from tests.property.tables import COMPENSATABLE, PIVOT, READ, RETRIABLE, WAIT, StepLine
+from tests.property.tables import COMPENSATABLE, PIVOT, READ, RETRIABLE, WAIT, StepLine, When
 from tests.property.world import Incident
 
 
@@ -92,6 +92,11 @@ def test_cancel_comes_after_every_signal_that_came_before(chaos):
     state.world.operate("compensate", saga.id, wait_s=0.0)
     assert [move.source for move in state.world.journal(saga.id) if move.trigger == "cancel"] == ["C_DONE"]
     ends_well(state)
+
+
+def test_summary_names_a_skipped_read_and_a_skipped_wait_too(chaos):
+    lines = [StepLine(READ, when=When.FAILS), StepLine(WAIT, when=When.FAILS), StepLine(PIVOT, when=When.FAILS)]
+    ends_well(started(chaos, [*lines, StepLine(RETRIABLE)]))
 
 
 def answer_meets_the_end_of_its_wait(chaos) -> Chaos:
