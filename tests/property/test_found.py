@@ -94,9 +94,11 @@ def test_cancel_comes_after_every_signal_that_came_before(chaos):
     ends_well(state)
 
 
-def test_summary_names_a_skipped_read_and_a_skipped_wait_too(chaos):
-    lines = [StepLine(READ, when=When.FAILS), StepLine(WAIT, when=When.FAILS), StepLine(PIVOT, when=When.FAILS)]
-    ends_well(started(chaos, [*lines, StepLine(RETRIABLE)]))
+def test_summary_names_a_skipped_read_too(chaos):
+    # The name of the read, f, is the only name of a step that is no letter of the sentence.
+    lines = [StepLine(READ) for _ in range(3)]
+    skipped = [StepLine(RETRIABLE, when=When.FAILS), StepLine(RETRIABLE), StepLine(READ, when=When.FAILS)]
+    ends_well(started(chaos, [*lines, *skipped]))
 
 
 def answer_meets_the_end_of_its_wait(chaos) -> Chaos:
