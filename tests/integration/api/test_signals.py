@@ -54,6 +54,27 @@ def test_signals_lead_a_saga_to_its_end(client, leave):
     assert [step["attempts"] for step in steps] == [0, 0]
 
 
+def test_the_command_line_sends_a_signal(client, leave):
+    def sent(*arguments: str) -> Any:
+        return client.application.test_cli_runner().invoke(
+            args=["saga", "signal", leave.rpartition("/")[2], *arguments]
+        )
+
+    refused = sent("agree", "approved=perhaps")
+    assert (refused.exit_code, client.get(leave).json["state"]) == (2, "ASKED")
+    assert "approved" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    agreed = sent("agree", "approved=true", "--actor", "ada")
+    assert "AGREED" in agreed.output
+    assert client.get(leave).json["state"] == "AGREED"
+
+
+def test_the_metrics_count_a_waiting_saga_in_its_state(client, leave):
+    lines = client.get("/metrics").get_data(as_text=True).splitlines()
+    counted = [line for line in lines if line.startswith("saga_current{") and not line.endswith(" 0.0")]
+    assert counted == ['saga_current{saga="leave",state="ASKED"} 1.0']
+
+
 def test_a_signal_finds_the_saga_by_its_number(client, leave):
     agreed = send(client, "/api/v1/sagas/leave/L-7", "agree", {"approved": True})
     assert agreed.headers["Location"] == leave

@@ -31,14 +31,14 @@ APPROVE = wait(
 def loan(*between: Step, pay: dict[str, Any] | None = None, **columns: Any) -> Saga:
     """Return a saga that holds money, waits, and pays."""
     return Saga(
-        name="loan", version=1, initial="ASKED", completed="PAID", compensated="CALLED_OFF", deadline_s=100 * HOUR,
+        name="loan", version=1, initial="ASKED", completed="PAID", compensated="CALLED_OFF",
         participants=("bank",),
         steps=(
             compensatable("hold", post("bank", "/hold"), undo=post("bank", "/release"), done="HELD", refused="SHORT"),
             *between,
             pivot("pay", post("bank", "/pay", **(pay or {})), done="PAID", refused="DECLINED"),
         ),
-        **({"data": {"customer": text()}} | columns),
+        **({"data": {"customer": text()}, "deadline_s": 100 * HOUR} | columns),
     )  # fmt: skip
 
 
@@ -72,6 +72,19 @@ def test_the_saga_goes_on_when_the_pause_is_over_and_not_before(scene):
     assert saga is not None
     assert saga.state == "PAID"
     assert scene.calls == ["hold", "pay"]
+
+
+def test_a_pause_of_years_is_never_claimed_and_writes_no_row_before_its_end(scene):
+    years = 9 * 366 * 24 * HOUR
+    begin(scene, loan(pause("cool_off", for_s=years, done="RESTED", refused="STOPPED"), deadline_s=years + HOUR))
+    before = scene.rows("SELECT version, claims, updated_at FROM saga"), scene.rows("SELECT count(*) AS n FROM journal")
+    for _ in range(8):
+        pass_time(scene, years / 8 - 60)
+        assert continue_due(scene) is None
+    after = scene.rows("SELECT version, claims, updated_at FROM saga"), scene.rows("SELECT count(*) AS n FROM journal")
+    assert before == after
+    pass_time(scene, 8 * 60 + 1)
+    assert continue_due(scene).state == "PAID"
 
 
 def test_a_process_that_claims_a_pause_early_leaves_its_end_where_it_was(scene):
