@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 NO_FILTERS = {"sort", "limit", "offset", "cursor", "after", "json"}
 #: Words of a page that are no filter word elsewhere: `q` finds a saga by any of id, client, number and key; the others
 #: name a group of stuck sagas.
-OF_PAGES = {"q", "version", "step", "participant", "error"}
+OF_PAGES = {"q", "version", "step", "participant", "error", "cause"}
 WORDS = {
     "type", "status", "state", "stuck", "client", "store", "order", "tag", "created_from", "created_to", "parent",
     "unknown",

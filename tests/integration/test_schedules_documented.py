@@ -69,5 +69,5 @@ def test_every_command_of_the_page_works(run):
     assert "pending" in started
     assert "nightly" in added
     assert "nightly" in listed
-    assert len(outputs) == 7
+    assert len(outputs) == 8
     assert "nightly" not in run("saga schedule list")

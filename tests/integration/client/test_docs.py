@@ -56,7 +56,7 @@ def test_every_block_of_the_page_works(service, operator_key, run_command, capsy
     assert "fly completed 1 {'seat': '12A'}" in output
     assert "BOOKED BOOKED" in output
     assert output.count("trip-2") == 5
-    assert "nightly travel 0 3 * * * Europe/Paris False" in output
+    assert "nightly travel 0 4 * * * Europe/Paris False" in output
     assert len(namespace["page"].sagas) == len(namespace["older"].sagas) == 2
     assert f"shop completed {namespace['saga'].id} 12 500" in output
     assert [message.status for message in namespace["sagas"].webhooks.of_saga(namespace["saga"])] == ["pending"]
