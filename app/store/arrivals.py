@@ -22,9 +22,11 @@ _WAITS = _SAGA.c.status == Status.WAITING.value
 #: A signal releases a waiting saga from the process that holds the saga. That process may be about to commit the end of
 #: the wait or a person's request; the new version fences this commit. No call with an effect is in flight in a waiting
 #: state. A saga in another state stays with its process: the commit that enters the waiting state sees the signal.
+#: An answer to a stuck step also fences a person's request that was decided without the answer.
+_DECIDES = _SAGA.c.status.in_((Status.WAITING.value, Status.STUCK.value))
 _ARRIVED = {
     "arrived": _SAGA.c.arrived + 1,
-    "version": _SAGA.c.version + case((_WAITS, 1), else_=0),
+    "version": _SAGA.c.version + case((_DECIDES, 1), else_=0),
     "owner": case((_WAITS, None), else_=_SAGA.c.owner),
     "due_at": case((_WAITS, db_now()), else_=_SAGA.c.due_at),
 }

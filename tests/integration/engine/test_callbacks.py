@@ -21,6 +21,7 @@ from machines.replies import Reply
 from machines.retry import NEVER, Retry
 from machines.saga import Saga
 from machines.step import Step, pause, pivot, retriable
+from machines.transitions import Trigger
 from tests.integration.engine import bank
 from tests.integration.engine.bank import HOUR, moves, state
 from tests.integration.engine.passing import Crash, continue_due, dies_at, pass_time
@@ -307,6 +308,36 @@ def test_a_pivot_without_an_answer_in_time_is_stuck_and_takes_a_late_answer_at_t
     assert state(scene) == "STUCK_PAY"
     assert scene.service.retry(saga.id, "user:eve", "it came").state == "SENT"
     assert scene.calls == ["hold", "pay", "send"]
+
+
+def test_a_stuck_pivot_is_not_compensated_when_its_answer_says_that_it_is_done(scene):
+    saga = begin(scene, capture())
+    pass_time(scene, HOUR + 1)
+    assert continue_due(scene).state == "STUCK_PAY"
+    say(scene)
+    with pytest.raises(ConflictError, match=r"step pay is done; retry the step"):
+        scene.service.compensate(saga.id, "user:eve", "it did not happen")
+    assert scene.service.retry(saga.id, "user:eve", "it came").state == "SENT"
+    assert scene.calls == ["hold", "pay", "send"]
+
+
+def test_a_stuck_pivot_is_compensated_when_its_answer_refuses(scene):
+    saga = begin(scene, capture())
+    pass_time(scene, HOUR + 1)
+    assert continue_due(scene).state == "STUCK_PAY"
+    say(scene, answer(409))
+    assert scene.service.compensate(saga.id, "user:eve", "it was refused").state == "CALLED_OFF"
+
+
+def test_an_answer_to_a_stuck_pivot_fences_a_request_to_compensate_that_was_decided_before(scene):
+    saga = begin(scene, capture())
+    pass_time(scene, HOUR + 1)
+    assert continue_due(scene).state == "STUCK_PAY"
+    decided = scene.engine.store.read(saga.id)
+    scene.engine.request_move(decided, Trigger.COMPENSATE, "user:eve", "it did not happen")
+    say(scene)
+    with pytest.raises(FencedError):
+        scene.engine.release(decided, 0.0)
 
 
 def test_a_pivot_whose_probe_cannot_be_sent_is_stuck_after_the_deadline(scene):
