@@ -10,9 +10,10 @@ from typing import Self
 from machines.check_branching import group_problems
 from machines.check_end import end_problems, end_value_problems
 from machines.check_graph import path_problems
-from machines.check_known import known_part
+from machines.check_known import kinds_known, known_part
 from machines.check_later import later_problems
 from machines.check_references import order_problems
+from machines.check_repaired import ANY
 from machines.check_scope import scope_of
 from machines.check_search import tag_problems
 from machines.check_secrets import search_problems
@@ -77,8 +78,8 @@ def _place_of_the_table() -> tuple[str, int]:
 def check(table: Table) -> None:
     """Raise TableError with the problems of a table.
 
-    When a value has a wrong type, the other steps are still checked. The graph is checked only when everything else is
-    legal.
+    When a value has a wrong type, everything that does not depend on it is still checked. The graph is checked only
+    when everything else is legal.
     """
     found = [*value_problems(table), *((None, problem) for problem in end_value_problems(table))]
     found += _problems_beside(table, [step for step, _ in found if step]) if found else _problems(table)
@@ -119,12 +120,24 @@ def _problems(table: Table) -> Iterator[tuple[Step | None, str]]:
 
 
 def _problems_beside(table: Table, wrong: Sequence[Step]) -> Iterator[tuple[Step | None, str]]:
-    """Yield the problems of the calls of the legal steps. wrong: the steps with a value of a wrong type."""
+    """Yield the problems that do not depend on a wrong value. wrong: the steps with a value of a wrong type."""
     if (known := known_part(table, wrong)) is None:
         return
-    for number, (step, own) in enumerate(zip(known.steps, table.steps, strict=True)):
-        for call in step.calls if step is own else ():
-            yield from ((step, problem) for problem in call_problems(scope_of(known, number, call), call))
+    whole, forward_only = kinds_known(table), False
+    legal = [step for step, own in zip(known.steps, table.steps, strict=True) if step is own]
+    for number, step in enumerate(known.steps):
+        is_legal = any(step is each for each in legal)
+        if whole and is_legal:
+            yield from ((step, problem) for problem in _step_problems(step, forward_only=forward_only))
+        for call in step.calls:
+            if call is not ANY:
+                yield from ((step, problem) for problem in call_problems(scope_of(known, number, call), call))
+        forward_only = forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
+    if whole and all(known.data.values()):  # the other checks read the type of each field
+        found = (*waiting_problems(known), *group_problems(known), *when_problems(known), *skip_problems(known))
+        for owner, problem in (*found, *_name_problems(known)):
+            if any(owner is each for each in legal):
+                yield owner, problem
 
 
 def _saga_problems(table: Table) -> Iterator[str]:

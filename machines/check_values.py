@@ -7,6 +7,7 @@ from machines.check_branching import group_value_problems
 from machines.check_calls import LONGEST_WAIT_S, retry_problems, shape_problems, start_problems
 from machines.check_fields import field_problems
 from machines.check_later import later_value_problems
+from machines.check_repaired import repaired
 from machines.check_search import search_value_problems, tag_type_problems
 from machines.check_types import column_of, misused, no_text, out_of, shown
 from machines.check_waiting import waiting_value_problems
@@ -36,7 +37,7 @@ def value_problems(table: Table) -> Problems:
     steps: Iterable[object] = table.steps  # an author may write any value
     for step in steps:
         if isinstance(step, Step):
-            yield from ((step, problem) for problem in _step_problems(step))
+            yield from ((step, problem) for problem in step_value_problems(step))
         else:
             yield from ((None, problem) for problem in _misfit_problems(step))
 
@@ -82,12 +83,16 @@ def _misfit_problems(value: object) -> Iterator[str]:
     name = value.step_name
     where = f"step {name}" if name else f"steps= holds {shown(value)}"
     yield from misused(where, value)
+    if (meant := repaired(value)) is not None:
+        yield from (f"{where}: {problem}" for problem in step_value_problems(meant))
+        return
     for call in (*value.values, *value.named.values()):
         if isinstance(call, Call):
             yield from (f"{where}: {problem}" for problem in shape_problems(call))
 
 
-def _step_problems(step: Step) -> Iterator[str]:
+def step_value_problems(step: Step) -> Iterator[str]:
+    """Yield a problem for each value of a step with a wrong type or out of bounds."""
     yield from no_text("its name", step.name)
     if not isinstance(kind := column_of(step, "kind"), Kind):
         yield f"its kind {shown(kind)} is none; use read(), compensatable(), pivot() or retriable()"
@@ -110,7 +115,7 @@ def _step_problems(step: Step) -> Iterator[str]:
     if step.group is not None:
         yield from group_value_problems(step.group)
         for inner in (each for branch in step.group.branches for each in branch.steps if isinstance(each, Step)):
-            yield from (f"step {inner.name}: {problem}" for problem in _step_problems(inner))
+            yield from (f"step {inner.name}: {problem}" for problem in step_value_problems(inner))
     yield from out_of("timeout_s=", step.timeout_s, 0, LONGEST_CALL_S, above=True)
     yield from out_of("dwell_s=", step.dwell_s, 0, LONGEST_WAIT_S, above=True)
     yield from _retry_problems(column_of(step, "retry"))

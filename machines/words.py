@@ -86,13 +86,13 @@ class WordClass(type):
 def misuse(name: str, takes: inspect.Signature, values: Sequence[Any], named: Mapping[str, Any]) -> str:
     """Return what is wrong with the arguments of a word, and which arguments it takes; "": nothing is wrong."""
     problems = list(_problems(name, takes, values, named))
-    placed, names = _columns(takes)
+    placed, names = columns_of(takes)
     has = ", ".join([*placed, *(f"{each}=" for each in names or ())])
     return "; ".join(problems) + (f"; it has {has}" if has else "") if problems else ""
 
 
 def _problems(name: str, takes: inspect.Signature, values: Sequence[Any], named: Mapping[str, Any]) -> Iterator[str]:
-    placed, names = _columns(takes)
+    placed, names = columns_of(takes)
     parameters = takes.parameters.values()
     places = [each.name for each in parameters if each.kind in _PLACED]
     filled = places[: len(values)]
@@ -116,7 +116,7 @@ def _problems(name: str, takes: inspect.Signature, values: Sequence[Any], named:
         yield f"{name}() takes {len(places)} value{plural} without a name, not {len(values)}"
 
 
-def _columns(takes: inspect.Signature) -> tuple[list[str], list[str] | None]:
+def columns_of(takes: inspect.Signature) -> tuple[list[str], list[str] | None]:
     """Return the positional-only parameters of a word, and the names of the others; None: it takes any name."""
     placed: list[str] = []
     names: list[str] = []

@@ -17,6 +17,7 @@ from machines import (
     Retry,
     Saga,
     TableError,
+    approval,
     at,
     boolean,
     cents,
@@ -26,6 +27,7 @@ from machines import (
     const,
     decimal,
     each_item,
+    equal,
     get,
     header,
     integer,
@@ -34,12 +36,16 @@ from machines import (
     maybe,
     money,
     optional,
+    pause,
     pivot,
+    poll,
     post,
+    read,
     retriable,
     secret,
     text,
     upper,
+    wait,
 )
 from tests.unit.machines.tables import DO, hold, look, quick, saga, sell
 
@@ -154,9 +160,50 @@ def test_the_other_steps_of_a_table_with_a_wrong_word_are_checked_too():
         ("field 'odd'", "text() has no max=; it has low"),
         ("step look", "timeout_s='5' is out of bounds"),
         ("step sell", "pivot() has no timeout=, did y"),
-        ("step sell", "its body's 'count' is 5, no re"),
+        ("step sell", "call: its body's 'count' is 5,"),
         ("step hold", "'client' is no field of data; "),
     ]
+
+
+def with_many_problems(**undo):
+    """Return the problems of a table with one in each check. undo: the undo of the first step."""
+    steps = (
+        compensatable("take", post("shop", "/take", id="client"), done="TAKEN", refused="NOT_TAKEN", **undo),
+        wait("agree", signal="yes", within_s=100, means={"no": {True: REFUSED}}, done="AGREED", refused="NOT_AGREED"),
+        wait("again", signal="yes", within_s=100, done="AGREED_AGAIN", refused="AGREED"),
+        pause("rest", done="RESTED", refused="NOT_RESTED"),
+        pivot("pay", post("shop", "/pay", of="pay.id"), later=poll(post("shop", "/ask"), every_s=1, within_s=2),
+              done="PAID", refused="NOT_PAID", when=equal("clients", 5)),
+        approval("free", role="boss", within_s=5, done="FREED", refused="NOT_FREED"),
+        retriable("send", DO, done="DONE"),
+    )  # fmt: skip
+    with pytest.raises(TableError) as refused:
+        saga(*steps, deadline_s=10)
+    return list(refused.value.problems)
+
+
+def test_a_step_without_its_undo_hides_no_other_problem():
+    rest = with_many_problems(undo=DO)
+    lacks, *found = with_many_problems()
+    assert "step take: compensatable() lacks undo=" in lacks
+    assert found == rest
+    assert len(rest) > 10
+
+
+def test_the_values_of_a_step_with_a_wrong_word_are_checked_too():
+    with pytest.raises(TableError) as refused:
+        saga(compensatable("take", post("shop"), done="TAKEN", refused="NOT_TAKEN", timeout_s="5"), sell())
+    assert [problem.split(": ", 2)[2].split("; ")[0] for problem in refused.value.problems] == [
+        "compensatable() lacks undo=",
+        "call: post() lacks path",
+        "timeout_s='5' is out of bounds",
+    ]
+
+
+def test_nothing_is_said_of_a_way_back_behind_a_step_of_an_unknown_kind():
+    with pytest.raises(TableError) as refused:
+        saga(look(done="LOOKED"), DO, read("after", DO, done="DONE"))
+    assert [str(problem) for problem in refused.value.problems if "step after" in problem] == []
 
 
 # Any word of `machines` with any arguments raises no other error than that of the table.
