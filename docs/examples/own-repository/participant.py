@@ -17,16 +17,16 @@ LOCK = Lock()
 def answer(key: str, path: str, body: dict[str, object]) -> tuple[int, dict[str, object]]:
     """Return status and reply; the same for a repeated key, and 422 when the key was used for another request.
 
-    An action that comes after its undo is refused.
+    An action that comes after its undo is refused, also when it was done before the undo.
     """
     with LOCK:
+        if key.endswith("/do") and key.removesuffix("do") + "undo" in ANSWERS:
+            return 410, {"detail": "it was undone before"}
         if key in ANSWERS:
             known_path, known_body, status, reply = ANSWERS[key]
             if (path, body) != (known_path, known_body):
                 return 422, {"detail": "the Idempotency-Key was used for another request"}
             return status, reply
-        if key.endswith("/do") and key.removesuffix("do") + "undo" in ANSWERS:
-            return 410, {"detail": "it was undone before"}
         print(f"{path} {json.dumps(body)}", flush=True)  # the effect
         reply: dict[str, object] = {"number": len(ANSWERS) + 1}
         ANSWERS[key] = path, body, 201, reply
@@ -35,8 +35,16 @@ def answer(key: str, path: str, body: dict[str, object]) -> tuple[int, dict[str,
 
 class Participant(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
-        status, reply = answer(self.headers["Idempotency-Key"], self.path, body)
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        try:
+            body = json.loads(sent)
+        except (ValueError, RecursionError):  # no JSON, or nested too deeply
+            body = None
+        key = self.headers.get("Idempotency-Key")
+        if not key or not isinstance(body, dict):
+            status, reply = 400, {"detail": "send a JSON object and an Idempotency-Key"}
+        else:
+            status, reply = answer(key, self.path, body)
         text = json.dumps(reply).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")

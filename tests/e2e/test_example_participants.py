@@ -1,0 +1,61 @@
+"""The participants that `saga new` and the tutorial hand out keep the contract that `saga conform` tries."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+from click.testing import CliRunner
+
+from app.cli.__main__ import command_line
+from tests.support.documented import blocks
+from tests.support.waiting import HOST, eventually, free_port
+
+pytestmark = pytest.mark.programs
+
+
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
+
+
+def block_with(words: str) -> str:
+    return next(block.text for block in blocks(TUTORIAL.read_text()) if words in block.text)
+
+
+def scaffold(folder: Path, port: int) -> tuple[list[str], tuple[str, ...]]:
+    made = CliRunner().invoke(command_line(), ["new", "gift", "--folder", str(folder)])
+    assert made.exit_code == 0, made.output
+    return ["participant.py"], ("gift.reserve", "customer=Ada", "--url", f"http://{HOST}:{port}")
+
+
+def tutorial(folder: Path, port: int) -> tuple[list[str], tuple[str, ...]]:
+    (folder / "sagas").mkdir()
+    (folder / "sagas" / "ticket.py").write_text(block_with('name="ticket"'))
+    (folder / "theatre.py").write_text(block_with("class Theatre").replace("8100", str(port)))
+    look = ("--look", "/")
+    return ["theatre.py"], ("ticket.hold", "customer=Ada", "seats=1", "--url", f"http://{HOST}:{port}/hall", *look)
+
+
+@pytest.mark.parametrize("made", [scaffold, tutorial])
+def test_participant_of_the_documentation_keeps_the_contract(tmp_path, made):
+    port = free_port()
+    command, arguments = made(tmp_path, port)
+    process = subprocess.Popen([sys.executable, *command], cwd=tmp_path, env=os.environ | {"PORT": str(port)})
+    try:
+        eventually(lambda: answers(port), "the participant listens")
+        tried = CliRunner().invoke(command_line(), ["conform", *arguments, "--sagas", str(tmp_path / "sagas")])
+        assert tried.exit_code == 0, tried.output
+        assert "late-do" in tried.output
+        assert "0 not kept" in tried.output, tried.output
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers(port: int) -> bool:
+    try:
+        requests.get(f"http://{HOST}:{port}/", timeout=2)
+    except requests.RequestException:
+        return False
+    return True
