@@ -13,6 +13,7 @@ class Row:
     trigger: str
     direction: str | None = "do"
     status_code: int | None = None
+    reason: str | None = None
 
 
 RESERVED = Row("reserver_stock", "succeeded")
