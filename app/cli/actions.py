@@ -71,7 +71,9 @@ def start(
     checked = data_from(definition, data, pairs)
     checked_key(key)
     if webhook is not None and services().webhooks.named(webhook) is None:
-        raise MalformedError("--webhook: no webhook of WEBHOOKS_FILE has this name, or a prefix of this address")
+        raise MalformedError(
+            "--webhook: no webhook of WEBHOOKS_FILE has this name and a url=, or a prefix of this address"
+        )
     by = actor_named()
     if start_at is not None:
         if wait_s is not None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from app.engine.engine import Engine
-from app.engine.idempotency import Keys, new_saga
+from app.engine.idempotency import Keys, new_saga, difference
 from app.engine.runner import Runner
 from app.errors import ConflictError, KeyReusedError
 from app.store.instance import Instance, SagaSnapshot
@@ -78,5 +78,6 @@ def _result(saga: Instance, first: Instance) -> SagaSnapshot | KeyReusedError:
     if saga is first:
         return stored
     if saga.sent_digest != first.sent_digest:
-        return KeyReusedError("an earlier start of this batch has this key and other data", saga_id=str(stored.id))
+        differs = difference(first, saga)
+        return KeyReusedError(f"an earlier start of this batch has this key and {differs}", saga_id=str(stored.id))
     return replace(stored, replayed=True)

@@ -124,6 +124,17 @@ def sent_digest(sent: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(_plain(sent), sort_keys=True, default=str).encode()).hexdigest()
 
 
+def difference(first: Row[Any] | Instance, saga: Instance) -> str:
+    """Return what differs between two requests with one key: `another start time`. first: the earlier saga."""
+    name, found = saga.definition.name, []
+    if fingerprint(name, first.data) == fingerprint(name, saga.data):
+        if first.fingerprint and first.fingerprint != saga.fingerprint:
+            found.append("another start time")
+        if first.webhook != saga.webhook:
+            found.append("another webhook")
+    return " and ".join(found) or "other data"
+
+
 def as_sent(key: str | None) -> str | None:
     """Return a stored key as its client sent it."""
     if key is None or not key.startswith(WRITTEN_OUT):
@@ -141,7 +152,8 @@ def _earlier(saga: Instance, rows: Mapping[str, Row[Any]]) -> Row[Any] | None:
     if row is None:
         saga.key = saga.sent_key if first is None else own
     elif not _same_request(row, saga):
-        raise KeyReusedError("this key started a saga with other data; send a new key", saga_id=str(row.id))
+        differs = difference(row, saga)
+        raise KeyReusedError(f"this key started a saga with {differs}; send a new key", saga_id=str(row.id))
     return row
 
 

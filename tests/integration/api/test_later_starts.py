@@ -36,8 +36,17 @@ def test_the_same_key_gets_the_same_later_start(client):
         first.json["id"],
         "true",
     )
-    assert start(client, "start_at=2031-01-31T09:31:00Z", **{"Idempotency-Key": "k"}).status_code == 422
-    assert start(client, "", **{"Idempotency-Key": "k"}).status_code == 422
+    for other in ("start_at=2031-01-31T09:31:00Z", ""):
+        refused = start(client, other, **{"Idempotency-Key": "k"})
+        assert (refused.status_code, refused.json["detail"]) == (
+            422, "this key started a saga with another start time; send a new key",
+        )  # fmt: skip
+    body = {"starts": [{"key": "k", "data": CART | {"client_id": 99}, "start_at": LATER}, *[
+        {"key": "b", "data": CART, "start_at": f"203{year}-01-31T09:30:00Z"} for year in (1, 2)
+    ]]}  # fmt: skip
+    other_data, _, other_start = client.post("/api/v1/sagas/checkout/batch", json=body).json["results"]
+    assert other_data["problem"]["detail"] == "this key started a saga with other data; send a new key"
+    assert other_start["problem"]["detail"].endswith("has this key and another start time")
 
 
 @pytest.mark.parametrize(

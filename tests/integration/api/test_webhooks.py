@@ -17,13 +17,14 @@ from tests.support.webhooks import webhooks_file
 
 PURCHASE = example(TABLE.data)
 PATH = "/api/v1/sagas/purchase_saga"
+ONLY_PREFIX = "[books]\nprefix = 'https://books.example/hooks/'\nsecrets_file = SECRET\n"
 SHOP = "[shop]\nurl = 'https://shop.example/hook'\nprefix = 'https://shop.example/hooks'\nsecrets_file = SECRET"
 BELOW = "https://shop.example/hooks/17"
 
 
 @pytest.fixture
 def client(store_url, tmp_path):
-    file = str(webhooks_file(tmp_path, SHOP))
+    file = str(webhooks_file(tmp_path, f"{SHOP}\n{ONLY_PREFIX}"))
     settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": "http://127.0.0.1:9", "WEBHOOKS_FILE": file}
     app = create_app(from_environment(OPEN | settings))
     with app.app_context():
@@ -63,8 +64,14 @@ def test_webhook_that_is_not_allowed_is_refused_and_nothing_starts(client, webho
         send(client, webhook, path="/api/v1/sagas", body={"type": "purchase_saga", "data": PURCHASE}, Prefer=""),
     ):
         assert answer.status_code == 400
-        assert answer.get_json()["detail"].startswith("Saga-Webhook names no webhook of this service")
+        assert answer.get_json()["detail"].startswith("Saga-Webhook names no webhook that a start can use")
     assert stored() == []
+
+
+def test_name_of_a_webhook_with_only_a_prefix_is_refused_as_an_unknown_name_is(client):
+    (refused,) = {send(client, named).get_json()["detail"] for named in ("books", "nobody")}
+    assert refused.endswith("or, for one with only prefix=, an address below the prefix")
+    assert send(client, "https://books.example/hooks/1").status_code == 202
 
 
 def test_key_with_another_webhook_is_another_request(client):
@@ -74,7 +81,10 @@ def test_key_with_another_webhook_is_another_request(client):
     )
     assert created.status_code == 201
     for webhook in (None, BELOW):
-        assert send(client, webhook, **key).status_code == 422
+        refused = send(client, webhook, **key)
+        assert (refused.status_code, refused.json["detail"]) == (
+            422, "this key started a saga with another webhook; send a new key",
+        )  # fmt: skip
     again = send(
         client, "shop", path="/api/v1/sagas", body={"type": "purchase_saga", "data": PURCHASE}, Prefer="", **key
     )
