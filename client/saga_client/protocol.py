@@ -202,7 +202,7 @@ def _text(value: object) -> str:
 
 def _aware(at: datetime) -> str:
     if at.tzinfo is None:
-        raise ValueError("the time has no time zone; give one, such as datetime.now(UTC) + timedelta(hours=1)")
+        raise InvalidData("the time has no time zone; give one, such as datetime.now(UTC) + timedelta(hours=1)")
     return at.isoformat()
 
 

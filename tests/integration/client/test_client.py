@@ -64,7 +64,7 @@ def test_a_later_start_is_pending_until_its_time(sagas):
     assert sagas.get(saga).start_at == at
     (result,) = sagas.batch("travel", {"trip-batch": TRIP}, at=at)
     assert result.saga.start_at == at
-    with pytest.raises(ValueError, match="the time has no time zone"):
+    with pytest.raises(InvalidData, match="the time has no time zone"):
         sagas.start("travel", TRIP, at=at.replace(tzinfo=None))
 
 
