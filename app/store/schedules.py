@@ -79,7 +79,9 @@ class ScheduleStore:
         with atomic(self._database) as connection:
             before = _found(connection, name, lock=True)
             if (before.next_at is None) == (next_at is None):
-                raise ConflictError(f"the schedule {name} is {'paused' if next_at is None else 'not paused'} already")
+                raise ConflictError(
+                    f"the schedule {name} {'is paused already' if next_at is None else 'is not paused'}"
+                )
             changed = {"next_at": next_at, "version": _SCHEDULE.c.version + 1}
             connection.execute(update(_SCHEDULE).where(_SCHEDULE.c.name == name).values(**changed))
             append(connection, entry)

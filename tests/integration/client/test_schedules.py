@@ -101,7 +101,7 @@ def test_change_that_is_made_already_is_a_conflict(schedules):
     schedules.add(*NIGHTLY)
     with pytest.raises(Conflict, match="there is a schedule nightly already"):
         schedules.add(*NIGHTLY)
-    with pytest.raises(Conflict, match="not paused already"):
+    with pytest.raises(Conflict, match="is not paused"):
         schedules.resume("nightly")
     schedules.pause("nightly")
     with pytest.raises(Conflict, match="paused already"):

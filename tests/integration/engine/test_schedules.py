@@ -118,7 +118,7 @@ def test_a_paused_schedule_starts_nothing_and_makes_nothing_up(scene, replica):
     replica.schedules.resume("nightly", ADA)
     replica.at("2027-02-03T12:01")
     assert (keys(scene), replica.row().next_at) == ([], datetime(2027, 2, 4, 3, tzinfo=UTC))
-    with pytest.raises(ConflictError, match="not paused already"):
+    with pytest.raises(ConflictError, match="is not paused"):
         replica.schedules.resume("nightly", ADA)
     replica.schedules.pause("nightly", ADA)
     with pytest.raises(ConflictError, match="is paused already"):
