@@ -23,8 +23,8 @@ LONGEST_WAIT_S = 60.0
 #: Header of a start with the webhook that receives the end of the saga.
 WEBHOOK_HEADER = "Saga-Webhook"
 UNKNOWN_WEBHOOK = (
-    "names no webhook that a start can use; send the name of a webhook with url= in WEBHOOKS_FILE, or, for one with only "
-    "prefix=, an address below the prefix"
+    "names no webhook that a start can use; send the name of a webhook with url= in WEBHOOKS_FILE, or, for one with "
+    "only prefix=, an address below the prefix"
 )
 #: Every browser sends at least one of these headers with a form.
 _BROWSER_HEADERS = ("Origin", "Referer", "Cookie", "Sec-Fetch-Site")

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from app.engine.engine import Engine
-from app.engine.idempotency import Keys, new_saga, difference
+from app.engine.idempotency import Keys, difference, new_saga
 from app.engine.runner import Runner
 from app.errors import ConflictError, KeyReusedError
 from app.store.instance import Instance, SagaSnapshot
