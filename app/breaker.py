@@ -4,6 +4,8 @@ closed      every call is sent; a number of failures in a row, within a time win
 open        no call is sent
 half open   the time of the open breaker is over, and one trial call is sent: its success closes the breaker, its
             failure opens the breaker again
+
+A person may send one call now. The breaker does not hold it back: the call is a trial call, whatever the state is.
 """
 
 import time
@@ -50,16 +52,17 @@ class Breaker:
             return BreakerState.CLOSED
         return BreakerState.OPEN if self._clock() < until else BreakerState.HALF_OPEN
 
-    def admit(self, lasts_s: float) -> float:
+    def admit(self, lasts_s: float, *, sent_now: bool = False) -> float:
         """Return 0 when a call can be sent now, otherwise the seconds to wait before the next try.
 
         lasts_s: longest duration of the call in seconds. If the call is the trial call, other calls wait for this time.
+        sent_now: a person has the call sent now.
         """
         with self._lock:
             if self._open_until is None:
                 return 0.0
             now = self._clock()
-            closed_for = max(self._open_until, self._try_until) - now
+            closed_for = 0.0 if sent_now else max(self._open_until, self._try_until) - now
             if closed_for <= 0:
                 self._try_until = now + lasts_s
             return max(closed_for, 0.0)

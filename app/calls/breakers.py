@@ -1,7 +1,7 @@
 """A circuit breaker for each participant. With Redis, all processes share the breakers' states.
 
 A call that an open breaker blocks is not sent. Its saga defers the call. The deferral does not count as an attempt or a
-refusal.
+refusal. A call that an operator sends now is not blocked: it is a trial call.
 """
 
 import time
@@ -40,9 +40,9 @@ class GuardedSender:
 
     def send(self, request: Request) -> Reply:
         name, breaker = request.participant, self._breakers[request.participant]
-        wait_s = breaker.admit(request.timeout_s)
+        wait_s = breaker.admit(request.timeout_s, sent_now=request.sent_now)
         trying = breaker.state is not BreakerState.CLOSED
-        if wait_s <= 0 and trying and not self._may_try(name, request.timeout_s):
+        if wait_s <= 0 and trying and not (self._may_try(name, request.timeout_s) or request.sent_now):
             wait_s = request.timeout_s  # another process sends the trial call
         if wait_s > 0:
             return Reply(error=open_reason(name), sent=False, retry_after_s=wait_s)

@@ -26,6 +26,8 @@ class Request:
     timeout_s: float
     #: True: the body is sent as a form, and not as JSON.
     form: bool = False
+    #: True: an operator has the request sent now, even while the circuit breaker is open.
+    sent_now: bool = False
 
 
 class Sender(Protocol):

@@ -53,8 +53,9 @@ def _why_not_undone(engine: Engine, saga: Instance, trigger: Trigger) -> str | N
 
 
 def send_now(actor: str, reason: str, saga: Instance) -> None:
-    """End the pause of a saga. Do nothing to a saga that backs off: its next attempt follows the commit.
+    """End the pause of a saga. The next attempt of a saga that backs off follows the commit.
 
+    A circuit breaker does not hold this one attempt back, because a person has decided to make it.
     Raise ConflictError when the saga has neither a pause nor a wait before an attempt.
     """
     at = saga.current
@@ -64,6 +65,8 @@ def send_now(actor: str, reason: str, saga: Instance) -> None:
     saga.prepare_audit(SEND_NOW, actor, reason)
     if at.is_pause:
         saga.end_wait(Outcome.SUCCEEDED, reason=reason, actor=actor)
+    else:
+        saga.sent_now = saga.next_attempt
 
 
 def _trigger(name: str, saga: Instance) -> Trigger:

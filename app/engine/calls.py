@@ -58,6 +58,7 @@ class Calls(Attempts):
             body=body,
             form=call.form,
             timeout_s=at.step.timeout_s,
+            sent_now=saga.sent_now is not None and saga.sent_now == saga.next_attempt,
         )
 
     def _url(self, call: Call, path: str) -> str:

@@ -240,9 +240,10 @@ class SagaService:
     def _hand_over(self, saga: Instance) -> None:
         """Make the saga durable.
 
-        Run it in this process if the process accepts new sagas, else let another one claim it.
+        Run it in this process if the process accepts new sagas, or if an operator sends its call now, because no other
+        process knows that. Else let another one claim it.
         """
-        if self._runner.accepts_new:
+        if self._runner.accepts_new or saga.sent_now:
             self._engine.commit(saga)
             self._runner.submit(saga, max_sleep_s=0)
         else:

@@ -99,6 +99,8 @@ class Instance(RunningSaga):
         self.committed_snapshot: SagaSnapshot | None = None
         #: Audit row of an operator action; the next commit also writes the row. None: no such action.
         self.audit_entry: Entry | None = None
+        #: The attempt that an operator has made at once, in the form of `next_attempt`; None: no such attempt.
+        self.sent_now: tuple[str, int] | None = None
         #: The moves that created the saga; an early insert stores only these.
         self.start_moves: tuple[Move, ...] = ()
         #: Held by the thread that makes the saga durable.
@@ -149,6 +151,11 @@ class Instance(RunningSaga):
     def durable(self) -> SagaSnapshot | None:
         """The state at the last commit, including an early insert; None before the first commit."""
         return self.committed_snapshot or (self.early_copy.committed_snapshot if self.early_copy else None)
+
+    @property
+    def next_attempt(self) -> tuple[str, int]:
+        """The saga's state, and how often its call has failed or was deferred there."""
+        return self.state, self.failed_attempts + self.deferrals
 
     @property
     def ends_for_parent(self) -> bool:

@@ -127,7 +127,7 @@ def _send_now_explained(at: State, step: str) -> tuple[str, str]:
     if at.is_pause:
         return "End the pause", f"Ends {step} now, and goes on with the next step."
     call = f"the undo of {step}" if at.undoes else f"the probe of {step}" if at.awaits_answer else step
-    return "Send now", f"Makes the next attempt of {call} at once. An open circuit breaker still holds it back."
+    return "Send now", f"Makes the next attempt of {call} at once, even while the circuit breaker is open."
 
 
 def _explained(at: State, trigger: Trigger, step: str) -> tuple[str, str, bool]:

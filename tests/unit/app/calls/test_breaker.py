@@ -29,10 +29,12 @@ class Peer:
         self.during()
         return self.reply
 
-    def call(self, participant="stock", reply=None):
+    def call(self, participant="stock", reply=None, *, sent_now=False):
         self.reply = reply or self.reply
         url = f"http://{participant}/"
-        request = Request(participant=participant, method="POST", url=url, headers={}, body={}, timeout_s=5.0)
+        request = Request(
+            participant=participant, method="POST", url=url, headers={}, body={}, timeout_s=5.0, sent_now=sent_now
+        )
         return self.guarded.send(request)
 
     def fail(self, times=5, reply=BROKEN):
@@ -169,6 +171,44 @@ def test_trial_call_without_an_end_does_not_block_the_breaker(peer):
         peer.call()
     peer.during, peer.now = lambda: None, peer.now + 5
     assert peer.call(reply=OK) is OK
+
+
+def test_call_that_a_person_sends_now_is_a_trial_call(peer):
+    peer.fail()
+    others = []
+    peer.during = lambda: others.append(peer.guarded.send(_another()))
+    assert peer.call(reply=OK, sent_now=True) is OK
+    (other,) = others
+    assert (other.sent, other.retry_after_s, peer.state) == (False, 30.0, BreakerState.CLOSED)
+
+
+@pytest.mark.parametrize(("reply", "left_s"), [(BROKEN, 30.0), (GONE, 30.0), (Reply(status=401), 10.0)])
+def test_call_that_a_person_sends_now_in_vain_lets_no_other_call_through(peer, reply, left_s):
+    peer.fail()
+    peer.now += 20
+    peer.call(reply=reply, sent_now=True)
+    assert (peer.state, peer.sent) == (BreakerState.OPEN, 6)
+    assert peer.call(reply=OK).retry_after_s == left_s
+
+
+def test_call_that_a_person_sends_now_does_not_wait_for_the_trial_of_another_process(peer, monkeypatch):
+    peer.fail()
+    monkeypatch.setattr(SharedCache, "lock", lambda *_: False)
+    assert peer.call(reply=OK, sent_now=True) is OK
+
+
+def test_others_wait_while_a_call_that_a_person_sends_now_lasts_longer_than_the_breaker_is_open(peer):
+    peer.fail()
+    peer.now += 29
+    others = []
+
+    def during():
+        peer.now += 2
+        others.append(peer.guarded.send(_another()))
+
+    peer.during = during
+    peer.call(reply=OK, sent_now=True)
+    assert [(other.sent, other.retry_after_s) for other in others] == [(False, 3.0)]
 
 
 def _another():
