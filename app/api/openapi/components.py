@@ -29,7 +29,7 @@ _REQUEST_HEADERS = {
         "schema": IDEMPOTENCY_KEY,
     },
     "Prefer": {
-        "description": "RFC 7240. `wait=5`: seconds to wait for the saga; `respond-async`: no wait.",
+        "description": "RFC 7240. `wait=5`: seconds to wait while the saga runs; `respond-async`: no wait.",
         "schema": {"type": "string", "examples": ["respond-async"]},
     },
     "Saga-Webhook": {
