@@ -2,6 +2,9 @@
 
 import gc
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -16,10 +19,12 @@ from machines.saga import Saga
 from machines.verify import PROPERTIES, Finding, NotExploredError, Result
 from machines.verify import verify as search
 from machines.verify.route import route_of
-from machines.verify.search import MOST_STATES
+from machines.verify.search import MOST_STATES, Progress
 from machines.verify.source import test_of
 from machines.verify.words import lines_of, sentence, summary
 
+#: Seconds between two reports of a search on the terminal.
+_REPORT_EVERY_S = 2.0
 _NAME_EVERY = "give the name of a saga, or --all"
 
 
@@ -58,7 +63,8 @@ def verify(  # noqa: PLR0917  one parameter for each option
     sound = True
     for table in _tables(name, sagas, every=every):
         try:
-            result = search(table, most_states=states, accepted=accept)
+            with _reported(table) as progress:
+                result = search(table, most_states=states, accepted=accept, progress=progress)
         except NotExploredError as error:
             sound = False
             _write_unexplored(table, str(error), as_json=as_json)
@@ -66,6 +72,33 @@ def verify(  # noqa: PLR0917  one parameter for each option
         sound &= result.complete and not result.faults
         _write(result, draw, as_json=as_json)
     sys.exit(0 if sound else FAULT)
+
+
+def _on_terminal() -> bool:
+    return sys.stderr.isatty()
+
+
+@contextmanager
+def _reported(table: Saga) -> Iterator[Progress | None]:
+    """Show on standard error, where that is a terminal, how far the search of a table is; erase this at the end."""
+    if not _on_terminal():
+        yield None
+        return
+    started = reported = time.monotonic()
+
+    def progress(found: int, left: int) -> None:
+        nonlocal reported
+        now = time.monotonic()
+        if now - reported >= _REPORT_EVERY_S:
+            reported = now
+            line = f"{table}: {found:,} states so far, {left:,} of them to explore, {now - started:.0f} s"
+            click.echo(f"\r\x1b[K{line}", err=True, nl=False)
+
+    try:
+        yield progress
+    finally:
+        if reported != started:
+            click.echo("\r\x1b[K", err=True, nl=False)
 
 
 def _write_unexplored(table: Saga, problem: str, *, as_json: bool) -> None:

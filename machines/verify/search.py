@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -25,6 +25,10 @@ MOST_STATES = 1_000_000
 #: Most attempts of a call that are searched: the first one, and a last one. Those in between are like an attempt after
 #: the takeover of a call in doubt, which is searched, too.
 MOST_ATTEMPTS = 2
+#: Number of states between two calls of `progress`: about a fifth of a second.
+_PROGRESS_EVERY = 500
+#: Receives the number of states that were found, and of those that are still to explore.
+Progress = Callable[[int, int], None]
 _ENDS = (Phase.COMPLETED, Phase.COMPENSATED, Phase.STUCK)
 
 
@@ -93,10 +97,12 @@ def verify(
     *,
     most_states: int = MOST_STATES,
     accepted: Collection[str] = (),
+    progress: Progress | None = None,
 ) -> Result:
     """Search every state of a table. The search ends at the first fault.
 
     accepted: names of flaws in the design that the author accepts, such as `stale read:price`.
+    progress: called every _PROGRESS_EVERY states.
 
     Raise NotExploredError for a table that starts other sagas.
     """
@@ -113,7 +119,7 @@ def verify(
                 Finding(broken=flaw.property, why=flaw.why, path=(), step=flaw.step, sentences=flaw.path)
             )
     for one in each:
-        result = Search(definition, one, most_states).run()
+        result = Search(definition, one, most_states, progress).run()
         whole.add(result)
         if result.faults or not result.complete:
             break
@@ -123,10 +129,13 @@ def verify(
 class Search:
     """One search."""
 
-    def __init__(self, definition: Saga, data: Mapping[str, Any], most_states: int = MOST_STATES) -> None:
+    def __init__(
+        self, definition: Saga, data: Mapping[str, Any], most_states: int = MOST_STATES,
+        progress: Progress | None = None,
+    ) -> None:  # fmt: skip
         self.moves = Moves(Machinery(with_few_attempts(definition), data))
         self._result = Result(definition=definition)
-        self._most = most_states
+        self._most, self._progress = most_states, progress
         #: State → its number; the other lists are by this number.
         self._numbers: dict[World, int] = {}
         self._worlds: list[World] = []
@@ -145,7 +154,10 @@ class Search:
             if len(self._worlds) > self._most:
                 result.complete = False
                 break
-            self._expand(self._queue.popleft())
+            number = self._queue.popleft()
+            self._expand(number)
+            if self._progress is not None and number % _PROGRESS_EVERY == 0:
+                self._progress(len(self._worlds), len(self._queue))
         if result.complete and not result.faults:
             self._look_for_cycles()
             reached = {world.row.state for world in self._worlds if world.row is not None}

@@ -70,3 +70,15 @@ def test_bad_input_is_one_line(sagas, arguments, code):
 def test_table_that_starts_another_saga_is_not_explored(sagas):
     result = run("order", "--sagas", sagas)
     assert (result.exit_code, "children are not explored" in result.stdout) == (1, True)
+
+
+def test_verify_shows_its_progress_on_a_terminal_alone(sagas, monkeypatch):
+    silent = run("sale", "--sagas", sagas)
+    monkeypatch.setattr("app.cli.verify._REPORT_EVERY_S", 0.0)
+    monkeypatch.setattr("app.cli.verify._on_terminal", lambda: True)
+    shown = run("sale", "--sagas", sagas)
+    assert silent.stderr == ""
+    assert "sale v1: " in shown.stderr
+    assert " states so far, " in shown.stderr
+    assert shown.stderr.endswith("\r"), "the line is erased before the result is written"
+    assert shown.stdout.startswith("sale v1: 0 faults; ")
