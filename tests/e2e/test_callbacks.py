@@ -93,6 +93,7 @@ def test_a_kill_at_each_boundary_loses_no_answer_and_pays_once(store_url, bank, 
     server = serve(store_url, bank, port, tmp_path)
     try:
         eventually(lambda: saga(server).get("state") == "PAID", "the saga ends")
+        eventually(lambda: bank.answers, "the bank's answer is accepted, when its connection was lost before")
     finally:
         server.kill()
     assert len(bank.keys) == 1
