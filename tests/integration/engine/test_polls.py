@@ -441,3 +441,9 @@ def test_a_crash_at_any_commit_loses_no_answer_and_doubles_no_effect(scene, monk
     assert {request.headers["Idempotency-Key"].split("/", 1)[1] for request in scene.requests} == {
         "hold/do", "pay/do", "send/do",
     }  # fmt: skip
+
+
+def test_send_now_asks_at_once(scene):
+    saga = begin(scene, sale(), answer(200))
+    assert scene.service.send_now(saga.id, "user:eve", "the bank has called").state == "SENT"
+    assert scene.calls == ["hold", "pay", "poll_pay", "send"]
