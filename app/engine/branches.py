@@ -36,15 +36,14 @@ class Branches:
 
     def newest(self, known: Sequence[Row[Any]]) -> list[Row[Any]]:
         """Return the newest child of each branch that has one, in the order of the branches."""
-        by_place = {(child.child_number - 1) % self.count: child for child in known} if self.count else {}
-        return [by_place[place] for place in sorted(by_place)]
+        return [child for _, child in sorted(self._by_place(known).items())]
 
     def missing(self, known: Sequence[Row[Any]], retried: bool) -> list[Instance]:
         """Return the children that are still to start. known: the children of the step, in the order of their numbers.
 
         retried: a person has retried the step, so that compensated branches start again.
         """
-        newest = {(child.child_number - 1) % self.count: child for child in known} if self.count else {}
+        newest = self._by_place(known)
         again = {place for place, child in newest.items() if retried and child.status == Status.COMPENSATED}
         if any(self.goes_back(child) for place, child in newest.items() if place not in again):
             return []
@@ -65,6 +64,10 @@ class Branches:
             return [result_of(self._group.branches[0], each) for each in replies]
         pairs = zip(self._group.branches, replies, strict=True)
         return {branch.name: result_of(branch, each) for branch, each in pairs}
+
+    def _by_place(self, known: Sequence[Row[Any]]) -> Mapping[int, Row[Any]]:
+        """Return place of a branch, from 0 → its newest child."""
+        return {(child.child_number - 1) % self.count: child for child in known} if self.count else {}
 
     def _child(self, place: int, before: Row[Any] | None) -> Instance:
         saga, branch = self._saga, self._group.branches[place if self._items is None else 0]
