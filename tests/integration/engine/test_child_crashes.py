@@ -1,21 +1,12 @@
 """Processes die at each boundary of a parent and its child: no child is lost or doubled, and no wake-up is lost."""
 
 import os
-from collections import deque
-from contextlib import suppress
 from typing import Any
-from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
 
-from app.errors import ConflictError, NotFoundError
-from app.store.database import db_now
-from app.store.instance import Instance
-from app.store.models import SagaRow
-from app.store.sagas import FencedError
 from machines.branching import sub
 from machines.call import post
 from machines.fields import text
@@ -24,6 +15,7 @@ from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import compensatable
 from tests.integration.engine.families import InlinePool
+from tests.integration.engine.incidents import Incidents, around_each_commit, empty, run_all
 from tests.integration.engine.passing import Crash
 from tests.integration.engine.scene import REFUSED, Scene, answer
 
@@ -99,31 +91,6 @@ def arm(scene: Scene, place: str, number: int, patch: pytest.MonkeyPatch) -> Cou
     return kill
 
 
-def run_all(scene: Scene, table: Saga) -> None:
-    """Start an order, and let new processes run what is due. A process that dies leaves its leases, which end."""
-    with suppress(Crash, FencedError):
-        scene.engine.run(Instance.new(table, {"customer": "Ada"}, actor="client", clock=lambda: scene.now), 1000.0)
-    settle(scene)
-
-
-def settle(scene: Scene) -> None:
-    """Let new processes run every saga that is due. Only leases end early: a saga that waits is not made due."""
-    for number in range(100):
-        claimed = scene.leases(f"process-{number}").claim(1, 30)
-        for saga in claimed:
-            with suppress(Crash, FencedError):
-                scene.engine.run(saga, 1000.0)
-        if not claimed and not end_leases(scene):
-            return
-    raise AssertionError("the sagas never come to rest")
-
-
-def end_leases(scene: Scene) -> bool:
-    with scene.database.connect() as connection:
-        held = update(SagaRow).where(SagaRow.owner.is_not(None)).values(owner=None, due_at=db_now())
-        return bool(connection.execute(held).rowcount)
-
-
 def left(scene: Scene) -> dict[str, str]:
     """Return what each step has left at participants that refuse a late action after its undo."""
     found: dict[str, str] = {}
@@ -143,7 +110,7 @@ def test_a_crash_at_any_boundary_loses_and_doubles_no_child(scene, monkeypatch, 
         scene.at_each_call = lambda request: _answer(scene, request, refused)
         with monkeypatch.context() as patch:
             kill = arm(scene, place, number, patch)
-            run_all(scene, table)
+            run_all(scene, table, {"customer": "Ada"})
         parents = scene.rows("SELECT * FROM saga WHERE parent_id IS NULL")
         children = scene.rows("SELECT * FROM saga WHERE parent_id IS NOT NULL")
         if parents:
@@ -162,52 +129,8 @@ def _answer(scene: Scene, request: Any, refused: str) -> None:
         scene.replies[step].append(REFUSED if step == refused else answer(201, id="A1"))
 
 
-def empty(scene: Scene) -> None:
-    with scene.database.connect() as connection:
-        for name in ("journal", "saga"):
-            connection.exec_driver_sql(f"DELETE FROM {name}")
-    scene.replies.clear()
-    scene.requests.clear()
-    scene.statements.clear()
-
-
-class Incidents:
-    """What happens around the next commits: a crash, another process that runs what is due, or an operator."""
-
-    def __init__(self, scene: Scene, parent: str, drawn: list[str]) -> None:
-        self._scene, self._parent, self._drawn, self._crashes = scene, parent, deque(drawn), 0
-
-    def happen(self) -> None:
-        incident = self._drawn.popleft() if self._drawn else ""
-        if incident == "crash" and self._crashes < 2:  # more crashes in one state would quarantine the saga
-            self._crashes += 1
-            raise Crash
-        if incident == "others run":
-            self._others_run()
-        elif incident == "leases end":
-            end_leases(self._scene)
-            self._others_run()
-        elif incident == "parents wake":
-            with self._scene.database.connect() as connection:
-                waiting = SagaRow.status.in_(("waiting", "compensating")), SagaRow.owner.is_(None)
-                connection.execute(update(SagaRow).where(*waiting).values(due_at=db_now()))
-            self._others_run()
-        elif incident.startswith("cancel"):
-            name = self._parent if incident == "cancel the parent" else "payment"
-            for row in self._scene.rows(f"SELECT id FROM saga WHERE definition = '{name}'"):
-                with suppress(ConflictError, NotFoundError, FencedError):
-                    self._scene.service.compensate(UUID(str(row["id"])), "ada", "drawn", 0.0)
-
-    def _others_run(self) -> None:
-        for saga in self._scene.leases("another").claim(3, 30):
-            with suppress(Crash, FencedError):
-                self._scene.engine.run(saga, 1000.0)
-
-
 DRAWN = st.lists(
-    st.sampled_from(
-        ["", "", "crash", "others run", "leases end", "parents wake", "cancel the parent", "cancel the child"]
-    ),
+    st.sampled_from(["", "", "crash", "others run", "leases end", "all wake", "cancel the parent", "cancel the child"]),
     max_size=30,
 )
 
@@ -222,19 +145,10 @@ def test_parent_and_child_agree_after_every_race(scene, drawn, refused, first):
     table = FIRST if first else ORDER
     scene.registry = TABLES
     scene.runner.pool = InlinePool()
-    incidents = Incidents(scene, table.name, drawn)
     scene.at_each_call = lambda request: _answer(scene, request, refused)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("insert", "save"):
-            real = getattr(scene.engine.store, name)
-
-            def passed(*given: Any, real: Any = real, **how: Any) -> None:
-                incidents.happen()
-                real(*given, **how)
-                incidents.happen()
-
-            patch.setattr(scene.engine.store, name, passed)
-        run_all(scene, table)
+    names = {"the parent": table.name, "the child": "payment"}
+    with around_each_commit(scene, Incidents(scene, drawn, lambda whom, row: row["definition"] == names[whom])):
+        run_all(scene, table, {"customer": "Ada"})
     scene.statements.clear()  # a failed example is printed with the scene
     rows = {row["definition"]: row for row in scene.rows("SELECT * FROM saga")}
     assert len(rows) == len(scene.rows("SELECT id FROM saga")), "a child was doubled"

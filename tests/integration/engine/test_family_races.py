@@ -1,21 +1,12 @@
 """Processes die, others run what is due, and operators act at each commit of a saga with branches: all sagas agree."""
 
 import os
-from collections import deque
-from contextlib import suppress
+from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import update
 
-from app.errors import ConflictError, NotFoundError
-from app.store.database import db_now
-from app.store.instance import Instance
-from app.store.models import SagaRow
-from app.store.sagas import FencedError
 from machines.branching import branch, each, together
 from machines.call import post
 from machines.fields import list_of, text
@@ -23,7 +14,7 @@ from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import Step, compensatable
 from tests.integration.engine.families import InlinePool
-from tests.integration.engine.passing import Crash
+from tests.integration.engine.incidents import Incidents, around_each_commit, empty, run_all
 from tests.integration.engine.scene import LOST, REFUSED, Scene, answer
 
 STEPS = ("hold", "take", "label", "invoice", "archive", "send")
@@ -76,63 +67,9 @@ class Book:
             self._scene.replies[name].append(LOST if first_is_lost else answer(201, id=name))
 
 
-class Incidents:
-    """What happens around the next commits."""
-
-    def __init__(self, scene: Scene, drawn: list[str]) -> None:
-        self._scene, self._drawn, self._crashes = scene, deque(drawn), 0
-
-    def happen(self) -> None:
-        incident = self._drawn.popleft() if self._drawn else ""
-        if incident == "crash" and self._crashes < 2:  # more crashes in one state would quarantine the saga
-            self._crashes += 1
-            raise Crash
-        if incident == "leases end":
-            end_leases(self._scene)
-        if incident == "all wake":
-            with self._scene.database.connect() as connection:
-                waiting = SagaRow.status.in_(("waiting", "compensating")), SagaRow.owner.is_(None)
-                connection.execute(update(SagaRow).where(*waiting).values(due_at=db_now()))
-        if incident in ("others run", "leases end", "all wake"):
-            for saga in self._scene.leases("another").claim(3, 30):
-                with suppress(Crash, FencedError):
-                    self._scene.engine.run(saga, 1000.0)
-        elif incident.startswith("cancel "):
-            ending = incident.removeprefix("cancel ")
-            rows = self._scene.rows("SELECT id, definition, parent_id FROM saga")
-            for row in [
-                each for each in rows if (each["definition"] if each["parent_id"] else "order").endswith(ending)
-            ]:
-                with suppress(ConflictError, NotFoundError, FencedError):
-                    self._scene.service.compensate(UUID(str(row["id"])), "ada", "drawn", 0.0)
-
-
-def end_leases(scene: Scene) -> bool:
-    with scene.database.connect() as connection:
-        held = update(SagaRow).where(SagaRow.owner.is_not(None)).values(owner=None, due_at=db_now())
-        return bool(connection.execute(held).rowcount)
-
-
-def run_all(scene: Scene, table: Saga, data: dict[str, Any]) -> None:
-    with suppress(Crash, FencedError):
-        scene.engine.run(Instance.new(table, data, actor="client", clock=lambda: scene.now), 1000.0)
-    for number in range(300):
-        claimed = scene.leases(f"process-{number}").claim(1, 30)
-        for saga in claimed:
-            with suppress(Crash, FencedError):
-                scene.engine.run(saga, 1000.0)
-        if not claimed and not end_leases(scene):
-            return
-    raise AssertionError("the sagas never come to rest")
-
-
-def empty(scene: Scene) -> None:
-    with scene.database.connect() as connection:
-        for name in ("journal", "saga"):
-            connection.exec_driver_sql(f"DELETE FROM {name}")
-    scene.replies.clear()
-    scene.requests.clear()
-    scene.statements.clear()
+def _is_called(ending: str, row: Mapping[str, Any]) -> bool:
+    """Return True for a row of the order, or of the branches whose names end so."""
+    return (row["definition"] if row["parent_id"] else "order").endswith(ending)
 
 
 INCIDENTS = [
@@ -159,19 +96,10 @@ def test_a_saga_and_its_branches_agree_after_every_race(  # noqa: PLR0917  hypot
     table = VARIANTS[at_most, after_a_step]
     scene.registry = TABLES
     scene.runner.pool = InlinePool()
-    incidents, book = Incidents(scene, drawn), Book(scene, refused, lost)
+    book = Book(scene, refused, lost)
     scene.at_each_call = book.answer
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("insert", "save"):
-            real = getattr(scene.engine.store, name)
-
-            def passed(*given: Any, real: Any = real, **how: Any) -> None:
-                incidents.happen()
-                real(*given, **how)
-                incidents.happen()
-
-            patch.setattr(scene.engine.store, name, passed)
-        run_all(scene, table, {"lines": [f"s{number}" for number in range(lines)]})
+    with around_each_commit(scene, Incidents(scene, drawn, _is_called)):
+        run_all(scene, table, {"lines": [f"s{number}" for number in range(lines)]}, rounds=300)
     scene.statements.clear()  # a failed example is printed with the scene
     rows = scene.rows("SELECT * FROM saga")
     if not rows:
