@@ -1,21 +1,13 @@
 """Writes a played recording as a test in Python."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from machines.replay.playing import Difference, Played
 from machines.replay.what_if import certain
 from machines.testing import Always, Answer
-from machines.testing.answers import accepted, busy, died, died_before, down, failed, lost, ok, replies, unheard
+from machines.testing.written import INDENT, WIDTH, answer_source, literal, words_of
 
-_WIDTH = 116
-_INDENT = "    "
-#: Columns of an answer that a call of it can change, apart from its body.
-_COLUMNS = ("headers", "acts", "retry_after_s", "takes_s", "rests")
-_NAMED: Mapping[str, Answer] = {
-    each.name: each for each in (ok, lost, unheard, down, failed, died, died_before, accepted)
-}  # fmt: skip
 _UNITS = (("days", 86_400), ("hours", 3_600), ("minutes", 60))
 
 
@@ -26,9 +18,9 @@ def source_of(played: Played, difference: Difference | None, *, title: str, saga
     """
     definition = played.run.definition
     scenario = played.recording.scenario
-    names = {name for call in scenario.script.values() for answer in call for name in _names(answer)}
+    names = {name for call in scenario.script.values() for answer in call for name in words_of(answer)}
     names |= {
-        name for act in played.done for each in act.arguments if isinstance(each, Answer) for name in _names(each)
+        name for act in played.done for each in act.arguments if isinstance(each, Answer) for name in words_of(each)
     }
     lines = [
         f'"""{title}, as a test. `saga replay` wrote it from the journal."""',
@@ -42,7 +34,7 @@ def source_of(played: Played, difference: Difference | None, *, title: str, saga
         "",
         f"def test_{definition.name.lower()}_goes_the_way_of_its_journal():",
     ]
-    lines += [f"{_INDENT}{line}" for line in _body(played, difference)]
+    lines += [f"{INDENT}{line}" for line in _body(played, difference)]
     if any("Decimal(" in line for line in lines):
         lines[2:2] = ["from decimal import Decimal", ""]
     return "\n".join(lines) + "\n"
@@ -70,30 +62,30 @@ def _body(played: Played, difference: Difference | None) -> Iterable[str]:
 def _given(played: Played) -> Iterable[str]:
     scenario = played.recording.scenario
     yield "saga = ("
-    yield f"{_INDENT}given(TABLE, DATA)"
+    yield f"{INDENT}given(TABLE, DATA)"
     if scenario.began is not None:
-        yield f"{_INDENT}.starting_at({literal(scenario.began.isoformat())})"
+        yield f"{INDENT}.starting_at({literal(scenario.began.isoformat())})"
     if not scenario.backs_off:
-        yield f"{_INDENT}.without_back_off()"
+        yield f"{INDENT}.without_back_off()"
     if scenario.bodies:
         yield from _keywords("replying", {step: literal(body, 2) for step, body in scenario.bodies.items()})
     for purpose, method in (("do", "when"), ("undo", "when_undone"), ("probe", "when_probed")):
         answers = {step: each for (known, step), each in scenario.script.items() if known == purpose}
         if answers:
             yield from _keywords(method, {step: _listed(each) for step, each in answers.items()})
-    yield f"{_INDENT}.run()"
+    yield f"{INDENT}.run()"
     yield ")"
 
 
 def _keywords(method: str, given: Mapping[str, str]) -> Iterable[str]:
-    line = f"{_INDENT}.{method}({', '.join(f'{name}={text}' for name, text in given.items())})"
-    if len(line) < _WIDTH and "\n" not in line:
+    line = f"{INDENT}.{method}({', '.join(f'{name}={text}' for name, text in given.items())})"
+    if len(line) < WIDTH and "\n" not in line:
         yield line
         return
-    yield f"{_INDENT}.{method}("
+    yield f"{INDENT}.{method}("
     for name, text in given.items():
-        yield from f"{_INDENT * 2}{name}={text},".split("\n")
-    yield f"{_INDENT})"
+        yield from f"{INDENT * 2}{name}={text},".split("\n")
+    yield f"{INDENT})"
 
 
 def _listed(answers: Sequence[Answer | Always]) -> str:
@@ -109,51 +101,6 @@ def _listed(answers: Sequence[Answer | Always]) -> str:
             groups.append((text, 1))
     inner = ", ".join(text if number == 1 else f"*[{text}] * {number}" for text, number in groups)
     return f"[{texts[0]}] * {len(texts)}" if len(groups) == 1 else f"[{inner}]"
-
-
-def answer_source(answer: Answer | Always) -> str:
-    """Return an answer as Python source."""
-    if isinstance(answer, Always):
-        return f"always({answer_source(answer.answer)})"
-    kind, arguments, plain = _plain(answer)
-    changes = [
-        f"{name}={literal(value)}" for name in _COLUMNS if (value := getattr(answer, name)) != getattr(plain, name)
-    ]
-    if kind in _NAMED and answer.status != plain.status:
-        changes.append(f"status={answer.status}")
-    if not arguments and not changes:
-        return kind if kind in _NAMED else f"{kind}()"
-    separate = (
-        ")(" if changes and kind not in _NAMED else ", " if arguments and changes else ""
-    )  # refused("no")(rests=True)
-    return f"{kind}({', '.join(arguments)}{separate}{', '.join(changes)})"
-
-
-def _plain(answer: Answer) -> tuple[str, list[str], Answer]:
-    """Return the word of an answer, its arguments, and the answer that the word with these arguments gives."""
-    if answer.name in _NAMED:
-        plain = _NAMED[answer.name]
-        return answer.name, [literal(answer.body)] if answer.body != plain.body else [], plain
-    word = answer.name.partition("(")[0]
-    if word == "busy":
-        return word, [], busy()
-    if word == "refused":
-        detail, rest = answer.body["detail"], {name: each for name, each in answer.body.items() if name != "detail"}
-        arguments = [literal(detail), str(answer.status), *([literal(rest)] if rest else [])]
-        return word, arguments, Answer(name=answer.name, status=answer.status, body=answer.body)
-    status = answer.status or 0
-    arguments = [str(status), *([literal(answer.body)] if answer.body or answer.headers or answer.body == [] else [])]
-    arguments += [literal(dict(answer.headers))] if answer.headers else []
-    plain = replies(status, answer.body, answer.headers)
-    if answer.acts != plain.acts:
-        arguments.append(f"acts={answer.acts}")
-    return word, arguments, replies(status, answer.body, answer.headers, acts=answer.acts)
-
-
-def _names(answer: Answer | Always) -> set[str]:
-    if isinstance(answer, Always):
-        return {"always", *_names(answer.answer)}
-    return {answer.name.partition("(")[0]}
 
 
 def _arguments(method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> str:
@@ -173,31 +120,3 @@ def _assigned(name: str, value: Any) -> list[str]:
 
 def _assert(subject: str, value: Any) -> list[str]:
     return f"assert {subject} == {literal(value)}".split("\n")
-
-
-def literal(value: Any, depth: int = 0) -> str:
-    """Return a value as Python source, on several lines when it is long. depth: indentation of these lines."""
-    short = _short(value)
-    if len(short) + len(_INDENT) * depth < _WIDTH - 40 or not isinstance(value, (Mapping, list, tuple)):
-        return short
-    inner = _INDENT * (depth + 1)
-    if isinstance(value, Mapping):
-        parts = [f"{_short(name)}: {literal(each, depth + 1)}" for name, each in value.items()]
-        return "{\n" + "".join(f"{inner}{part},\n" for part in parts) + _INDENT * depth + "}"
-    return "[\n" + "".join(f"{inner}{literal(each, depth + 1)},\n" for each in value) + _INDENT * depth + "]"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_short(name)}: {_short(each)}" for name, each in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_short, value)) + "]"
-    if isinstance(value, Decimal):
-        return f'Decimal("{value}")'
-    return _text(str(value)) if isinstance(value, str) else repr(value)
-
-
-def _text(value: str) -> str:
-    """Return a text in double quotes, as this project writes texts."""
-    text = repr(value)
-    return f'"{text[1:-1]}"' if text[0] == "'" and '"' not in text else text

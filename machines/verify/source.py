@@ -1,19 +1,29 @@
 """A finding as a test for pytest, in the words of `machines.testing`."""
 
-import re
 from collections.abc import Iterator
 
 from machines.saga import Saga
+from machines.testing import (
+    Always,
+    Answer,
+    accepted,
+    always,
+    busy,
+    died,
+    died_before,
+    down,
+    lost,
+    ok,
+    replies,
+    unheard,
+)
+from machines.testing.written import answer_source, words_of
 from machines.verify.events import Event
 from machines.verify.replying import Truth
 from machines.verify.search import Finding
 
 #: Purpose of a call → method of a scenario that scripts its answers.
 _SCRIPTS = {"do": "when", "again": "when", "read": "when", "undo": "when_undone", "probe": "when_probed"}
-#: Answers of `machines.testing`.
-_WORDS = {
-    "accepted", "always", "busy", "died", "died_before", "down", "lost", "ok", "refused", "replies", "unheard",
-}  # fmt: skip
 #: Property → what the test asserts of the run.
 _ASSERTIONS = {
     "once": "assert all(entry.done < 2 for entry in run.participants.ledger.values())",
@@ -26,11 +36,12 @@ _LEFT = 'assert not run.took_effect or run.status not in ("compensated", "compen
 def test_of(definition: Saga, finding: Finding) -> str:
     """Return the source of a test that fails while the fault is there."""
     script, acts = _script(definition, finding)
-    words = {word for each in script.values() for answer in each for word in re.findall(r"[a-z_]+(?=[(,)]|$)", answer)}
-    names = sorted((words & _WORDS) | {"given"})
+    names = sorted({"given"}.union(*(words_of(answer) for each in script.values() for answer in each)))
     calls = ""
     for method in dict.fromkeys(method for method, _ in script):
-        answers = [f"{step}=[{', '.join(each)}]" for (of, step), each in script.items() if of == method]
+        answers = [
+            f"{step}=[{', '.join(map(answer_source, each))}]" for (of, step), each in script.items() if of == method
+        ]
         calls += f".{method}({', '.join(answers)})"
     lines = [
         "from machines.discovery import discover",
@@ -48,59 +59,56 @@ def test_of(definition: Saga, finding: Finding) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _script(definition: Saga, finding: Finding) -> tuple[dict[tuple[str, str], list[str]], list[str]]:
+def _script(definition: Saga, finding: Finding) -> tuple[dict[tuple[str, str], list[Answer | Always]], list[str]]:
     """Return the answers to each call, by method and step, and what happens after the first run."""
-    script: dict[tuple[str, str], list[str]] = {}
+    script: dict[tuple[str, str], list[Answer]] = {}
     acts: list[str] = []
-    last: list[str] = []
+    last: list[Answer] = []
     late = False
     for event, _ in finding.path:
         if event.kind == "late":
             late = True
         elif (answered := _answer(event)) is not None:
             purpose, answer = answered
-            takes = f"(takes_s={definition.deadline_s + 1:g})" if late and "(" not in answer else ""
             last = script.setdefault((_SCRIPTS[purpose], event.step), [])
-            last.append(answer + takes)
-            late = late and not takes
+            in_time = not late or "(" in answer.name
+            last.append(answer if in_time else answer(takes_s=definition.deadline_s + 1))
+            late = late and in_time
         else:
             acts += _acts(event)
-            if event.kind == "person" and last and last[-1].startswith("died"):
-                last[-1] = f"{last[-1]}(rests=True)"  # the person acts before another process goes on
+            if event.kind == "person" and last and last[-1].dies:
+                last[-1] = last[-1](rests=True)  # the person acts before another process goes on
     if finding.path and finding.path[-1][0].kind != "arrives":
         acts += [f'run.arrives("{step}")' for step, _ in sorted(finding.path[-1][1].flight)]
-    for answers in script.values():
-        if answers[-1] in ("unheard", "lost"):  # of all attempts, the search tries the first and the last
-            answers[-1] = f"always({answers[-1]})"
-    return script, acts
+    # Of all attempts, the search tries the first and the last.
+    ends = {call: always(each[-1]) if each[-1] in (unheard, lost) else each[-1] for call, each in script.items()}
+    return {call: [*each[:-1], ends[call]] for call, each in script.items()}, acts
 
 
-def _answer(event: Event) -> tuple[str, str] | None:
+def _answer(event: Event) -> tuple[str, Answer] | None:
     """Return what a call is for, and the answer of `machines.testing` that is nearest to the event; None: no call."""
     kind, _, purpose = event.kind.partition(":")
     if kind in ("dies before its call", "dies after its call"):
-        return (event.what, "died_before") if event.what in _SCRIPTS else None
+        return (event.what, died_before) if event.what in _SCRIPTS else None
     if kind != "call" or purpose not in _SCRIPTS:
         return None
     return purpose, _of_reply(event, Truth(event.what))
 
 
-def _of_reply(event: Event, truth: Truth) -> str:
+def _of_reply(event: Event, truth: Truth) -> Answer:
     """Return the answer for a reply of the participant, or of the network."""
     acts, status = truth in (Truth.DONE, Truth.LEFT), event.reply.partition(" ")[0]
     if event.dies and not event.commits:
-        answer = "died" if acts else "died_before"
-    elif not status.isdecimal():
-        answer = "lost" if acts else "down" if event.reply == "no connection" else "unheard"
-    elif status == "200" and acts:
-        answer = "ok"
-    elif truth is Truth.ACCEPTED:
-        answer = "accepted"
-    elif event.reply == "503 with Retry-After":
-        answer = "replies(503, acts=True)" if acts else "busy()"
-    else:
-        answer = f"replies({status}, acts={acts})"
-    return answer
+        return died if acts else died_before
+    if not status.isdecimal():
+        return lost if acts else down if event.reply == "no connection" else unheard
+    if status == "200" and acts:
+        return ok
+    if truth is Truth.ACCEPTED:
+        return accepted
+    if event.reply == "503 with Retry-After":
+        return replies(503, acts=True) if acts else busy()
+    return replies(int(status), acts=acts)
 
 
 def _acts(event: Event) -> Iterator[str]:
