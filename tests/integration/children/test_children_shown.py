@@ -1,7 +1,6 @@
 """A parent and its child as the API, the pages, the command line, the diagrams and the retention see them."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -10,33 +9,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from app import create_app
-from app.access.permissions import Role
-from app.access.principal import user
 from app.cli.group import saga
 from app.config import from_environment
 from app.services import services
 from app.store import retention
 from app.store.database import db
-from tests.integration.admin.conftest import SETTINGS, seen
-from tests.support.applications import opened
-
-#: Folder of a saga that starts another one; both only wait.
-SAGAS = Path(__file__).parents[1] / "support" / "child_sagas"
-
-
-@pytest.fixture
-def app(store_url: str, monkeypatch) -> Iterator[Flask]:
-    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
-    monkeypatch.setattr("app.access.authorization._check_session", lambda: None)
-    monkeypatch.setattr("app.access.authorization._check_form", lambda _largest: None)
-    app = create_app(from_environment({"DATABASE_URL": store_url, **SETTINGS, "SAGAS": str(SAGAS), "WAIT_S": "0.1"}))
-    with opened(app):
-        yield app
-
-
-@pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
+from tests.integration.admin.conftest import seen
+from tests.integration.children.conftest import SAGAS, settle
 
 
 @pytest.fixture
@@ -46,15 +25,6 @@ def trip(client: FlaskClient) -> str:
     assert (started.status_code, started.json["status"], started.json["state"]) == (202, "waiting", "PLANNED")
     settle()
     return started.json["id"]
-
-
-def settle() -> None:
-    """Run the due sagas in this thread, until no saga is due."""
-    runner = services().runner
-    while claimed := runner._leases.claim(5, 30):
-        for each in claimed:
-            runner.run_inline(each, 0.0, float("inf"))
-    db.session.rollback()
 
 
 def child_of(client: FlaskClient, trip: str) -> dict[str, object]:
