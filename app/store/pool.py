@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from math import inf
-from select import select
+from select import POLLIN, poll
 from typing import Any
 from weakref import ref
 
@@ -198,9 +198,13 @@ def ended(connection: Any) -> bool:
     """Return True when the server has closed an idle connection of the driver. SQLite has no server.
 
     An idle connection becomes readable only when the server closes it. This check sends nothing, so it is faster than a
-    query.
+    query. `poll` is used because `select` refuses file descriptors above 1023.
     """
-    return hasattr(connection, "fileno") and bool(select([connection], [], [], 0)[0])
+    if not hasattr(connection, "fileno"):
+        return False
+    readable = poll()
+    readable.register(connection, POLLIN)
+    return bool(readable.poll(0))
 
 
 def _close_idle(pool: "ref[SharedPool]", disposed: threading.Event) -> None:

@@ -1,7 +1,7 @@
 """`Connections` keeps the connections that the sagas use, and does not return them to SQLAlchemy's pool each time."""
 
 import threading
-from select import select
+from multiprocessing.connection import wait
 
 import pytest
 
@@ -90,7 +90,7 @@ def test_connection_is_not_used_again_when_its_session_has_ended(connections, st
     pid = connection.info["pid"] = connection.dbapi_connection.get_backend_pid()
     connections.give_back(connection)
     stored.rows("SELECT pg_terminate_backend(:pid)", pid=pid)
-    select([connection], [], [], 5.0)  # wait until this process sees that the server has closed the connection
+    wait([connection], 5.0)  # wait until this process sees that the server has closed the connection
     monkeypatch.setattr(module, "TRUSTED_S", 0.0)
     assert connections.take().dbapi_connection.get_backend_pid() != pid
 

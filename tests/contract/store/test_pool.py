@@ -1,5 +1,8 @@
 """The connections of a process when the server allows fewer connections than the process would open."""
 
+import fcntl
+import resource
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,12 +13,13 @@ from sqlalchemy.exc import OperationalError
 
 from app.store.database import database_options, make_durable
 from app.store.database_errors import Meaning, meaning
-from app.store.pool import IDLE_S
+from app.store.pool import IDLE_S, ended
 from app.store.statements import Connections
 from tests.support.databases import execute
 
 LIMIT = 6
 THREADS = 40
+HIGH = 1100  # above the file descriptors that `select` can check
 
 
 class Clock:
@@ -152,3 +156,22 @@ def test_process_opens_no_more_connections_than_its_share(process):
     for one in done:
         one.result()
     assert engine.pool.made() <= 4
+
+
+@pytest.fixture
+def many_files():
+    """Let this process open file descriptors up to HIGH."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, HIGH + 1), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
+def test_a_connection_with_a_high_file_descriptor_is_checked():
+    """A process with more than 1,024 open files, as with many silent clients, goes on using its database."""
+    server, client = socket.socketpair()
+    with server, client, socket.socket(fileno=fcntl.fcntl(client, fcntl.F_DUPFD, HIGH)) as high:
+        assert not ended(high)
+        server.close()
+        assert ended(high)
