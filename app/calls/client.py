@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
+from weakref import proxy
 
 from werkzeug.http import parse_date
 
@@ -50,7 +51,13 @@ class HttpClient:
     ) -> None:
         self._clock, self._wall_clock = clock, wall_clock
         # The credentials are here and not in each `Request`, so that a logged `Request` does not show them.
-        self._ways = Ways(participants or {}, dialer(look_up, clock, allows), connections, self.send, clock)
+        # With a reference to this client, only the garbage collector would close its sockets.
+        me = proxy(self)
+
+        def send(request: Request) -> Reply:
+            return me.send(request)  # type: ignore[no-any-return]
+
+        self._ways = Ways(participants or {}, dialer(look_up, clock, allows), connections, send, clock)
 
     def send(self, request: Request) -> Reply:
         """Send the request and return its reply, or a reply with the reason why none was received."""

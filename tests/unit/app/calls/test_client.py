@@ -1,5 +1,6 @@
 """The HTTP client against a real socket, which answers with exactly the bytes that a test sets."""
 
+import gc
 import gzip
 import socket
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from math import inf
+from weakref import ref
 
 import pytest
 
@@ -428,6 +430,19 @@ def test_no_more_idle_connections_are_kept_than_allowed(forgetful, kept, opened)
         for _ in range(2):  # each time, send two calls at once
             assert [r.status for r in pool.map(participants.send, [get(forgetful.url)] * 2)] == [200] * 2
     assert forgetful.connections == opened
+
+
+def test_a_client_that_is_dropped_closes_its_connections(peer):
+    """Also without the garbage collector, which may run only after a thousand sockets."""
+    peer.answers.append(http(b"{}"))
+    participants = HttpClient(connections=4)
+    assert participants.send(get(peer.url)).status == 200
+    gone = ref(participants)
+    gc.disable()
+    del participants
+    collected = gone() is None
+    gc.enable()
+    assert collected
 
 
 def test_retry_after_a_lost_answer_uses_a_new_connection(forgetful):
