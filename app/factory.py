@@ -56,7 +56,6 @@ from app.config import (
 from app.engine.answers import Answers
 from app.engine.batch import Batches
 from app.engine.calls import Calls
-from app.engine.children import Families
 from app.engine.drafts import Drafts
 from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
@@ -103,6 +102,7 @@ from app.views.schedules import checked_data
 from app.webhook_settings.model import Webhooks
 from machines.checkout import CHECKOUT
 from machines.commande import COMMANDE
+from machines.families import Families
 from machines.registry import Registry
 from machines.waits import Waits
 

@@ -9,9 +9,11 @@ from uuid import UUID
 
 from transitions import EventData
 
+from machines.groups import Missing
 from machines.outcomes import Outcome
 from machines.progress import Progress
 from machines.saga import Saga
+from machines.statuses import FINISHED, Status
 from machines.transitions import DONE, Direction, Trigger
 
 
@@ -40,6 +42,17 @@ class Move:
 class RunningSaga(Progress):
     """A saga in the memory of one process. `app.store.instance.Instance` adds what the database needs."""
 
+    #: Saga that has started this one as its child, and the step of that saga; None: it is no child.
+    parent_id: UUID | None = None
+    parent_step: str | None = None
+    #: True: the parent of this child goes back, so this saga is compensated.
+    goes_back = False
+    #: Number of a child among those of the step, from 1.
+    child_number = 0
+    #: The children that the saga's present step still has to start; the next commit inserts them. None: the step starts
+    #: no children, or its children are started.
+    missing_children: Missing | None = None
+
     def __init__(
         self, definition: Saga, saga_id: UUID, data: Mapping[str, Any], state: str | None = None,
         clock: Callable[[], float] = time.monotonic, *, in_doubt: bool = False,
@@ -64,6 +77,22 @@ class RunningSaga(Progress):
         self.entered = -inf
         #: Number of signals that had arrived when the saga was read.
         self.arrived = 0
+
+    @property
+    def ends_for_parent(self) -> bool:
+        """True for a child that has ended since its last commit, so that the next commit makes its parent due.
+
+        A branch that begins to go back wakes its parent, too, so that the parent stops the other branches.
+        """
+        if self.parent_id is None or not self.unsaved:
+            return False
+        fails = self.definition.is_branch and self.status == Status.COMPENSATING and not self.goes_back
+        return fails or self.status in FINISHED
+
+    @property
+    def retries_by_hand(self) -> bool:
+        """True when a person has retried a stuck call since the last commit."""
+        return any(move.trigger == Trigger.RETRY and move.source != move.dest for move in self.unsaved)
 
     def end_wait(
         self, outcome: Outcome, *, reason: str, actor: str, body: Mapping[str, Any] | None = None,

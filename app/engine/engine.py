@@ -11,13 +11,12 @@ from sqlalchemy.exc import IntegrityError
 
 from app.config import Config
 from app.engine.calls import Calls
-from app.engine.children import Families
 from app.store.arrivals import Arrivals
 from app.store.instance import Instance, SagaSnapshot
 from app.store.sagas import KeyTakenError, SagaStore
 from app.telemetry import Telemetry
+from machines.families import Families, FamilyLoop
 from machines.later import arrival_name
-from machines.loop import Loop, RunEnd
 from machines.running import Move
 from machines.statuses import FINISHED, REPORTED
 from machines.transitions import Trigger
@@ -25,7 +24,7 @@ from machines.waits import Waits
 
 
 @dataclass(frozen=True, kw_only=True)
-class Engine(Loop[Instance]):
+class Engine(FamilyLoop[Instance]):
     """The loop, with the store, the calls and the telemetry that it uses."""
 
     #: Settings of the process.
@@ -61,25 +60,6 @@ class Engine(Loop[Instance]):
 
     def now(self) -> float:
         return self.store.clock()
-
-    def run(self, saga: Instance, max_sleep_s: float, until: float = inf) -> RunEnd:
-        if saga.goes_back:
-            self.families.obey(saga, self.actor)
-        return super().run(saga, max_sleep_s, until)
-
-    def take_arrival(self, saga: Instance) -> bool:
-        if saga.current.awaits_child:
-            return self.families.take(saga, self.actor)
-        return super().take_arrival(saga)
-
-    def _end_wait_for_child(self, saga: Instance) -> bool:
-        problem = self.families.prepare(saga)
-        if problem is not None and self.families.refuse(saga, problem, self.actor):
-            return True
-        at = saga.current
-        # A child that the next commit inserts has not ended. An empty group has no child to wait for.
-        waits_for_new = bool(saga.unsaved) and not at.undoes and not (at.step and at.step.group)
-        return not waits_for_new and self.families.take(saga, self.actor)
 
     def commit(self, saga: Instance, wait_s: float = 0.0) -> None:
         """Commit and keep the saga: its lease outlasts the wait and the next call.

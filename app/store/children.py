@@ -14,7 +14,6 @@ from app.store.models import SagaRow
 from machines.branches import BranchTable
 from machines.history import replies
 from machines.statuses import FINISHED, Status
-from machines.transitions import Trigger
 
 _SAGA = SagaRow.__table__
 _CHILDREN = (
@@ -113,8 +112,8 @@ def missing_children(connection: Connection, saga: Instance) -> Sequence[Instanc
     step = saga.current.step
     if saga.missing_children is None or step is None:
         return ()
-    retried = any(move.trigger == Trigger.RETRY and move.source != move.dest for move in saga.unsaved)
-    return saga.missing_children(_children(connection, saga.id, step.name), retried)
+    new = saga.missing_children(_children(connection, saga.id, step.name), saga.retries_by_hand)
+    return [Instance.child(saga, each) for each in new]
 
 
 def send_back(connection: Connection, saga: Instance) -> None:

@@ -9,13 +9,11 @@ from math import inf
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row
-
 from app.store.audit import Entry
+from machines.groups import NewChild
 from machines.references import FillError, look_up
 from machines.running import Move, RunningSaga
 from machines.saga import Saga
-from machines.statuses import FINISHED, Status
 from machines.transitions import NOWHERE
 
 #: Longest stored client, store or business reference, in characters. Each has an index, and PostgreSQL refuses an index
@@ -81,16 +79,6 @@ class Instance(RunningSaga):
         self.held = False
         #: When the lease of this process ends, on the store's clock, in seconds.
         self.lease_end = inf
-        #: Saga that has started this one as its child, and the step of that saga; None: it is no child.
-        self.parent_id: UUID | None = None
-        self.parent_step: str | None = None
-        #: True: the parent of this child goes back, so this saga is compensated.
-        self.goes_back = False
-        #: Number of a child among those of the step, from 1.
-        self.child_number = 0
-        #: Returns the children that the saga's present step still has to start, from those that it has started. The
-        #: next commit inserts them. None: the step starts no children.
-        self.missing_children: Callable[[Sequence[Row[Any]], bool], Sequence[Instance]] | None = None
         #: Children that the last commit has inserted.
         self.born: Sequence[Instance] = ()
         #: When the saga started, on the clock of this process, in seconds; None: another process started it.
@@ -122,11 +110,11 @@ class Instance(RunningSaga):
         return saga
 
     @classmethod
-    def child(cls, parent: "Instance", definition: Saga, data: Mapping[str, Any]) -> "Instance":
+    def child(cls, parent: "Instance", new: NewChild) -> "Instance":
         """Return a new saga that the present step of `parent` starts."""
-        child = cls.new(definition, data, actor=f"saga:{parent.id_text}", clock=parent.clock)
+        child = cls.new(new.definition, new.data, actor=f"saga:{parent.id_text}", clock=parent.clock)
         assert parent.current.step is not None
-        child.parent_id, child.parent_step = parent.id, parent.current.step.name
+        child.parent_id, child.parent_step, child.child_number = parent.id, parent.current.step.name, new.number
         # Who may use the parent as "its own" may use the whole tree.
         child.started_by = parent.started_by
         return child
@@ -156,17 +144,6 @@ class Instance(RunningSaga):
     def next_attempt(self) -> tuple[str, int]:
         """The saga's state, and how often its call has failed or was deferred there."""
         return self.state, self.failed_attempts + self.deferrals
-
-    @property
-    def ends_for_parent(self) -> bool:
-        """True for a child that has ended since its last commit, so that the next commit makes its parent due.
-
-        A branch that begins to go back wakes its parent, too, so that the parent stops the other branches.
-        """
-        if self.parent_id is None or not self.unsaved:
-            return False
-        fails = self.definition.is_branch and self.status == Status.COMPENSATING and not self.goes_back
-        return fails or self.status in FINISHED
 
     @property
     def started_at(self) -> float:

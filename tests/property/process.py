@@ -19,7 +19,6 @@ from app.calls.client import Request
 from app.config import Config
 from app.engine.answers import Answers
 from app.engine.calls import Calls
-from app.engine.children import Families
 from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
@@ -35,6 +34,7 @@ from app.store.statements import Connections
 from app.store.tables import Tables
 from app.telemetry import Telemetry
 from app.traces import Traces
+from machines.families import Families
 from machines.loop import RunEnd
 from machines.registry import Registry
 from machines.replies import Reply

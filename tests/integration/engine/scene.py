@@ -17,7 +17,6 @@ from app.config import Config
 from app.engine.answers import Answers
 from app.engine.batch import Batches
 from app.engine.calls import Calls
-from app.engine.children import Families
 from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
@@ -36,6 +35,7 @@ from app.traces import Traces
 from app.webhook_settings.model import Webhooks
 from machines.checkout import CHECKOUT
 from machines.discovery import discover
+from machines.families import Families
 from machines.registry import Registry
 from machines.replies import Reply
 from machines.saga import Saga

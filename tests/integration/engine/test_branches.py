@@ -314,7 +314,7 @@ def test_no_item_starts_beside_one_that_has_gone_back_a_moment_ago(scene, monkey
     with scene.database.connect() as connection:
         connection.execute(update(SagaRow).where(one).values(status=status, state=state, due_at=None))
         connection.execute(update(SagaRow).where(SagaRow.parent_id.is_(None)).values(due_at=in_seconds(-1.0)))
-    monkeypatch.setattr("app.engine.children.Families.take", lambda *_: False)
+    monkeypatch.setattr("machines.families.Families.take", lambda *_: False)
     parent = scene.leases("another").claim_one(the(scene, "order")["id"], 30)
     scene.engine.run(parent, 1000.0)
     assert len(children(scene)) == 2

@@ -4,26 +4,61 @@ The children of a group are numbered from 1 in the order of the branches, or of 
 group, a branch that was compensated gets a new child, whose number is higher by the count of branches.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
 
-from sqlalchemy import Row
-
-from app.store.instance import Instance
-from machines.branches import BranchTable, branch_name, data_of_branch, result_of
+from machines.branches import branch_name, data_of_branch, result_of
 from machines.children import INDEX, ITEM
+from machines.progress import Progress
 from machines.references import FillError, look_up
 from machines.registry import Registry
+from machines.saga import Saga
 from machines.statuses import FINISHED, Status
 
 #: Statuses of a branch that does not go forward any more.
 _BACK = (Status.COMPENSATING, Status.COMPENSATED)
 
 
+class Child(Protocol):
+    """What is stored of a child, as its parent reads it."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def definition(self) -> str: ...
+    @property
+    def definition_version(self) -> int: ...
+    @property
+    def child_number(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def error(self) -> str | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewChild:
+    """A child that is still to start."""
+
+    definition: Saga
+    data: Mapping[str, Any]
+    #: Its number among the children of the step, from 1.
+    number: int
+
+
+#: Returns the children that a step still has to start. Its arguments: the children that the step has, in the order of
+#: their numbers; True when a person has retried the step, so that compensated ones start again.
+Missing = Callable[[Sequence[Child], bool], Sequence[NewChild]]
+
+
 class Branches:
     """The branches of a saga's present step. Raise FillError when the list that it goes through is not known."""
 
-    def __init__(self, registry: Registry, saga: Instance) -> None:
+    def __init__(self, registry: Registry, saga: Progress) -> None:
         step = saga.current.step
         assert step is not None
         assert step.group is not None
@@ -34,11 +69,11 @@ class Branches:
         #: Number of children: one for each branch, or for each item.
         self.count = len(self._group.branches if self._items is None else self._items)
 
-    def newest(self, known: Sequence[Row[Any]]) -> list[Row[Any]]:
+    def newest(self, known: Sequence[Child]) -> list[Child]:
         """Return the newest child of each branch that has one, in the order of the branches."""
         return [child for _, child in sorted(self._by_place(known).items())]
 
-    def missing(self, known: Sequence[Row[Any]], retried: bool) -> list[Instance]:
+    def missing(self, known: Sequence[Child], retried: bool) -> list[NewChild]:
         """Return the children that are still to start. known: the children of the step, in the order of their numbers.
 
         retried: a person has retried the step, so that compensated branches start again.
@@ -52,7 +87,7 @@ class Branches:
         wanted = [place for place in range(self.count) if place not in newest or place in again]
         return [self._child(place, newest.get(place)) for place in wanted[: max(room, 0)]]
 
-    def goes_back(self, child: Row[Any]) -> bool:
+    def goes_back(self, child: Child) -> bool:
         """Return True for a branch that does not go forward any more; it may be stuck in a compensation."""
         if child.status != Status.STUCK:
             return child.status in _BACK
@@ -65,20 +100,19 @@ class Branches:
         pairs = zip(self._group.branches, replies, strict=True)
         return {branch.name: result_of(branch, each) for branch, each in pairs}
 
-    def _by_place(self, known: Sequence[Row[Any]]) -> Mapping[int, Row[Any]]:
+    def _by_place(self, known: Sequence[Child]) -> Mapping[int, Child]:
         """Return place of a branch, from 0 → its newest child."""
         return {(child.child_number - 1) % self.count: child for child in known} if self.count else {}
 
-    def _child(self, place: int, before: Row[Any] | None) -> Instance:
+    def _child(self, place: int, before: Child | None) -> NewChild:
         saga, branch = self._saga, self._group.branches[place if self._items is None else 0]
         name = branch_name(saga.definition.name, self._step, branch)
-        table = cast("BranchTable", self._registry.get(name, saga.definition.version))
+        table = self._registry.get(name, saga.definition.version)
         data = data_of_branch(table, saga.data, saga.results)
         if self._items is not None:
             data |= {ITEM: self._items[place], INDEX: place}
-        child = Instance.child(saga, table, data)
-        child.child_number = place + 1 if before is None else before.child_number + self.count
-        return child
+        number = place + 1 if before is None else before.child_number + self.count
+        return NewChild(definition=table, data=data, number=number)
 
 
 def _items(reference: str, value: Any) -> Sequence[Any]:

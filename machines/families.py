@@ -2,36 +2,48 @@
 
 The rows of the children are the only record of them. The commit with which a saga enters the step also inserts the
 children, and the last commit of a child also makes its parent due (app.store.children). So no wake-up can be lost.
+
+`app.engine.engine` runs families over a database; `machines.testing` runs them in memory.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from math import inf
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
-from sqlalchemy import Row
-
-from app.engine.branches import Branches
-from app.store.children import Children
-from app.store.instance import Instance
 from machines.accepting import NotAcceptedError, accept
 from machines.fields import Field, FieldKind
+from machines.groups import Branches, Child, NewChild
+from machines.loop import Loop, RunEnd
 from machines.outcomes import Outcome
 from machines.progress import trigger_of
 from machines.references import FillError, roots_of
 from machines.registry import Registry, UnknownSagaError
+from machines.running import RunningSaga
 from machines.statuses import FINISHED, Status
 from machines.transitions import Direction, Trigger
+
+
+class KeptChildren(Protocol):
+    """What is stored of the children of sagas."""
+
+    def of(self, parent: UUID, step: str, /) -> Sequence[Child]:
+        """Return the children that a step of a saga has started, in the order of their numbers."""
+
+    def replies(self, children: Sequence[UUID], /) -> Mapping[UUID, Mapping[str, Any]]:
+        """Return for each child the reply of each of its steps that succeeded."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Families:
     """Starts children, and ends the waits of their parents."""
 
-    children: Children
+    children: KeptChildren
     registry: Registry
 
-    def prepare(self, saga: Instance) -> str | None:
+    def prepare(self, saga: RunningSaga) -> str | None:
         """Set how the saga's next commit finds the children that its present step still has to start.
 
         Return why they cannot be started, or None.
@@ -51,7 +63,7 @@ class Families:
             return f"saga {at.step and at.step.starts} cannot be started: its field {where} {error.problem}"
         return None
 
-    def _sub(self, saga: Instance) -> Instance:
+    def _sub(self, saga: RunningSaga) -> NewChild:
         """Return the child of a step that starts another saga."""
         step = saga.current.step
         assert step is not None
@@ -60,9 +72,9 @@ class Families:
         definition = self.registry.latest(call.participant)
         body = call.filled_body(saga.data, saga.results, roots_of(saga.id_text, step.name, Direction.DO))
         data = accept(Field(kind=FieldKind.OBJECT, items=definition.data), body)
-        return Instance.child(saga, definition, data)
+        return NewChild(definition=definition, data=data, number=1)
 
-    def refuse(self, saga: Instance, problem: str, actor: str) -> bool:
+    def refuse(self, saga: RunningSaga, problem: str, actor: str) -> bool:
         """Refuse the saga's present step, because its child cannot be started. Return False when it has a child."""
         at = saga.current
         assert at.step is not None
@@ -72,14 +84,14 @@ class Families:
         saga.missing_children = None
         return True
 
-    def take(self, saga: Instance, actor: str) -> bool:
+    def take(self, saga: RunningSaga, actor: str) -> bool:
         """End the wait of the saga if its children have ended. Return False while it must wait for one."""
         if not self._taken(saga, actor):
             return False
         saga.missing_children = None  # the next step may be another group, and be entered in the same commit
         return True
 
-    def _taken(self, saga: Instance, actor: str) -> bool:
+    def _taken(self, saga: RunningSaga, actor: str) -> bool:
         at = saga.current
         assert at.step is not None
         known = self.children.of(saga.id, at.step.name)
@@ -99,7 +111,7 @@ class Families:
             self._succeed(saga, last, actor)
         return True
 
-    def _take_branches(self, saga: Instance, known: Sequence[Row[Any]], actor: str) -> bool:
+    def _take_branches(self, saga: RunningSaga, known: Sequence[Child], actor: str) -> bool:
         """End the wait for a group: one of its branches goes back, or all of them have completed.
 
         The other branches may have done something, so the saga compensates them, too.
@@ -117,14 +129,14 @@ class Families:
         saga.end_wait(Outcome.SUCCEEDED, reason=f"{branches.count} branches are done", actor=actor, body=body)
         return True
 
-    def obey(self, saga: Instance, actor: str) -> None:
+    def obey(self, saga: RunningSaga, actor: str) -> None:
         """Compensate a child whose parent goes back, unless it goes back already or is stuck in a compensation."""
         trigger = trigger_of("compensate", saga.definition, saga.state)
         if trigger is not None:
             reason = f"saga {saga.parent_id} compensates its step {saga.parent_step}"
             saga.request_move(trigger, actor=actor, then=actor, reason=reason)
 
-    def why_not(self, saga: Instance, trigger: Trigger) -> str | None:
+    def why_not(self, saga: RunningSaga, trigger: Trigger) -> str | None:
         """Return why a person may not make this move, because of a parent or a child; None: the move is legal."""
         at = saga.current
         if saga.parent_id is not None and saga.status == Status.COMPLETED:
@@ -140,7 +152,7 @@ class Families:
         child = f"saga {found.id}, which its step {at.step.name} has started, is {found.status}"
         return f"{child}; retry the step, or act on that saga"
 
-    def _succeed(self, saga: Instance, child: Row[Any], actor: str) -> None:
+    def _succeed(self, saga: RunningSaga, child: Child, actor: str) -> None:
         at, replies = saga.current, self.children.replies([child.id])[child.id]
         assert at.step is not None
         assert at.step.call is not None
@@ -153,15 +165,43 @@ class Families:
             saga.end_wait(Outcome.SUCCEEDED, reason=reason, actor=actor, body=kept)
 
 
-def _only_child(child: Instance, known: Sequence[Row[Any]], retried: bool) -> Sequence[Instance]:
+def _only_child(child: NewChild, known: Sequence[Child], retried: bool) -> Sequence[NewChild]:
     """Return the child of a step that starts another saga, unless the step has one."""
     if known and not (retried and known[-1].status == Status.COMPENSATED):
         return ()
-    child.child_number = len(known) + 1
-    return (child,)
+    return (replace(child, number=len(known) + 1),)
 
 
-def _compensated(child: Row[Any] | None) -> str:
+def _compensated(child: Child | None) -> str:
     if child is None:
         return "no saga was started"
     return f"saga {child.id} is compensated" + (f": {child.error}" if child.error else "")
+
+
+_S = TypeVar("_S", bound=RunningSaga)
+
+
+class FamilyLoop(Loop[_S]):
+    """The loop of sagas that may have a parent or children."""
+
+    #: Starts the children of sagas, and ends the waits of their parents.
+    families: Families
+
+    def run(self, saga: _S, max_sleep_s: float, until: float = inf) -> RunEnd:
+        if saga.goes_back:
+            self.families.obey(saga, self.actor)
+        return super().run(saga, max_sleep_s, until)
+
+    def take_arrival(self, saga: _S) -> bool:
+        if saga.current.awaits_child:
+            return self.families.take(saga, self.actor)
+        return super().take_arrival(saga)
+
+    def _end_wait_for_child(self, saga: _S) -> bool:
+        problem = self.families.prepare(saga)
+        if problem is not None and self.families.refuse(saga, problem, self.actor):
+            return True
+        at = saga.current
+        # A child that the next commit inserts has not ended. An empty group has no child to wait for.
+        waits_for_new = bool(saga.unsaved) and not at.undoes and not (at.step and at.step.group)
+        return not waits_for_new and self.families.take(saga, self.actor)
