@@ -43,6 +43,7 @@ class Breaker:
         self._policy, self._clock, self._lock = policy, clock, Lock()
         self._failures: deque[float] = deque(maxlen=policy.failures)
         self._open_until: float | None = None
+        self._opened: float | None = None
         self._try_until = 0.0
 
     @property
@@ -51,6 +52,18 @@ class Breaker:
         if until is None:
             return BreakerState.CLOSED
         return BreakerState.OPEN if self._clock() < until else BreakerState.HALF_OPEN
+
+    @property
+    def open_for_s(self) -> float | None:
+        """Seconds since the breaker opened, also while it is half open; None: it is closed."""
+        opened = self._opened
+        return None if opened is None else self._clock() - opened
+
+    @property
+    def next_try_s(self) -> float | None:
+        """Seconds until the breaker lets a trial call through; None: it is closed."""
+        until = self._open_until
+        return None if until is None else max(until - self._clock(), 0.0)
 
     def admit(self, lasts_s: float, *, sent_now: bool = False) -> float:
         """Return 0 when a call can be sent now, otherwise the seconds to wait before the next try.
@@ -72,7 +85,7 @@ class Breaker:
         with self._lock:
             was_open = self._open_until is not None
             self._failures.clear()
-            self._open_until, self._try_until = None, 0.0
+            self._open_until, self._opened, self._try_until = None, None, 0.0
             return was_open
 
     def failed(self) -> bool:
@@ -83,6 +96,7 @@ class Breaker:
             many = len(self._failures) == self._policy.failures
             opens = self._open_until is not None or (many and now - self._failures[0] <= self._policy.window_s)
             if opens:
+                self._opened = now if self._opened is None else self._opened
                 self._open_until, self._try_until = now + self._policy.open_s, 0.0
             return opens
 
@@ -94,4 +108,6 @@ class Breaker:
     def open_for(self, seconds: float) -> None:
         """Open the breaker for at least this time, because another process has opened its breaker."""
         with self._lock:
-            self._open_until = max(self._open_until or 0.0, self._clock() + seconds)
+            now = self._clock()
+            self._opened = now if self._opened is None else self._opened
+            self._open_until = max(self._open_until or 0.0, now + seconds)

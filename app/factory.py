@@ -34,6 +34,7 @@ from app.api import (
     sagas,
     signals,
 )
+from app.api import participants as participants_api
 from app.api import schedules as schedules_api
 from app.api import webhooks as webhooks_api
 from app.api.metrics import Exporter
@@ -41,7 +42,9 @@ from app.breaker import BreakerPolicy
 from app.broker import Broker
 from app.calls.breakers import GuardedSender
 from app.calls.client import HttpClient
+from app.calls.health import RecordingSender
 from app.calls.limits import LimitedSender
+from app.calls.pauses import PausingSender
 from app.cli import saga
 from app.cli.migrate import MigrateCommand
 from app.config import (
@@ -60,6 +63,7 @@ from app.engine.drafts import Drafts
 from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
+from app.engine.pauses import Pauses
 from app.engine.runner import Runner
 from app.engine.schedules import Schedules
 from app.engine.service import SagaService
@@ -85,6 +89,7 @@ from app.store.dead_letters import DeadLetters
 from app.store.deliveries import Deliveries
 from app.store.leases import Leases, Replicas
 from app.store.outbox import Outbox
+from app.store.participants import ParticipantStore
 from app.store.sagas import SagaStore
 from app.store.schedules import ScheduleStore
 from app.store.statements import Connections
@@ -143,7 +148,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     Exporter(app, metrics, queue)
     shared_cache = SharedCache(config.redis_url, config.secret_key)
     committed, owner = _Committed(), new_owner()
-    engine, service, batches, schedules, runner, exposition = _engine(
+    engine, service, batches, schedules, pauses, runner, exposition = _engine(
         app, config, registry, participants, webhooks, metrics, queue, shared_cache, committed, owner, threads
     )
     event_threads = _event_threads(
@@ -160,6 +165,8 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         answers=Answers(config, registry, engine, runner),
         batches=batches,
         schedules=schedules,
+        pauses=pauses,
+        participant_store=ParticipantStore(database),
         runner=runner,
         events=event_threads,
         threads=threads,
@@ -173,8 +180,8 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     ).install(app)
     problems.install(app)
     for module in (
-        health, sagas, replay, batches_api, signals, replies, schedules_api, events, webhooks_api, definitions, docs,
-        diagrams,
+        health, sagas, replay, batches_api, signals, replies, schedules_api, participants_api, events, webhooks_api,
+        definitions, docs, diagrams,
     ):  # fmt: skip
         app.register_blueprint(module.blueprint)
     sagas.add_starts(app, registry)
@@ -206,19 +213,21 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     app: Flask, config: Config, registry: Registry, participants: Mapping[str, ParticipantSettings],
     webhooks: Webhooks, metrics: CollectorRegistry, queue: EntryQueue, shared_cache: SharedCache,
     committed: _Committed, owner: str, threads: ServiceThreads,
-) -> tuple[Engine, SagaService, Batches, Schedules, Runner, Exposition]:  # fmt: skip
+) -> tuple[Engine, SagaService, Batches, Schedules, Pauses, Runner, Exposition]:  # fmt: skip
     with app.app_context():
         store = SagaStore(Connections(db.engine), registry, owner, webhooks=webhooks)
         leases = Leases(db.engine, registry, owner)
         tables = Tables(db.engine, registry, owner)
         waits = Waits(arrivals=Arrivals(db.engine))
         families = Families(children=Children(db.engine), registry=registry)
-        heartbeat = Heartbeat(Replicas(db.engine, owner))
+        pauses, replicas = Pauses(ParticipantStore(db.engine)), Replicas(db.engine, owner)
         saga_gauges = SagaGauges(Bounded(partial(saga_counts, db.engine, registry)), registry)
     client = HttpClient(config.requests + config.threads, participants=participants)
     if config.failpoint:
         failpoints.arm(config.failpoint, store, waits.arrivals, client)
-    guarded = GuardedSender(client, participants, _breaker_policy(config), shared_cache)
+    recorder = RecordingSender(client, participants)
+    guarded = GuardedSender(recorder, participants, _breaker_policy(config), shared_cache)
+    sender = PausingSender(LimitedSender(guarded, participants), pauses.holds)
     stopping = threading.Event()
     telemetry, breakers = Telemetry(metrics, registry, queue), breaker_gauge(metrics, lambda: guarded.states)
     alive_threads = thread_gauge(metrics, lambda: threads.alive)
@@ -234,7 +243,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     engine = Engine(
         config=config,
         store=store,
-        calls=Calls(config=config, sender=LimitedSender(guarded, participants), telemetry=telemetry, traces=_traces()),
+        calls=Calls(config=config, sender=sender, telemetry=telemetry, traces=_traces()),
         waits=waits,
         families=families,
         telemetry=telemetry,
@@ -256,14 +265,14 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         engine=engine,
         leases=leases,
         tables=tables,
-        heartbeat=heartbeat,
+        heartbeat=Heartbeat(replicas, report=lambda: recorder.reports(guarded.breakers)),
         stopping=stopping,
         broker=Broker(config.broker_url, threads) if config.broker_url else None,
-        at_each_beat=(guarded.learn, breakers.update, drafts.expire, schedules.start_due),
+        at_each_beat=(guarded.learn, pauses.learn, breakers.update, drafts.expire, schedules.start_due),
         threads=threads,
     )
     service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, threads=threads)
-    return engine, service, Batches(engine, runner, keys), schedules, runner, exposition
+    return engine, service, Batches(engine, runner, keys), schedules, pauses, runner, exposition
 
 
 def _event_threads(  # noqa: PLR0917  connects parts that are built already

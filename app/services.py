@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.access.api_keys import KeyRing
     from app.engine.answers import Answers
     from app.engine.batch import Batches
+    from app.engine.pauses import Pauses
     from app.engine.runner import Runner
     from app.engine.schedules import Schedules
     from app.engine.service import SagaService
@@ -20,8 +21,10 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.store.accounts import LoginAttempts, Users
     from app.store.database_health import Bounded, Schema
     from app.store.deliveries import Deliveries
+    from app.store.participants import ParticipantStore
     from app.store.statistics import Minute
     from app.telemetry.exposition import Exposition
+    from app.views.participants import Health
     from app.webhook_settings.model import Webhooks
     from machines.registry import Registry
 
@@ -44,6 +47,10 @@ class Services:
     answers: "Answers"
     #: Starts sagas at the times of schedules.
     schedules: "Schedules"
+    #: Pauses and resumes participants.
+    pauses: "Pauses"
+    #: The participants in the database: pauses, the reports of processes, and the sagas that wait.
+    participant_store: "ParticipantStore"
     #: Starts many sagas in one commit.
     batches: "Batches"
     #: Runs sagas. After `start`, it also recovers sagas of other processes.
@@ -66,6 +73,8 @@ class Services:
     openapi: str | None = None
     #: Cache of the overview page: `time.monotonic()` of the query, and the sagas started in the last hour.
     last_hour: "tuple[float, Sequence[Minute]] | None" = None
+    #: Cache of the head of every page: `time.monotonic()` of the query, and the participants in trouble.
+    troubled: "tuple[float, list[Health]] | None" = None
 
     def install(self, app: Flask) -> None:
         app.extensions[_KEY] = self

@@ -10,6 +10,7 @@ from app.admin import (
     bulk,
     dead_letters,
     overview,
+    participants,
     replay,
     saga,
     sagas,
@@ -25,11 +26,13 @@ from app.admin.pages import prepare
 def install(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
     """Register every page. otherwise: returns the answer for an unknown address outside /admin/."""
     prepare(app, otherwise)
+    app.jinja_env.globals["participants_in_trouble"] = participants.strip
     for page in (
         overview,
         stuck,
         bulk,
         sagas,
+        participants,
         saga,
         replay,
         schedules,

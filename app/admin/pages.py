@@ -12,6 +12,7 @@ from app.services import services
 from app.values import written
 from app.views import formatting
 from app.views.effects import description
+from app.views.participants import sentence
 from app.views.problems import problem_of
 from app.views.saga_filters import narrowed
 from machines.lines import shortened
@@ -44,6 +45,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "shown": shown,
         "breakable": breakable,
         "brief": formatting.brief,
+        "outage": sentence,
     }
     app.jinja_env.globals |= {
         "query_with": _query_with,

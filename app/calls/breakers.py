@@ -71,6 +71,10 @@ class GuardedSender:
     def states(self) -> Mapping[str, BreakerState]:
         return {name: breaker.state for name, breaker in self._breakers.items()}
 
+    @property
+    def breakers(self) -> Mapping[str, Breaker]:
+        return self._breakers
+
     def learn(self) -> None:
         """Open the breakers that another process has opened. The runner calls this method with each heartbeat."""
         closed = [name for name, breaker in self._breakers.items() if breaker.state is not BreakerState.OPEN]

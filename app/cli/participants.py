@@ -1,14 +1,19 @@
-"""`saga participants check`: try the URL, TLS, credential and health of each participant."""
+"""`saga participants`: show, check, pause and resume the services that the sagas call."""
 
 from collections.abc import Mapping
 
 import click
-from flask.cli import AppGroup
+from flask.cli import with_appcontext
+from rich.text import Text
 
 from app.calls.client import HttpClient, Request
-from app.cli.group import UNREACHABLE, saga
+from app.cli.arguments import actor_named, actor_option, reason_from, reason_option
+from app.cli.group import UNREACHABLE, SagaGroup, saga
+from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
 from app.participant_settings.model import ParticipantSettings
 from app.services import services
+from app.views import participants as views
+from app.views.formatting import duration
 from machines.lines import one_line
 from machines.replies import setting_of
 
@@ -21,15 +26,82 @@ _REFUSED = frozenset({401, 403, _PROXY_REFUSED})
 _FINE, _REACHED, _FAILED = "ok", "reached", "FAILED"
 
 
-# AppGroup: the commands need no database, so the checks of the other commands are left out.
-@saga.group("participants", cls=AppGroup)
+_COLUMNS = (
+    Column(title="PARTICIPANT", gives_way=True),
+    Column(title="STATE"),
+    Column(title="BREAKER"),
+    Column(title="WAITING", right=True),
+    Column(title="CALLS/MIN", right=True),
+    Column(title="FAILED", right=True),
+    Column(title="P95", right=True),
+)
+
+
+@saga.group("participants", cls=SagaGroup)
 def participants() -> None:
-    """Look at the services that the sagas call."""
+    """Look at the services that the sagas call, and pause them."""
 
 
-@participants.command("check")
+@participants.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line, as the API does.")
+def list_participants(as_json: bool) -> None:
+    """List the participants: breaker, pause, calls of the last minute, and the sagas that wait for them."""
+    found = views.health(services().registry, services().participant_store)
+    if as_json:
+        for each in found:
+            write_json(views.health_json(each))
+        return
+    console = screen()
+    draw(grid(_COLUMNS, [_line(each) for each in found], console.width), on=console)
+
+
+@participants.command("pause")
+@click.argument("name")
+@reason_option
+@actor_option
+def pause(name: str, reason: str, actor: str | None) -> None:
+    """Send no calls to a participant until it is resumed. Sagas that need it wait; a deadline still ends."""
+    views.pause(services(), name, actor_named(actor), reason_from(reason))
+    click.echo(f"{name} is paused. Every process stops calling it with its next heartbeat.")
+
+
+@participants.command("resume")
+@click.argument("name")
+@reason_option
+@actor_option
+def resume(name: str, reason: str, actor: str | None) -> None:
+    """Send calls to a participant again. The sagas that waited go on at once."""
+    due = views.resume(services(), name, actor_named(actor), reason_from(reason))
+    click.echo(f"{name} is resumed. Sagas that go on now: {due}.")
+
+
+def _line(each: views.Health) -> Line:
+    """Return the line of one participant, with what is wrong as its note."""
+    last = each.last_error
+    words = [f"paused by {each.paused_by} {duration(each.paused_s or 0.0)} ago: {each.pause_reason}"] * bool(
+        each.paused_by
+    )
+    words += [f"last error {duration(last.error_age_s or 0.0)} ago: {last.error}"] if last else []
+    breaker = f"{each.open_in[0].breaker} {duration(each.open_for_s or 0.0)}" if each.open_in else "closed"
+    return Line(
+        cells=(
+            cell(each.name, "bold"),
+            cell(each.state, "" if each.state == "ok" else "bold red"),
+            cell(breaker),
+            cell(str(each.waiting)),
+            cell(str(each.calls)),
+            cell(str(each.failed)),
+            cell(duration(each.p95_ms / 1000) if each.p95_ms is not None else "-"),
+        ),
+        note=Text(printable("; ".join(words)), style="dim") if words else None,
+    )
+
+
+# click.Group.command: this command needs no database, so the checks of the other commands are left out.
+@click.Group.command(participants, "check")
 @click.argument("name", nargs=-1)
 @click.pass_context
+@with_appcontext
 def check(ctx: click.Context, name: tuple[str, ...]) -> None:
     """Try each participant (or those named): URL, TLS, credential and health.
 

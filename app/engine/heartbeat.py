@@ -1,7 +1,8 @@
 """The heartbeat of this process: proof to the database, and to /ready, that the process can do its work."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
 
@@ -14,10 +15,16 @@ UNWELL_FOR_S = 10.0
 
 
 class Heartbeat:
-    """The heartbeat of this process, and its current problem with the database in one line, as `last_error`."""
+    """The heartbeat of this process, and its current problem with the database in one line, as `last_error`.
 
-    def __init__(self, replicas: Replicas, clock: Callable[[], float] = time.monotonic) -> None:
-        self._replicas, self._clock = replicas, clock
+    report: returns what this process sees of each participant; it is written with the heartbeat.
+    """
+
+    def __init__(
+        self, replicas: Replicas, clock: Callable[[], float] = time.monotonic,
+        report: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:  # fmt: skip
+        self._replicas, self._clock, self._report = replicas, clock, report
         self._silent: str | None = None
         self.refused: str | None = None  # why this process must not run sagas; only a restart clears it
         self._failed: tuple[float, str] | None = None
@@ -31,7 +38,7 @@ class Heartbeat:
     def beat(self) -> None:
         """Write the heartbeat of this process. Raise the database's error, and keep it for `last_error`."""
         try:
-            self._replicas.beat()
+            self._replicas.beat(self._report())
         except Exception as error:
             if meaning(error) is not Meaning.BUSY:
                 self._silent = in_one_line(error)

@@ -4,7 +4,7 @@ Any process can claim a saga that is due. It then holds the saga until the lease
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from app.store.database import DAY_S, db_now, in_seconds
+from app.store.database import DAY_S, Json, db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import SAGA_COLUMNS, instance, journals
 from app.store.models import UNFINISHED, ReplicaRow, SagaRow
@@ -34,13 +34,18 @@ class Replicas:
         self._database = database
         self._owner = owner
         insert = sqlite.insert if database.dialect.name == "sqlite" else postgresql.insert
-        new = insert(_REPLICA).values(owner=owner, started_at=db_now(), beat_at=db_now())
-        self._beat = new.on_conflict_do_update(index_elements=["owner"], set_={"beat_at": db_now()})
+        report = bindparam("report", type_=Json)
+        new = insert(_REPLICA).values(owner=owner, started_at=db_now(), beat_at=db_now(), participants=report)
+        again = {"beat_at": db_now(), "participants": report}
+        self._beat = new.on_conflict_do_update(index_elements=["owner"], set_=again)
 
-    def beat(self) -> None:
-        """Write a heartbeat, which also proves that the database accepts writes."""
+    def beat(self, report: Mapping[str, Any] | None = None) -> None:
+        """Write a heartbeat, which also proves that the database accepts writes.
+
+        report: what this process sees of each participant.
+        """
         with self._database.connect() as connection:
-            connection.execute(self._beat)
+            connection.execute(self._beat, {"report": report or None})
 
     def forget_silent(self) -> None:
         with self._database.connect() as connection:

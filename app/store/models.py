@@ -312,6 +312,20 @@ class ReplicaRow(db.Model):  # type: ignore[name-defined,misc]
     owner: Mapped[str] = mapped_column(primary_key=True)
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     beat_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Participant → what the process sees of it, see app.calls.health. NULL: the process writes no report.
+    participants: Mapped[Any] = mapped_column(Json, nullable=True)
+
+
+class ParticipantPauseRow(db.Model):  # type: ignore[name-defined,misc]
+    """A participant to which no calls are sent, because a person has paused it."""
+
+    __tablename__ = "participant_pause"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    paused_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Principal that paused it.
+    paused_by: Mapped[str]
+    reason: Mapped[str] = mapped_column(Words)
 
 
 class UserRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes its base class at run time

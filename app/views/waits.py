@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from app.calls.breakers import open_reason
+from app.calls.pauses import pause_reason
 from app.store import queries
 from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
@@ -55,7 +56,8 @@ def wait_of(
     if is_backing_off(saga):
         subject = participant_of(at) or saga.state
         reason = journal[-1].reason if journal else None
-        why = "breaker open" if reason == open_reason(subject) else brief(reason or "")
+        known = {open_reason(subject): "breaker open", pause_reason(subject): "paused"}
+        why = known.get(reason or "", brief(reason or ""))
         return Wait(subject=f"{subject} ({why})" if why else subject, until=saga.due_at, backs_off=True)
     if at.waits and saga.status == Status.WAITING:
         subject = f"{at.waits}{_progress(definition, saga, children)}"

@@ -21,6 +21,7 @@ FROZEN = {
     "0010_webhooks.py": "d0dd7d11fcd240738ec5f989ebcac2d059db5567c433e70d4dc1b9aa4a56a967",
     "0011_schedules.py": "3ee3db8cd6778559ee48974991e00dec65ef80c17706746368ff41123e6c1efa",
     "0012_children.py": "317f92e5af1acc10e3dea5630257ac01c37d599b78b0ee509f5db370c8e0955e",
+    "0013_participants.py": "d1446b8ae9f726efd09c13dc1ebcb6b4a265496b0d625fa0c6d14fc65afbdc17",
 }
 
 

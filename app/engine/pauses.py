@@ -1,0 +1,44 @@
+"""The paused participants, as this process knows them: read with each heartbeat from the database."""
+
+from collections.abc import Sequence
+
+from app.store.audit import Entry
+from app.store.lists import StateKey
+from app.store.participants import ParticipantStore
+
+
+class Pauses:
+    """Pauses and resumes participants. Another process follows with its next heartbeat."""
+
+    def __init__(self, store: ParticipantStore) -> None:
+        self._store = store
+        self._names: frozenset[str] | None = None
+
+    def holds(self, name: str) -> bool:
+        """Return True when no call is to be sent to a participant.
+
+        A known pause is read again, so that its end reaches every process before the next call. The pauses are read at
+        the first use, so that no call is sent before.
+        """
+        if self._names is not None and name not in self._names:
+            return False
+        self.learn()
+        return name in (self._names or ())
+
+    def learn(self) -> None:
+        """Read the paused participants. The runner calls this method with each heartbeat."""
+        self._names = frozenset(self._store.paused())
+
+    def pause(self, name: str, entry: Entry) -> None:
+        """Send no calls to a participant until it is resumed. Raise ConflictError when it is paused already."""
+        self._store.pause(name, entry)
+        self.learn()
+
+    def resume(self, name: str, entry: Entry, waiting_in: Sequence[StateKey]) -> int:
+        """Send calls to a participant again. Return the number of sagas that waited and are due now.
+
+        waiting_in: the states whose calls go to the participant. Raise ConflictError when it is not paused.
+        """
+        due = self._store.resume(name, entry, waiting_in)
+        self.learn()
+        return due

@@ -1,0 +1,79 @@
+"""Participants in the database: which are paused, what each process reports of them, and how many sagas wait."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import Engine as Database
+from sqlalchemy.exc import IntegrityError
+
+from app.errors import ConflictError
+from app.store.audit import Entry, append
+from app.store.database import db_now, in_seconds, seconds_until
+from app.store.lists import StateKey
+from app.store.models import UNFINISHED, ParticipantPauseRow, ReplicaRow, SagaRow
+from app.store.statistics import SILENT_S
+from app.store.transactions import atomic
+from machines.statuses import Status
+
+_PAUSE, _REPLICA, _SAGA = ParticipantPauseRow.__table__, ReplicaRow.__table__, SagaRow.__table__
+
+
+class ParticipantStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def paused(self) -> Mapping[str, Row[Any]]:
+        """Return the paused participants by name, with the seconds since the pause as `paused_s`."""
+        paused_s = (-seconds_until(_PAUSE.c.paused_at)).label("paused_s")
+        with self._database.connect() as connection:
+            return {row.name: row for row in connection.execute(select(_PAUSE, paused_s).order_by(_PAUSE.c.name))}
+
+    def pause(self, name: str, entry: Entry) -> None:
+        """Pause a participant. Raise ConflictError when it is paused already."""
+        new = insert(_PAUSE).values(name=name, paused_at=db_now(), paused_by=entry.actor, reason=entry.reason)
+        try:
+            with atomic(self._database) as connection:
+                connection.execute(new)
+                append(connection, entry)
+        except IntegrityError:
+            raise ConflictError(f"{name} is paused already") from None
+
+    def resume(self, name: str, entry: Entry, waiting_in: Sequence[StateKey]) -> int:
+        """End the pause of a participant, and make the sagas due that wait in these states. Return their number.
+
+        Raise ConflictError when the participant is not paused.
+        """
+        here = tuple_(_SAGA.c.definition, _SAGA.c.definition_version, _SAGA.c.state).in_(list(waiting_in))
+        with atomic(self._database) as connection:
+            if connection.execute(delete(_PAUSE).where(_PAUSE.c.name == name)).rowcount != 1:
+                raise ConflictError(f"{name} is not paused")
+            append(connection, entry)
+            return connection.execute(update(_SAGA).where(_backs_off(), here).values(due_at=db_now())).rowcount
+
+    def reports(self) -> Sequence[Row[Any]]:
+        """Return the report of each process that runs, with its age in seconds as `age_s`."""
+        age_s = (-seconds_until(_REPLICA.c.beat_at)).label("age_s")
+        query = select(_REPLICA.c.owner, _REPLICA.c.participants, age_s)
+        alive = query.where(_REPLICA.c.beat_at > in_seconds(-SILENT_S)).order_by(_REPLICA.c.owner)
+        with self._database.connect() as connection:
+            return connection.execute(alive).all()
+
+    def waiting(self) -> Sequence[Row[Any]]:
+        """Return the number of sagas that wait before their next attempt, by table and state, and the next due time."""
+        same = (_SAGA.c.definition, _SAGA.c.definition_version, _SAGA.c.state)
+        next_s = seconds_until(func.min(_SAGA.c.due_at)).label("next_s")
+        query = select(*same, func.count().label("sagas"), next_s).where(_backs_off()).group_by(*same)
+        with self._database.connect() as connection:
+            return connection.execute(query).all()
+
+
+def _backs_off() -> ColumnElement[bool]:
+    """Return the condition for the sagas of `machines.send_now.backs_off`."""
+    return and_(
+        UNFINISHED,
+        _SAGA.c.owner.is_(None),
+        _SAGA.c.due_at.is_not(None),
+        or_(_SAGA.c.attempt > 0, _SAGA.c.deferrals > 0),
+        _SAGA.c.status.in_((Status.RUNNING, Status.COMPENSATING, Status.WAITING)),
+    )

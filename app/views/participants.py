@@ -1,0 +1,214 @@
+"""The participants as people see them: breaker, pause, calls of the last minute, and the sagas that wait for them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from app.errors import NotFoundError
+from app.services import Services
+from app.store.audit import Entry
+from app.store.participants import ParticipantStore
+from app.views.states import participant_of, state_of, states_with
+from machines.registry import Registry
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What one process sees of a participant. The ages are in seconds, at the time of the query."""
+
+    process: str
+    calls: int
+    failed: int
+    p95_ms: float | None
+    error: str | None
+    error_age_s: float | None
+    #: open or half open; None: closed.
+    breaker: str | None
+    open_for_s: float | None
+    next_try_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """One participant, as all processes see it."""
+
+    name: str
+    seen: Sequence[Seen]
+    #: Number of processes that run, also those that have not called the participant.
+    processes: int
+    #: Number of sagas that wait before their next call to it, and seconds until the first of these calls.
+    waiting: int
+    next_s: float | None
+    paused_by: str | None = None
+    paused_s: float | None = None
+    pause_reason: str | None = None
+
+    @property
+    def calls(self) -> int:
+        return sum(each.calls for each in self.seen)
+
+    @property
+    def failed(self) -> int:
+        return sum(each.failed for each in self.seen)
+
+    @property
+    def p95_ms(self) -> float | None:
+        """The largest of the processes' percentiles, because percentiles cannot be added."""
+        return max((each.p95_ms for each in self.seen if each.p95_ms is not None), default=None)
+
+    @property
+    def open_in(self) -> list[Seen]:
+        """The processes whose breaker is open or half open."""
+        return [each for each in self.seen if each.breaker]
+
+    @property
+    def open_for_s(self) -> float | None:
+        return max((each.open_for_s or 0.0 for each in self.open_in), default=None)
+
+    @property
+    def next_try_s(self) -> float | None:
+        return min((each.next_try_s or 0.0 for each in self.open_in), default=None)
+
+    @property
+    def last_error(self) -> Seen | None:
+        failed = [each for each in self.seen if each.error]
+        return min(failed, key=lambda each: each.error_age_s or 0.0, default=None)
+
+    @property
+    def state(self) -> str:
+        """`paused`, `not answering` (a breaker is open), or `ok`."""
+        return "paused" if self.paused_by else "not answering" if self.open_in else "ok"
+
+
+def participants_of(registry: Registry) -> list[str]:
+    """Return the participants that the tables of this release call."""
+    return sorted({name for definition in registry for name in definition.participants})
+
+
+def health(registry: Registry, store: ParticipantStore) -> list[Health]:
+    """Return every participant by name, also one that only a pause or a report names."""
+    reports, paused = store.reports(), store.paused()
+    waiting = _waiting(registry, store.waiting())
+    seen = _seen(reports)
+    names = sorted({*participants_of(registry), *paused, *seen})
+    return [_health(name, seen.get(name, ()), len(reports), waiting.get(name), paused.get(name)) for name in names]
+
+
+def troubled(registry: Registry, store: ParticipantStore) -> list[Health]:
+    """Return the participants that are paused or do not answer. Without such a participant no saga is counted."""
+    reports, paused = store.reports(), store.paused()
+    if not paused and not any(each.breaker for seen in _seen(reports).values() for each in seen):
+        return []
+    return [each for each in health(registry, store) if each.state != "ok"]
+
+
+def pause(parts: Services, name: str, actor: str, reason: str) -> None:
+    """Send no calls to a participant until it is resumed. Raise NotFoundError, or ConflictError when it is paused."""
+    _require_known(parts.registry, name)
+    parts.pauses.pause(name, Entry(actor=actor, action="participant.pause", target=name, reason=reason))
+
+
+def resume(parts: Services, name: str, actor: str, reason: str) -> int:
+    """Send calls to a participant again. Return the number of sagas that waited and are due now.
+
+    Raise NotFoundError, or ConflictError when it is not paused.
+    """
+    entry = Entry(actor=actor, action="participant.resume", target=name, reason=reason)
+    if name not in parts.participant_store.paused():  # otherwise also a participant that no table calls any more
+        _require_known(parts.registry, name)
+    due = parts.pauses.resume(name, entry, states_with(parts.registry, step="", participant=name))
+    parts.runner.announce_due()
+    return due
+
+
+def _require_known(registry: Registry, name: str) -> None:
+    if name not in (known := participants_of(registry)):
+        raise NotFoundError(f"there is no participant {name}; the tables call {', '.join(known)}")
+
+
+def health_json(each: Health) -> dict[str, object]:
+    last = each.last_error
+    return {
+        "name": each.name,
+        "state": each.state,
+        "paused_by": each.paused_by,
+        "paused_s": _rounded(each.paused_s),
+        "pause_reason": each.pause_reason,
+        "breaker": each.open_in[0].breaker if each.open_in else "closed",
+        "open_in": len(each.open_in),
+        "processes": each.processes,
+        "open_for_s": _rounded(each.open_for_s),
+        "next_try_s": _rounded(each.next_try_s),
+        "sagas_waiting": each.waiting,
+        "calls_last_minute": each.calls,
+        "failed_last_minute": each.failed,
+        "p95_ms": each.p95_ms,
+        "last_error": last and last.error,
+        "last_error_age_s": _rounded(last.error_age_s) if last else None,
+    }
+
+
+def sentence(each: Health) -> str:
+    """Return what is wrong with a participant, in one sentence for the head of every page."""
+    wait = "no saga waits" if not each.waiting else f"{each.waiting} saga{'s wait' if each.waiting > 1 else ' waits'}"
+    if each.paused_by:
+        return f"{each.name} is paused by {each.paused_by.removeprefix('user:')}: {wait}."
+    error = f" ({each.last_error.error})" if each.last_error else ""
+    return f"{each.name} is not answering{error}: its circuit breaker is open, and {wait}."
+
+
+def _health(
+    name: str, seen: Sequence[Seen], processes: int, waiting: tuple[int, float] | None, pause: Row[Any] | None
+) -> Health:
+    sagas, next_s = waiting or (0, None)
+    why = {} if pause is None else {
+        "paused_by": pause.paused_by, "paused_s": pause.paused_s, "pause_reason": pause.reason,
+    }  # fmt: skip
+    return Health(name=name, seen=seen, processes=processes, waiting=sagas, next_s=next_s, **why)
+
+
+def _seen(reports: Iterable[Row[Any]]) -> dict[str, list[Seen]]:
+    found: dict[str, list[Seen]] = {}
+    for row in reports:
+        for name, report in (row.participants or {}).items():
+            found.setdefault(name, []).append(_one(row.owner, row.age_s, report))
+    return found
+
+
+def _one(owner: str, age_s: float, report: Mapping[str, Any]) -> Seen:
+    """Return a report, with its ages as they are now."""
+
+    def older(name: str) -> float | None:
+        value = report.get(name)
+        return None if value is None else float(value) + age_s
+
+    next_try_s = report.get("next_try_s")
+    return Seen(
+        process=owner,
+        calls=report["calls"],
+        failed=report["failed"],
+        p95_ms=report["p95_ms"],
+        error=report["error"],
+        error_age_s=older("error_age_s"),
+        breaker=report.get("breaker"),
+        open_for_s=older("open_for_s"),
+        next_try_s=None if next_try_s is None else max(float(next_try_s) - age_s, 0.0),
+    )
+
+
+def _waiting(registry: Registry, rows: Iterable[Row[Any]]) -> dict[str, tuple[int, float]]:
+    """Return the number of sagas that wait for each participant, and the seconds until the next of their calls."""
+    found: dict[str, tuple[int, float]] = {}
+    for row in rows:
+        state = state_of(registry, (row.definition, row.definition_version, row.state))
+        name = participant_of(state)
+        if name is not None and state is not None and not state.poll:
+            sagas, next_s = found.get(name, (0, row.next_s))
+            found[name] = sagas + row.sagas, min(next_s, row.next_s)
+    return found
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)

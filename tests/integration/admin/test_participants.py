@@ -1,0 +1,144 @@
+"""/admin/participants, the strip on every page, and the same in the API and the command line."""
+
+import re
+
+import pytest
+from sqlalchemy import update
+
+from app.access.permissions import Role
+from app.access.principal import user
+from app.services import services
+from app.store.database import db, in_seconds
+from app.store.leases import Replicas
+from app.store.models import AuditRow, ReplicaRow, SagaRow
+from tests.integration.admin.conftest import seen
+
+PATH = "/admin/participants"
+OPEN = {
+    "calls": 12, "failed": 7, "p95_ms": 5000.0, "error": "503 Service Unavailable", "error_age_s": 3.0,
+    "breaker": "open", "open_for_s": 42.0, "next_try_s": 20.0,
+}  # fmt: skip
+WELL = {"calls": 30, "failed": 0, "p95_ms": 12.0, "error": None, "error_age_s": None}
+
+
+@pytest.fixture
+def beat(client):
+    """Return a function that writes the heartbeat of a process with its report."""
+
+    def write(owner, silent_s=0.0, **report):
+        Replicas(db.engine, owner).beat(report)
+        if silent_s:
+            db.session.execute(
+                update(ReplicaRow).where(ReplicaRow.owner == owner).values(beat_at=in_seconds(-silent_s))
+            )
+            db.session.commit()
+
+    return write
+
+
+@pytest.fixture
+def waiting(walk):
+    """Return a function that stores sagas which back off before a call to `panier`, the first of a checkout."""
+
+    def store(number):
+        for _ in range(number):
+            saga = walk()
+            db.session.execute(
+                update(SagaRow).where(SagaRow.id == saga.id).values(deferrals=2, due_at=in_seconds(60), owner=None)
+            )
+        db.session.commit()
+
+    return store
+
+
+def test_page_without_trouble_has_no_strip(client, beat):
+    beat("web:1", panier=WELL)
+    page = client.get("/admin")
+    assert "outage" not in page.get_data(as_text=True)
+    assert "panier closed – 0 30 0 12 ms" in seen(client.get(PATH))
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/sagas", "/admin/stuck", "/admin/audit", PATH])
+def test_every_page_names_the_participant_that_does_not_answer(client, beat, waiting, path):
+    beat("web:1", panier=OPEN)
+    waiting(3)
+    words = "panier is not answering (503 Service Unavailable): its circuit breaker is open, and 3 sagas wait."
+    assert words in seen(client.get(path))
+
+
+def test_page_says_what_each_process_sees(client, beat, waiting):
+    beat("web:1", panier=OPEN)
+    beat("web:2", panier=WELL)
+    waiting(2)
+    page = seen(client.get(PATH))
+    assert re.search(r"open for 4[2-9] s in 1 of 2 processes next try in (1\d|20) s 503 Service Unavailable", page)
+    assert "panier web:1 open for" in page
+    assert "panier web:2 closed" in page
+
+
+def test_report_of_a_process_that_has_died_is_left_out(client, beat):
+    beat("web:1", silent_s=60, panier=OPEN)
+    beat("web:2", panier=WELL)
+    assert "not answering" not in seen(client.get("/admin"))
+
+
+def test_operator_pauses_and_resumes_and_the_trail_says_so(client, waiting):
+    waiting(2)
+    assert client.post(f"{PATH}/panier/pause", data={"reason": "maintenance"}).status_code == 303
+    page = seen(client.get(PATH))
+    assert "panier is paused by ada: 2 sagas wait." in page
+    assert "by ada, " in page
+    assert ": maintenance" in page
+    assert services().pauses.holds("panier")
+    assert client.post(f"{PATH}/panier/pause", data={"reason": "again"}).status_code == 409
+    assert client.post(f"{PATH}/panier/resume", data={"reason": "over"}).status_code == 303
+    assert "panier is resumed. Sagas that go on now: 2." in seen(client.get(PATH))
+    assert client.post(f"{PATH}/panier/resume", data={"reason": "over"}).status_code == 409
+    rows = db.session.query(AuditRow).order_by(AuditRow.seq)
+    assert [(row.actor, row.action, row.target, row.reason) for row in rows] == [
+        ("user:ada", "participant.pause", "panier", "maintenance"),
+        ("user:ada", "participant.resume", "panier", "over"),
+    ]
+
+
+def test_pause_needs_a_reason_and_a_participant_of_a_table(client):
+    assert client.post(f"{PATH}/panier/pause", data={"reason": " "}).status_code == 400
+    assert client.post(f"{PATH}/nobody/pause", data={"reason": "x"}).status_code == 404
+    assert not services().pauses.holds("panier")
+
+
+def test_viewer_sees_the_page_without_a_form(client, monkeypatch):
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("eve", Role.VIEWER))
+    assert "<form" not in client.get(PATH).get_data(as_text=True).split("<main")[1]
+    assert client.post(f"{PATH}/panier/pause", data={"reason": "x"}).status_code == 403
+
+
+def test_saga_of_a_paused_participant_says_so_on_the_list(client):
+    client.post(f"{PATH}/panier/pause", data={"reason": "maintenance"})
+    started = client.post(
+        "/api/v1/sagas/checkout", json={"client_id": 4, "magasin_id": 1}, headers={"Prefer": "wait=0"}
+    )
+    assert started.status_code == 202
+    services().runner.pool.shutdown()
+    assert "waiting for panier (paused), next try in" in seen(client.get("/admin/sagas"))
+
+
+def test_api_and_command_line_say_and_do_the_same(client, beat, waiting):
+    beat("web:1", panier=OPEN)
+    waiting(1)
+    found = {each["name"]: each for each in client.get("/api/v1/participants").json["participants"]}
+    panier = found["panier"]
+    assert (panier["state"], panier["breaker"], panier["sagas_waiting"]) == ("not answering", "open", 1)
+    assert (panier["calls_last_minute"], panier["failed_last_minute"], panier["p95_ms"]) == (12, 7, 5000.0)
+    assert client.post("/api/v1/participants/panier/pause", json={"reason": "x"}).status_code == 200
+    assert client.post("/api/v1/participants/panier/pause").status_code == 409
+    assert client.post("/api/v1/participants/nobody/pause").status_code == 404
+    run = client.application.test_cli_runner().invoke
+    listed = run(args=["saga", "participants", "list"]).output
+    assert "panier" in listed
+    assert "paused by" in listed
+    resumed = run(args=["saga", "participants", "resume", "panier", "--reason", "over", "--actor", "eve"])
+    assert resumed.output == "panier is resumed. Sagas that go on now: 1.\n"
+    assert run(args=["saga", "participants", "resume", "panier", "--reason", "over"]).exit_code == 7
+    row = db.session.query(AuditRow).order_by(AuditRow.seq.desc()).first()
+    assert (row.actor, row.action) == ("cli:eve", "participant.resume")
