@@ -88,12 +88,13 @@ def participants_of(registry: Registry) -> list[str]:
 
 
 def health(registry: Registry, store: ParticipantStore) -> list[Health]:
-    """Return every participant by name, also one that only a pause or a report names."""
+    """Return every participant, also one that only a pause or a report names: those in trouble first, then by name."""
     reports, paused = store.reports(), store.paused()
     waiting = _waiting(registry, store.waiting())
     seen = _seen(reports)
     names = sorted({*participants_of(registry), *paused, *seen})
-    return [_health(name, seen.get(name, ()), len(reports), waiting.get(name), paused.get(name)) for name in names]
+    found = [_health(name, seen.get(name, ()), len(reports), waiting.get(name), paused.get(name)) for name in names]
+    return sorted(found, key=lambda each: each.state == "ok")
 
 
 def troubled(registry: Registry, store: ParticipantStore) -> list[Health]:

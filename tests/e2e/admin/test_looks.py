@@ -29,7 +29,7 @@ def paths(site):
     return ["/admin", "/admin/stuck", "/admin/parked", "/admin/sagas", "/admin/sagas?state=NONE",
             f"/admin/sagas/{stuck}", f"/admin/sagas/{stuck}/replay?call=reserver_stock&outcome=refused", group,
             "/admin/sagas?sort=by", "/admin/audit", "/admin/users", "/admin/keys",
-            "/admin/schedules", "/admin/webhooks", "/login"]  # fmt: skip
+            "/admin/schedules", "/admin/participants", "/admin/webhooks", "/login"]  # fmt: skip
 
 
 def add_schedule(site):

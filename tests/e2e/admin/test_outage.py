@@ -45,7 +45,7 @@ def test_outage_is_named_on_every_page_understood_and_cleared(outage):
     strip = page.locator("#health")
     expect(strip).to_be_empty()
     outage.participants.add_fault("client", kind="fail", times=None)
-    orders = outage.orders(5, status="running")
+    orders = outage.orders(5, status="in_progress")
     expect(strip).to_contain_text("client is not answering (503")
     shoot(page, "outage-overview")
     strip.get_by_role("link").click()

@@ -1,4 +1,4 @@
-"""What a process reports of a participant: calls and failures of the last minute, their 95th percentile, the last error."""
+"""What a process reports of a participant: its calls of the last minute, and the last error."""
 
 from app.breaker import Breaker, BreakerPolicy
 from app.calls.client import Request
