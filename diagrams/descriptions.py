@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 from machines.call import Call
+from machines.children import Group
 from machines.outcomes import Outcome
 from machines.retry import Retry
 from machines.saga import Saga
@@ -170,6 +171,21 @@ def triggers_of(saga: Saga) -> dict[Trigger, str]:
     absent = {Trigger.ACCEPTED} if not any(step.later for step in saga.steps) else set()
     absent |= {Trigger.SKIP} if not saga.conditional else set()
     return {trigger: says for trigger, says in TRIGGERS.items() if trigger not in absent}
+
+
+def group_words(group: Group) -> str:
+    """Return when the branches of a group run."""
+    if group.over is None:
+        return "branches at the same time"
+    at_most = f", at most {group.at_most} at once" if group.at_most else ""
+    return f"for each of {group.over}{at_most}"
+
+
+def called(step: Step) -> tuple[str, ...]:
+    """Return what carries a step out, in one line or two: what is called, and its path."""
+    if step.call is None or step.starts:
+        return (str(step.action),)
+    return f"{step.call.method} {step.call.participant}", step.call.path
 
 
 def condition_of(transition: Transition) -> str:

@@ -139,7 +139,10 @@ def _child(walk: Walk, step: Step, outcomes: dict[str, Outcome]) -> Exchange:
     call = step.undo if at.undoes else step.call
     assert call is not None
     walk.take()
-    trigger = walk.conclude(Outcome.SUCCEEDED if at.undoes else outcomes.pop(step.name, Outcome.SUCCEEDED))
+    outcome = Outcome.SUCCEEDED if at.undoes else outcomes.pop(step.name, Outcome.SUCCEEDED)
+    if step.group is not None and outcome is Outcome.REFUSED:
+        outcome = Outcome.REFUSED_UNDO  # the other branches may have done something
+    trigger = walk.conclude(outcome)
     return Exchange(step=step, call=call, asks=Asks(at.direction), outcome=trigger, then=walk.take()[0].name)
 
 

@@ -34,11 +34,16 @@ def branch_name(parent: str, step: Step, branch: Branch) -> str:
 
 def branch_tables(parent: Saga) -> Iterator[BranchTable]:
     """Yield the table of each branch of a table, also of the groups within a branch. Raise TableError."""
+    return (table for table, _ in branches_with_step(parent))
+
+
+def branches_with_step(parent: Saga) -> Iterator[tuple[BranchTable, Step]]:
+    """Yield each table of `branch_tables`, and the step whose group has the branch."""
     for number, step in enumerate(parent.steps):
         for branch in step.group.branches if step.group is not None else ():
             table = _table(parent, number, branch)
-            yield table
-            yield from branch_tables(table)
+            yield table, step
+            yield from branches_with_step(table)
 
 
 def _table(parent: Saga, number: int, branch: Branch) -> BranchTable:

@@ -103,6 +103,11 @@ class Saga(Table, metaclass=_SagaClass):
         return any(step.when for step in self.steps)
 
     @cached_property
+    def starts_others(self) -> bool:
+        """True when a step of the table starts children."""
+        return any(step.starts for step in self.steps)
+
+    @cached_property
     def secrets(self) -> SecretFields | None:
         """The secret fields of the table; None without any."""
         return SecretFields([self]) or None

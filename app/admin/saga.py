@@ -19,6 +19,7 @@ from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.views.masking import shown
+from machines.saga import Saga
 
 blueprint = pages("saga")
 #: Seconds that an action waits for its result; afterwards the page shows the progress.
@@ -78,10 +79,17 @@ def _page(saga: SagaRow, notice: Notice | None = None) -> str:
         moments=moments,
         journal=journal,
         children=queries.children(saga.id),
+        picture_version=_picture_version(definition, saga),
         events=queries.published_moves(saga.id),
         unpublished=queries.unpublished(saga.id),
         notice=notice,
     )
+
+
+def _picture_version(definition: Saga | None, saga: SagaRow) -> int:
+    """Return a number that changes when the saga, or a child in its picture, has moved."""
+    counts = queries.descendant_counts(saga.id) if definition and definition.starts_others else ()
+    return saga.version + sum(int(row.moves) for row in counts)
 
 
 def _saga(saga_id: UUID) -> SagaRow:

@@ -7,7 +7,8 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 from marshmallow import RAISE, Schema, fields, validate
 
-from app.access.permissions import keeps_to_limits
+from app.access.permissions import Scope, keeps_to_limits
+from app.access.principal import principal
 from app.api.diagram_gallery import gallery
 from app.api.openapi.operation import operation
 from app.api.responses import page_answer, picture_answer, text_answer
@@ -16,6 +17,7 @@ from app.services import services
 from app.store import queries
 from app.store.loading import table_of
 from app.store.statistics import counts_by_state, heat
+from app.views.branch_marks import marks_of
 from app.views.masking import shown
 from app.views.validation import load
 from diagrams.files import RENDERERS
@@ -118,7 +120,9 @@ def show_path(saga_id: UUID) -> Response:
     if definition is None:
         unknown = f"{saga.definition} v{saga.definition_version} is not known here with the table of this saga"
         raise NotFoundError(f"{unknown}; its journal is at /api/v1/sagas/{saga_id}/journal")
-    overlay = path_overlay(definition, str(saga.id), saga.status, saga.state, as_named_now(journal))
+    counts = queries.descendant_counts(saga.id, principal().reach(Scope.READ)) if definition.starts_others else ()
+    marks = marks_of(definition, saga, journal, counts)
+    overlay = path_overlay(definition, str(saga.id), saga.status, saga.state, as_named_now(journal), branches=marks)
     return picture_answer(svg(definition, overlay), 0)
 
 

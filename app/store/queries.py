@@ -12,6 +12,7 @@ from app.store.instance import SagaSnapshot, search_text
 from app.store.models import BRIEF_ERROR, UNFINISHED, JournalRow, OutboxRow, SagaRow
 from app.store.outbox import PUBLISHED
 from machines.renaming import MIGRATE
+from machines.statuses import Status
 from machines.transitions import Trigger
 
 #: The sagas that a sender may use: the type of the sagas and who has started them, in pairs; None in a pair: any. None:
@@ -66,6 +67,38 @@ def children(saga_id: UUID, reach: Reach = None) -> Sequence[Row[Any]]:
     )  # fmt: skip
     of_saga = select(*columns).where(SagaRow.parent_id == saga_id, within(reach))
     return db.session.execute(of_saga.order_by(step_started(), SagaRow.child_number)).all()
+
+
+def descendant_counts(saga_id: UUID, reach: Reach = None) -> Sequence[Row[Any]]:
+    """Return the number of children of a saga, and of those below them, by table, step and state of each.
+
+    A compensated child that a retry has replaced is not counted: the retry has started another child later. `moves`
+    grows with each move of one of these children.
+    """
+    tree = select(SagaRow.id, SagaRow.definition).where(SagaRow.id == saga_id).cte("tree", recursive=True)
+    below = select(SagaRow.id, SagaRow.definition).where(SagaRow.parent_id == tree.c.id, within(reach))
+    tree, later = tree.union_all(below), aliased(SagaRow)
+    replaced = and_(
+        SagaRow.status == Status.COMPENSATED,
+        select(later.id)
+        .where(
+            later.parent_id == SagaRow.parent_id,
+            later.parent_step == SagaRow.parent_step,
+            later.definition == SagaRow.definition,
+            later.created_at >= SagaRow.updated_at,
+        )
+        .exists(),
+    )
+    columns = (
+        tree.c.definition.label("parent"),
+        SagaRow.parent_step.label("step"),
+        SagaRow.definition,
+        SagaRow.state,
+        SagaRow.status,
+    )
+    counted = select(*columns, func.count().label("number"), func.sum(SagaRow.version).label("moves"))
+    of_tree = counted.join(tree, SagaRow.parent_id == tree.c.id).where(within(reach), ~replaced)
+    return db.session.execute(of_tree.group_by(*columns).order_by(*columns)).all()
 
 
 def unfinished_of(definition: str, reference: str, reach: Reach) -> Sequence[SagaRow]:

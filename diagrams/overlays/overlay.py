@@ -7,6 +7,17 @@ from machines.transitions import Transition
 
 #: Key of an edge: source state, trigger and destination state of its transition.
 EdgeKey = tuple[str, str, str]
+#: Key of a step of a branch: the name of the branch's table, and the step; "" stands for the branch as a whole.
+BranchKey = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BranchMark:
+    """The additions to a step of a branch, to a branch, or to a group."""
+
+    lines: tuple[str, ...] = ()
+    #: CSS classes of the box.
+    look: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +30,7 @@ class Overlay:
     notes: Mapping[EdgeKey, str] = field(default_factory=dict)  # edge → text after its trigger
     states: Mapping[str, str] = field(default_factory=dict)  # state → CSS classes of its box
     edges: Mapping[EdgeKey, str] = field(default_factory=dict)  # edge → its CSS classes
+    branches: Mapping[BranchKey, BranchMark] = field(default_factory=dict)  # part of a group → its additions
     footer: tuple[str, ...] = ()  # lines under the picture
 
 

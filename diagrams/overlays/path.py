@@ -1,11 +1,11 @@
 """The path of one saga: the transitions that it made, its current state, the steps that remain, and where it failed."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from diagrams.descriptions import TIMES
-from diagrams.overlays.overlay import EdgeKey, Overlay, edge_key
+from diagrams.overlays.overlay import BranchKey, BranchMark, EdgeKey, Overlay, edge_key
 from machines.saga import Saga
 from machines.transitions import Phase, Trigger
 
@@ -27,7 +27,16 @@ class Move(Protocol):
     def actor(self) -> str: ...
 
 
-def path_overlay(saga: Saga, saga_id: str, status: str, state: str, moves: Sequence[Move]) -> Overlay:
+def path_overlay(
+    saga: Saga,
+    saga_id: str,
+    status: str,
+    state: str,
+    moves: Sequence[Move],
+    *,
+    branches: Mapping[BranchKey, BranchMark] | None = None,
+) -> Overlay:
+    """Return the overlay of one saga. branches: the position of its children, see `branch_marks`."""
     order: dict[EdgeKey, list[int]] = {}
     for move in moves:
         if move.source and move.source != move.dest:
@@ -42,10 +51,11 @@ def path_overlay(saga: Saga, saga_id: str, status: str, state: str, moves: Seque
     return Overlay(
         title=f"{saga} · {status}",
         headline=(f"saga {saga_id}", *_headline(saga, state, [source for source, _, _ in ahead])),
-        lines=_lines(saga, state, moves),
+        lines=_lines(saga, state, moves, branches or {}),
         notes={key: ", ".join(f"#{place}" for place in places) for key, places in order.items()},
         states={name: _look(saga, name, state) if name in seen else "dim" for name in saga.states},
         edges=edges,
+        branches=branches or {},
     )
 
 
@@ -73,8 +83,13 @@ def _headline(saga: Saga, state: str, ahead: list[str]) -> list[str]:
     return [f"It is in {state}. What remains: {remains}."]
 
 
-def _lines(saga: Saga, state: str, moves: Sequence[Move]) -> dict[str, tuple[str, ...]]:
+def _lines(
+    saga: Saga, state: str, moves: Sequence[Move], branches: Mapping[BranchKey, BranchMark]
+) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
+    for waits in saga.states.values():  # what has become of another saga that a step has started
+        if waits.awaits_child and waits.step and waits.step.group is None:
+            found.setdefault(waits.name, []).extend(branches.get((saga.name, waits.step.name), BranchMark()).lines)
     again = Counter((move.dest, move.trigger) for move in moves if move.source == move.dest)
     for (name, trigger), times in again.items():
         found.setdefault(name, []).append(f"{trigger} {TIMES}{times}")
@@ -84,7 +99,7 @@ def _lines(saga: Saga, state: str, moves: Sequence[Move]) -> dict[str, tuple[str
             found.setdefault(move.dest, []).append(move.reason)
     ended = saga.states[state].phase in _ENDS
     found.setdefault(state, []).append("◆ it ended here" if ended else "◆ it is here now")
-    return {name: tuple(dict.fromkeys(lines)) for name, lines in found.items()}
+    return {name: tuple(dict.fromkeys(lines)) for name, lines in found.items() if lines}
 
 
 def _look(saga: Saga, name: str, state: str) -> str:

@@ -32,6 +32,14 @@ def shades(layout: Layout) -> Iterator[Shade]:
             yield Shade(x=MARGIN - 8, y=bottom + 1, width=width, height=2, look="pivot")
 
 
+def ties(layout: Layout) -> Iterator[Shade]:
+    """Yield the line between each group and the state in which the saga waits for it."""
+    for band in layout.bands:
+        if block := layout.groups.get(band.number):
+            left, box = layout.groups_x + block.width, layout.boxes[band.active]
+            yield Shade(x=left, y=box.y - 1, width=box.left - left, height=2, look="tie")
+
+
 def texts(layout: Layout) -> Iterator[Text]:
     yield Text(words=layout.overlay.title, x=MARGIN, y=HEADLINE_Y, size=20, look="bold")
     for number, words in enumerate(layout.overlay.headline):
@@ -49,6 +57,8 @@ def _heads(layout: Layout) -> Iterator[Text]:
     y = layout.start_y - 24
     boxes, saga = layout.boxes, layout.saga
     yield Text(words="STEP", x=MARGIN, y=y, size=10.5, look="head")
+    if layout.groups:
+        yield Text(words="BRANCHES", x=layout.groups_x, y=y, size=10.5, look="head")
     heads: list[tuple[str, str | None]] = [
         ("FORWARD ↓", saga.completed),
         ("FAILURE OR STUCK", layout.bands[0].failure or layout.bands[0].stuck),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from diagrams.descriptions import deadline_note
 from diagrams.overlays.overlay import Overlay
-from diagrams.picture.captions import legend, shades, texts
+from diagrams.picture.captions import legend, shades, texts, ties
 from diagrams.picture.edges import edges
 from diagrams.picture.elements import Box, Edge, Picture, Text
 from diagrams.picture.layout import MARGIN, Layout, layout
@@ -28,8 +28,9 @@ def compose(saga: Saga, overlay: Overlay | None = None) -> Picture:
     ]
     top += 18 * len(footer) + (18 if footer else 0)
     boxes, words, height = legend(found, top)
-    every = (*found.boxes.values(), start, *boxes)
-    all_texts = (*texts(found), *footer, *words)
+    groups = tuple(found.groups.values())
+    every = (*found.boxes.values(), start, *boxes, *(box for block in groups for box in block.boxes))
+    all_texts = (*texts(found), *footer, *words, *(text for block in groups for text in block.texts))
     right = max(*(box.right for box in every), *(text.extent[2] for text in all_texts))
     return Picture(
         title=found.overlay.title,
@@ -37,9 +38,13 @@ def compose(saga: Saga, overlay: Overlay | None = None) -> Picture:
         width=round(right + MARGIN),
         height=round(top + height),
         boxes=every,
-        edges=(start_edge, *edges(found)),
+        edges=(start_edge, *edges(found), *(edge for block in groups for edge in block.edges)),
         texts=all_texts,
-        shades=tuple(replace(shade, width=right - MARGIN + 16) for shade in shades(found)),
+        shades=(
+            *(replace(shade, width=right - MARGIN + 16) for shade in shades(found)),
+            *ties(found),
+            *(shade for block in groups for shade in block.shades),
+        ),
     )
 
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 
 from diagrams.descriptions import PHASES, QUARANTINE, edge_kind, notes, shape_of
 from diagrams.overlays.overlay import Overlay, edge_key
+from diagrams.picture.block import Block
 from diagrams.picture.elements import Box, Text, line_height, wrap
+from diagrams.picture.groups import group_block
 from diagrams.picture.step_notes import notes_height, notes_width
 from diagrams.step_bands import Band, step_bands
 from machines.saga import Saga
@@ -15,6 +17,8 @@ HEADLINE_Y, HEAD = 34, 92
 GAP, PIVOT_GAP = 58, 84
 #: Distance of an edge from the middle of a box when two parallel edges meet the box, in pixels.
 LANE = 9
+#: Length of the line between a state and the branches that it waits for, in pixels.
+TIE = 44
 #: Space between two labels of one edge, in pixels.
 BESIDE = 8
 _PADDING = {"stuck": 40, "failure": 30, QUARANTINE: 16}
@@ -37,6 +41,13 @@ class Layout:
     notes_width: float
     lines: list[float]
     start_y: float
+    #: Number of a step → the branches that it starts, at their place.
+    groups: dict[int, Block]
+
+    @property
+    def groups_x(self) -> float:
+        """The x at which the branches begin."""
+        return MARGIN + self.notes_width
 
     @property
     def width(self) -> float:
@@ -47,7 +58,9 @@ def layout(saga: Saga, overlay: Overlay) -> Layout:
     found = step_bands(saga)
     sized = {state.name: _sized(saga, state, overlay) for state in saga.states.values()}
     width = notes_width(saga)
-    placed = _columns(saga, found, sized, overlay, MARGIN + width)
+    groups = {band.number: group_block(saga.name, band.step, overlay) for band in found if band.step.group}
+    beside = max((block.width for block in groups.values()), default=-TIE) + TIE
+    placed = _columns(saga, found, sized, overlay, MARGIN + width + beside)
     lines, y = [], float(HEAD + 30 + 24 * max(0, len(overlay.headline) - 1))
     start_y = y
     placed[saga.compensated] = replace(placed[saga.compensated], y=y + placed[saga.compensated].height / 2 - 8)
@@ -55,12 +68,24 @@ def layout(saga: Saga, overlay: Overlay) -> Layout:
     for band in found:
         lines.append(y)
         words = y + 16 + notes_height(saga, band, width) + (34 if band.pivot else 12)
-        y = max(words, _band(band, placed, y + 22) + (PIVOT_GAP if band.pivot else GAP) - 22)
+        below = _band(band, placed, y + 22) + (PIVOT_GAP if band.pivot else GAP) - 22
+        if band.number in groups:
+            top, block = placed[band.active].top, groups[band.number]
+            groups[band.number] = block.at(MARGIN + width, top)
+            below = max(below, top + block.height + 16)
+        y = max(words, below)
     end = placed[saga.completed]
     lines.append(y)
     placed[saga.completed] = replace(end, y=y + 22 + end.height / 2)
     return Layout(
-        saga=saga, overlay=overlay, bands=found, boxes=placed, notes_width=width, lines=lines, start_y=start_y
+        saga=saga,
+        overlay=overlay,
+        bands=found,
+        boxes=placed,
+        notes_width=width,
+        lines=lines,
+        start_y=start_y,
+        groups=groups,
     )
 
 

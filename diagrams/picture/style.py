@@ -38,6 +38,8 @@ text{fill:var(--ink)}.quiet,.head{fill:var(--quiet)}.head{letter-spacing:.06em;f
 .failed .box{stroke-width:4.5}.now .box{stroke-width:6}.now .inner{stroke-width:1.8}
 .w0{opacity:.38}.w1 .line{stroke-width:1.6}.w2 .line{stroke-width:3}.w3 .line{stroke-width:5}.w4 .line{stroke-width:8}
 .h1 .box{stroke-width:3}.h2 .box{stroke-width:5}.h3 .box{stroke-width:8}
+.group{fill:var(--paper);stroke:var(--grey);stroke-width:1.4}.bar{fill:var(--ink)}.tie{fill:var(--grey)}
+.branch .line{stroke:var(--quiet);stroke-width:1.6}.branch .tip{fill:var(--quiet)}
 .added .box,.added .line{stroke:var(--green);stroke-width:4;stroke-dasharray:none}.added .tip,
 text.added{fill:var(--green)}
 .changed .box,.changed .line{stroke:var(--pink);stroke-width:4;stroke-dasharray:10 3}

@@ -2,6 +2,7 @@
 
 from diagrams.descriptions import POINT_OF_NO_RETURN, QUARANTINE, condition_of, edge_kind, notes, shape_of
 from diagrams.step_bands import grid_positions, step_bands
+from diagrams.text.branch_outline import Frame, frames
 from machines.saga import Saga
 from machines.step import Kind
 from machines.transitions import Phase, State, Transition, Trigger
@@ -25,10 +26,13 @@ _WAYS = {
     "person": 'color="#a8447c" style=dotted constraint=false',
     QUARANTINE: 'color="#5a6570" fontcolor="#5a6570" style=dotted arrowsize=0.6 constraint=false',
 }
+_FRAME = 'labeljust=l fontsize=11 style=rounded color="#5a6570"'
+_BAR = 'shape=box style=filled fillcolor="#15191e" height=0.05 width=1.2 fixedsize=true label=""'
+#: The line between a state and the branches that it waits for.
+_TIE = 'color="#5a6570" style=dashed arrowhead=none'
 
 
 def graphviz(saga: Saga) -> str:
-
     lines = [
         f"digraph {quoted(str(saga))} {{",
         f"  graph [label={quoted(str(saga))} labelloc=t fontname=Helvetica fontsize=18 nodesep=0.5 ranksep=0.5]",
@@ -41,7 +45,31 @@ def graphviz(saga: Saga) -> str:
     lines += [_edge(saga, transition) for transition in saga.transitions]
     lines += [f"  {quoted(b.failure)} -> {quoted(b.stuck)} [style=invis]" for b in step_bands(saga) if b.failure]
     lines += _ranks(saga)
+    for frame in frames(saga):
+        lines += _cluster(frame, "  ")
+        lines += [
+            f"  {quoted(frame.state or '')} -> {quoted(frame.fork)} [{_TIE}]",
+            f"  {quoted(frame.join)} -> {quoted(frame.done)} [{_TIE}]",
+        ]
     return "\n".join([*lines, "}", ""])
+
+
+def _cluster(frame: Frame, indent: str) -> list[str]:
+    """Return the cluster of a group, with a bar at which its branches begin and one at which they end."""
+    lines = [f"{indent}subgraph {quoted(f'cluster_{frame.id}')} {{", f"{indent}  label={quoted(frame.title)} {_FRAME}"]
+    lines += [f"{indent}  {quoted(bar)} [{_BAR}]" for bar in (frame.fork, frame.join)]
+    for lane in frame.lanes:
+        for node in lane.nodes:
+            if isinstance(node, Frame):
+                lines += _cluster(node, f"{indent}  ")
+            else:
+                lines.append(
+                    f"{indent}  {quoted(node.id)} [label={quoted(chr(10).join(node.lines))} {LOOKS['forward']}]"
+                )
+        for arrow in lane.arrows:
+            label = f" label={quoted(arrow.when)}" if arrow.when else ""
+            lines.append(f"{indent}  {quoted(arrow.source)} -> {quoted(arrow.dest)} [{_WAYS['forward']}{label}]")
+    return [*lines, f"{indent}}}"]
 
 
 def _ranks(saga: Saga) -> list[str]:

@@ -8,11 +8,13 @@ from diagrams.descriptions import (
     PHASES,
     POINT_OF_NO_RETURN,
     deadline_note,
+    group_words,
     meanings,
     recovery_note,
     retry_note,
     triggers_of,
 )
+from machines.branches import branches_with_step
 from machines.retry import Retry
 from machines.saga import Saga
 from machines.step import Kind, Step
@@ -61,6 +63,7 @@ def markdown(saga: Saga) -> str:
         "## Steps",
         table(("#", "step", "kind", "call", "sent again", "undo", "undo sent again"), steps),
         *_replies(saga),
+        *_branches(saga),
         "## States",
         table(("state", "phase", "step"), states),
         "## Rows",
@@ -69,6 +72,23 @@ def markdown(saga: Saga) -> str:
         table(("trigger", "meaning"), [(str(trigger), meaning) for trigger, meaning in triggers_of(saga).items()]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _branches(saga: Saga) -> list[str]:
+    """Return the section about the branches of groups; nothing for a table without groups."""
+    lines = [
+        (
+            code(table_of_branch.name),
+            group_words(step.group),
+            code(each.name),
+            code(str(each.action)) + (f"; only when {each.when}" if each.when else ""),
+            code(str(each.undo)) if each.undo else "",
+        )
+        for table_of_branch, step in branches_with_step(saga)
+        for each in table_of_branch.steps
+        if step.group
+    ]
+    return ["## Branches", table(("branch", "runs", "step", "call", "undo"), lines)] if lines else []
 
 
 def _sent_again(step: Step, retries: Mapping[tuple[str, bool], Retry]) -> str:

@@ -3,6 +3,8 @@
 import re
 
 from diagrams.descriptions import POINT_OF_NO_RETURN, TIMES, condition_of, notes, shape_of
+from diagrams.text.branch_outline import frames
+from diagrams.text.composite import composite
 from machines.saga import Saga
 from machines.step import Kind
 
@@ -32,6 +34,9 @@ def mermaid(saga: Saga) -> str:
             said = [*notes(state), *([POINT_OF_NO_RETURN] if state.step and state.step.kind is Kind.PIVOT else [])]
             note = " - ".join(map(text, said))
             lines.append(f"  note left of {_alias(state.name)} : {note}")
+    for frame in frames(saga):
+        lines += composite(frame, text, "  ")
+        lines += [f"  {_alias(frame.state or '')} --> {frame.id}", f"  {frame.id} --> {_alias(frame.done)}"]
     lines += [f"  class {_alias(state.name)} {shape_of(saga, state)}" for state in states]
     return "\n".join([*lines, ""])
 

@@ -13,6 +13,8 @@ from diagrams.descriptions import (
     shape_of,
 )
 from diagrams.step_bands import GridPositions, grid_positions
+from diagrams.text.branch_outline import frames
+from diagrams.text.composite import composite
 from machines.saga import Saga
 from machines.step import Kind
 from machines.transitions import Transition
@@ -70,6 +72,12 @@ def plantuml(saga: Saga) -> str:
             said += [f"<b>{POINT_OF_NO_RETURN}</b>"] if state.step and state.step.kind is Kind.PIVOT else []
             note = "\\n".join(said)
             lines.append(f"note left of {_alias(state.name)} : {note}")
+    for frame in frames(saga):
+        lines += composite(frame, text, "")
+        lines += [
+            f"{_alias(frame.state or '')} -[#5A6570,dashed]-> {frame.id}",
+            f"{frame.id} -[#5A6570,dashed]-> {_alias(frame.done)}",
+        ]
     lines += ["legend right", *(f"| {phase} | {says} |" for phase, says in phases_of(saga).items()), "endlegend"]
     return "\n".join([*lines, "@enduml", ""])
 

@@ -3,6 +3,7 @@
 from diagrams.descriptions import POINT_OF_NO_RETURN
 from diagrams.sequence import Asks, Exchange, Run
 from diagrams.text import mermaid, plantuml
+from diagrams.text.group_sequence import Format, group_lines, participants_of
 from machines.step import Kind
 from machines.transitions import Trigger
 
@@ -18,6 +19,9 @@ def plantuml_sequence(run: Run) -> str:
     for exchange in run.exchanges:
         other = _alias(exchange.call.participant)
         lines += [f"note over {_SAGA} : {text(words)}" for words in exchange.decided]
+        if exchange.step.group is not None:
+            lines += [*_branches(exchange, _PLANTUML), f"note over {_SAGA} : {text(_group_end(exchange))}"]
+            continue
         if exchange.asks is Asks.ANSWER:
             lines += [f"{other} -> {_SAGA} : {_asks(exchange)}", f"note over {_SAGA} : {text(exchange.then)}"]
             if _no_return(exchange):
@@ -44,6 +48,10 @@ def mermaid_sequence(run: Run) -> str:
     for exchange in run.exchanges:
         other = _alias(exchange.call.participant)
         lines += [f"  Note over {_SAGA}: {text(words)}" for words in exchange.decided]
+        if exchange.step.group is not None:
+            lines += [f"  {line}" for line in _branches(exchange, _MERMAID)]
+            lines.append(f"  Note over {_SAGA}: {text(_group_end(exchange))}")
+            continue
         if exchange.asks is Asks.ANSWER:
             lines += [f"  {other}->>{_SAGA}: {_asks(exchange)}", f"  Note over {_SAGA}: {text(exchange.then)}"]
             if _no_return(exchange):
@@ -62,11 +70,44 @@ def mermaid_sequence(run: Run) -> str:
 
 def _called(run: Run) -> list[str]:
     """Return the called participants in the order of their first call."""
-    return list(dict.fromkeys(exchange.call.participant for exchange in run.exchanges))
+    every = [
+        participants_of(exchange.step) if exchange.step.group else [exchange.call.participant]
+        for exchange in run.exchanges
+    ]
+    return list(dict.fromkeys(name for names in every for name in names))
 
 
 def _alias(participant: str) -> str:
     return f"p_{''.join(sign if sign.isalnum() else '_' for sign in participant)}"
+
+
+def _branches(exchange: Exchange, form: Format) -> list[str]:
+    """Return the lines of a group. The branches of a refused group are not drawn: how far they come is not known."""
+    undo = exchange.asks is Asks.UNDO
+    return list(group_lines(exchange.step, form, undo=undo)) if undo or _well(exchange) else []
+
+
+def _group_end(exchange: Exchange) -> str:
+    name = exchange.step.name
+    if exchange.asks is Asks.UNDO:
+        return f"what the branches of {name} had done is undone, {exchange.then}"
+    if _well(exchange):
+        return exchange.then
+    return f"a branch of {name} is refused and the others stop, {exchange.then}"
+
+
+def _plantuml_call(participant: str, words: str) -> list[str]:
+    other = _alias(participant)
+    return [f"{_SAGA} -> {other} : {plantuml.text(words)}", f"{other} --> {_SAGA} : {Trigger.SUCCEEDED}"]
+
+
+def _mermaid_call(participant: str, words: str) -> list[str]:
+    other = _alias(participant)
+    return [f"{_SAGA}->>{other}: {mermaid.text(words)}", f"{other}-->>{_SAGA}: {Trigger.SUCCEEDED}"]
+
+
+_PLANTUML = Format(text=plantuml.text, beside="else", call=_plantuml_call)
+_MERMAID = Format(text=mermaid.text, beside="and", call=_mermaid_call)
 
 
 def _asks(exchange: Exchange) -> str:

@@ -64,3 +64,14 @@ def extent(box: Box) -> tuple[float, float, float, float]:
 
 def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+EVERY = (
+    no_words_cover_others,
+    all_words_are_on_the_page_and_in_their_boxes,
+    no_label_lies_on_a_box,
+    no_boxes_overlap,
+    no_line_runs_through_a_box,
+    no_line_runs_through_words,
+    lines_are_level_or_upright,
+)

@@ -16,15 +16,6 @@ from machines.purchase import PURCHASE
 from tests.unit.diagrams import picture_checks
 
 SAGAS, STEPS = lifecycles(discover())
-CHECKS = [
-    picture_checks.no_words_cover_others,
-    picture_checks.all_words_are_on_the_page_and_in_their_boxes,
-    picture_checks.no_label_lies_on_a_box,
-    picture_checks.no_boxes_overlap,
-    picture_checks.no_line_runs_through_a_box,
-    picture_checks.no_line_runs_through_words,
-    picture_checks.lines_are_level_or_upright,
-]
 
 
 @pytest.fixture(params=[SAGAS, STEPS], ids=lambda life: life.title)
@@ -100,7 +91,7 @@ def test_every_format_has_every_change_of_status(life: Lifecycle, render: Callab
     assert READERS[render](render(life)) == set(life.changes)
 
 
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("check", picture_checks.EVERY, ids=lambda check: check.__name__)
 def test_no_element_of_the_picture_covers_another(life: Lifecycle, check: Callable[[Picture], None]):
     check(lifecycle_picture(life))
 
