@@ -50,6 +50,12 @@ def test_a_refusal_before_the_payment_leaves_nothing_behind(scene, refused):
         assert scene.calls.count(f"undo_{name}") == done, name
 
 
+def test_the_picture_of_the_page_is_that_of_the_example():
+    picture = FILE.parents[2] / "pictures" / "web_order.svg"
+    drawn = RENDERERS["svg"](discover(str(FILE.parent)).latest("web_order"))
+    assert picture.read_text() == drawn, "write it again: saga draw web_order > docs/pictures/web_order.svg"
+
+
 def test_the_table_is_short_and_can_be_drawn():
     lines = FILE.read_text().splitlines()
     assert len(lines) <= 45
