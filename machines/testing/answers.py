@@ -62,6 +62,9 @@ died_before = Answer(name="died_before", dies=True, error="the process died")
 #: The participant accepts the call with a 202; its answer comes later.
 accepted = Answer(name="accepted", status=202)
 
+#: The participant has no answer yet to a poll.
+pending = Answer(name="pending", status=202)
+
 
 def refused(detail: str = "no", status: int = 409, body: Mapping[str, Any] | None = None) -> Answer:
     """Return the answer of a participant that refuses the call. detail: its reason."""

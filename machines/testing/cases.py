@@ -6,7 +6,20 @@ from typing import Any
 
 from machines.saga import Saga
 from machines.step import EFFECTFUL, Kind, Step
-from machines.testing.answers import accepted, always, busy, died, died_before, down, failed, lost, refused, unheard
+from machines.testing.answers import (
+    accepted,
+    always,
+    busy,
+    died,
+    died_before,
+    down,
+    failed,
+    lost,
+    ok,
+    pending,
+    refused,
+    unheard,
+)
 from machines.testing.scenario import Scenario, given
 
 #: Longest deadline of a table whose steps are tested with a participant that is never reachable, in seconds: each try
@@ -32,6 +45,9 @@ def every_outcome_of(start: Scenario) -> Iterator[Scenario]:
             continue
         for words, answers in _of_call(step, start.definition.deadline_s):
             yield replace(start.when(**{step.name: answers}), name=f"{step.name}: {words}")
+        for words, answers in _of_poll() if step.poll else ():
+            asked = start.when(**{step.name: accepted}).when_polled(**{step.name: answers})
+            yield replace(asked, name=f"{step.name}: accepted, {words}")
     for step in start.definition.steps:
         later = _refusable_after(start.definition, step)
         if step.undo is None or later is None:
@@ -56,8 +72,19 @@ def _of_call(step: Step, deadline_s: float) -> Iterator[tuple[str, Any]]:
         yield "the process dies after the call", died
         yield "the process dies before the call", died_before
         yield "its reply is lost, then it is refused", [unheard, refused()]
-    if step.later:
+    if step.later and step.poll is None:
         yield "accepted", accepted
+
+
+def _of_poll() -> Iterator[tuple[str, Any]]:
+    yield "done at the first poll", ok
+    yield "done after two polls", [pending, pending, ok]
+    yield "then refused", [pending, refused()]
+    yield "a poll is lost, then it is done", [unheard, ok]
+    yield "the poll fails with 500", failed
+    yield "the poll is not reachable for a while", [down, down]
+    yield "not known to the poll", always(refused("unknown", 404))
+    yield "never answered", always(pending)
 
 
 def _of_undo() -> Iterator[tuple[str, Any]]:

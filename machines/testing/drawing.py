@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from machines.history import polls
 from machines.running import Move
 from machines.saga import Saga
 from machines.transitions import Phase, Trigger
@@ -48,5 +49,8 @@ def deed(move: Move, by: str = "") -> str:
     """Return what a move did, in words: `undo pay: refused (409 …)`. A row of the journal is such a move, too."""
     words = _WORDS.get(Trigger(move.trigger), str(move.trigger))
     call = f"{'undo ' if move.direction == 'undo' else ''}{move.step}: " if move.step else ""
+    number = polls(move)
+    if number and move.trigger == Trigger.SUCCEEDED:
+        words += f" (after {number} poll{'s' if number > 1 else ''})"
     reason = f" ({move.reason})" if move.reason and move.trigger != Trigger.SUCCEEDED else ""
     return f"{call}{words}{by}{reason}"

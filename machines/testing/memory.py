@@ -33,7 +33,7 @@ class Request:
 
     #: Name of the step.
     step: str
-    #: do, undo or probe.
+    #: do, undo, probe or poll.
     purpose: str
     call: Call
     path: str
@@ -149,7 +149,7 @@ class MemoryAttempts(Attempts):
             path, headers, body = filled(saga, call, direction, {}, _reply_to)
         except FillError as error:
             return understood(saga, call, direction, Reply(error=str(error), sent=False, impossible=True))
-        purpose = "probe" if call is at.step.probe else str(direction)
+        purpose = "probe" if call is at.step.probe else "poll" if call is at.poll else str(direction)
         request = Request(step=at.step.name, purpose=purpose, call=call, path=path, headers=headers, body=body)
         return understood(saga, call, direction, self._answer(saga, request))
 

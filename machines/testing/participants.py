@@ -58,6 +58,12 @@ class Participants:
         entry.first = (200, self._body(step, body))
         return entry.first
 
+    def finish(self, step: Step, body: Any = None) -> tuple[int, Any]:
+        """Do a step that was accepted, and return status and body of the reply to the poll that asks for it."""
+        self.do(step)
+        given = self.bodies.get(step.name) if body is None else body
+        return 200, success(self.definition, step, step.poll, given)
+
     def refuse(self, step: Step, status: int, body: Any) -> tuple[int, Any]:
         """Refuse a step. A step that was done before is not undone by a refusal."""
         entry = self.entry(step.name)

@@ -2,27 +2,26 @@
 
 import datetime as dt
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from machines.attempts import later_answer
 from machines.history import Effect, skipped_steps
 from machines.later import arrival_name
-from machines.outcomes import Outcome
 from machines.progress import OPERATOR_ACTIONS, trigger_of
-from machines.replies import Reply, outcome_of
+from machines.replies import Reply
 from machines.running import Move, RunningSaga
 from machines.saga import Saga
 from machines.signals import can_still_wait, step_waiting_for
 from machines.statuses import Status
-from machines.step import EFFECTFUL, Step
+from machines.step import EFFECTFUL
+from machines.testing.answering import Answering, headers_of
 from machines.testing.answers import Always, Answer, ProcessDiedError, ok
 from machines.testing.drawing import drawn
-from machines.testing.memory import Arrived, Clock, Memory, MemoryLoop, Request, Row
+from machines.testing.memory import Arrived, Clock, Memory, MemoryLoop, Row
 from machines.testing.participants import Participants
 from machines.testing.sent import Sent
 from machines.testing.signals import NotAllowedError, signal_body
-from machines.testing.successes import headers
 from machines.transitions import Phase
 
 #: The last runs of this test, for the report of a failure; the pytest plug-in empties it before each test.
@@ -31,9 +30,6 @@ RECENT: deque["Run"] = deque(maxlen=3)
 _LEASE_S = 30.0
 #: Most claims of one run. A saga that needs more does not come to rest.
 _MOST_CLAIMS = 1_000
-#: Most requests of one run, for the same reason.
-_MOST_REQUESTS = 2_000
-_REFUSALS = (Outcome.REFUSED, Outcome.REFUSED_UNDO)
 
 
 class Run:
@@ -44,19 +40,26 @@ class Run:
         bodies: Mapping[str, Any], clock: Clock | None = None, *, backs_off: bool = True,
     ) -> None:  # fmt: skip
         self.definition = definition
-        #: Every request that left the process, in order.
-        self.calls: list[Sent] = []
-        #: (purpose, step) of every request that was answered, whether it left the process or not.
-        self.requests: list[tuple[str, str]] = []
-        self.participants = Participants(definition=definition, bodies=dict(bodies))
         self._memory = Memory(definition=definition, data=data, clock=clock or Clock())
-        self._loop = MemoryLoop(self._memory, self._answer, backs_off=backs_off)
-        self._rests = False
-        self._loop.stopping = lambda: self._rests
-        self._script: dict[tuple[str, str], Iterator[Answer]] = {
-            call: _endless(answers) for call, answers in script.items()
-        }
+        self._answering = Answering(definition, script, bodies, self._memory.clock)
+        self._loop = MemoryLoop(self._memory, self._answering, backs_off=backs_off)
+        self._loop.stopping = lambda: self._answering.rests
         RECENT.append(self)
+
+    @property
+    def calls(self) -> list[Sent]:
+        """Every request that left the process, in order."""
+        return self._answering.calls
+
+    @property
+    def requests(self) -> list[tuple[str, str]]:
+        """(purpose, step) of every request that was answered, whether it left the process or not."""
+        return self._answering.requests
+
+    @property
+    def participants(self) -> Participants:
+        """What the participants keep."""
+        return self._answering.participants
 
     @property
     def state(self) -> str:
@@ -166,10 +169,12 @@ class Run:
         found = next((each for each in self.definition.steps if each.name == step and each.later), None)
         if found is None or found.call is None:
             raise NotAllowedError(f"{self.definition} has no step {step} that is answered later")
+        if found.asks is not None:
+            raise NotAllowedError(f"the saga asks for the answer to {step}: write when_polled({step}=…)")
         if not can_still_wait(self.definition, self.state, found):
             raise NotAllowedError(f"the saga is in {self.state} and takes no answer to {step} any more")
-        status, body = self._act(found, answer)
-        reply = Reply(status=status, body=body, headers=self._headers(found, answer))
+        status, body = self._answering.act(found, answer)
+        reply = Reply(status=status, body=body, headers=headers_of(found, answer, found.call))
         stored, lacking = later_answer(self.definition, found, reply)
         if lacking:
             raise NotAllowedError(f"the answer lacks what the table keeps: {', '.join(sorted(lacking))}")
@@ -215,12 +220,12 @@ class Run:
 
     def _drive(self, saga: RunningSaga) -> "Run":
         """Run the saga, with a new process whenever one has died, until it ends, is stuck, waits or rests."""
-        self._rests = False
+        self._answering.rests = False
         for _ in range(_MOST_CLAIMS):
             try:
                 self._loop.run(saga, max_sleep_s=float("inf"))
             except ProcessDiedError:
-                if self._rests:
+                if self._answering.rests:
                     return self
                 self._memory.clock.time += _LEASE_S
                 saga = self._memory.claim() if self._memory.row else self._memory.new()
@@ -247,52 +252,3 @@ class Run:
             row.arrived += 1
             if row.status == Status.WAITING:
                 self._drive(self._memory.claim())
-
-    def _answer(self, saga: RunningSaga, request: Request) -> Reply:
-        """Answer a request as the test says, else with a success."""
-        self.requests.append((request.purpose, request.step))
-        if len(self.requests) > _MOST_REQUESTS:
-            raise AssertionError(f"{self.definition} does not come to rest: it calls {request.step} for ever")
-        step = saga.current.step
-        assert step is not None
-        answer = next(self._script.get((request.purpose, request.step), iter(())), ok)
-        self._memory.clock.time += answer.takes_s
-        self._rests = answer.rests
-        if answer.sent and not (answer.dies and not answer.acts):
-            self.calls.append(Sent(request, answer.name))
-        if request.purpose == "do":
-            status, body = self._act(step, answer)
-        elif request.purpose == "undo":
-            status, body = self.participants.undo(step) if answer.acts else (answer.status or 0, answer.body)
-        else:
-            status, body = self.participants.probe(step)
-            status, body = (status, body) if answer is ok else (answer.status or 0, answer.body)
-        if answer.dies:
-            raise ProcessDiedError
-        if answer.status is None:
-            return Reply(error=answer.error, sent=answer.sent, retry_after_s=answer.retry_after_s)
-        if answer.acts and answer.status != ok.status:
-            status = answer.status
-        return Reply(status=status, body=body, headers=self._headers(step, answer), retry_after_s=answer.retry_after_s)
-
-    def _act(self, step: Step, answer: Answer) -> tuple[int, Any]:
-        """Let the participant do the step or not, as the answer says. Return status and body of its reply."""
-        if answer.acts:
-            return self.participants.do(step, answer.body)
-        status, body = answer.status or 0, {} if answer.body is None else answer.body
-        if answer.status is None or outcome_of(Reply(status=status, body=body), call=step.call) not in _REFUSALS:
-            return status, body  # only a refusal is remembered
-        return self.participants.refuse(step, status, answer.body)
-
-    @staticmethod
-    def _headers(step: Step, answer: Answer) -> Mapping[bytes, bytes]:
-        given = {name.lower().encode(): value.encode() for name, value in answer.headers.items()}
-        return headers(step, step.call) | given if answer.acts else given
-
-
-def _endless(answers: Sequence[Answer | Always]) -> Iterator[Answer]:
-    for answer in answers:
-        if isinstance(answer, Always):
-            while True:
-                yield answer.answer
-        yield answer

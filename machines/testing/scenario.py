@@ -25,7 +25,7 @@ class Scenario:
 
     definition: Saga
     data: Mapping[str, Any]
-    #: (purpose, step) → the answers, in their order; the purpose is do, undo or probe.
+    #: (purpose, step) → the answers, in their order; the purpose is do, undo, probe or poll.
     script: Mapping[tuple[str, str], tuple[Answer | Always, ...]] = field(default_factory=lambda: _NOTHING)
     #: Step → body of its success.
     bodies: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
@@ -53,6 +53,10 @@ class Scenario:
     def when_probed(self, **answers: Answers) -> "Scenario":
         """Set what the probe of each step gets. By default it answers what its participant keeps."""
         return self._with("probe", answers)
+
+    def when_polled(self, **answers: Answers) -> "Scenario":
+        """Set what the polls of each accepted step get. By default the first poll learns that the step is done."""
+        return self._with("poll", answers)
 
     def replying(self, **bodies: Any) -> "Scenario":
         """Set the body of the success of each step, for calls that need more than invented values."""
@@ -90,10 +94,10 @@ class Scenario:
         known = [
             step.name
             for step in self.definition.steps
-            if {"do": step.call, "undo": step.undo, "probe": step.probe}[purpose]
+            if {"do": step.call, "undo": step.undo, "probe": step.probe, "poll": step.poll}[purpose]
         ]
         if name not in known:
-            what = {"do": "a call", "undo": "an undo", "probe": "a probe"}[purpose]
+            what = {"do": "a call", "undo": "an undo", "probe": "a probe", "poll": "a poll"}[purpose]
             raise ValueError(f"{self.definition} has no step {name} with {what}; it has {', '.join(known) or 'none'}")
 
     def __str__(self) -> str:
@@ -130,6 +134,5 @@ def _check_runnable(definition: Saga) -> None:
         if step.starts is not None:
             alone = "a test runs one saga alone; test the tables of its children"
             raise ValueError(f"{definition}: the step {step.name} starts other sagas, and {alone}")
-        unknown = "later=poll(…)" if step.poll is not None else "" if step.kind in KNOWN_KINDS else str(step.kind)
-        if unknown:
-            raise ValueError(f"{definition}: a test cannot run {unknown} of the step {step.name} yet")
+        if step.kind not in KNOWN_KINDS:
+            raise ValueError(f"{definition}: a test cannot run {step.kind} of the step {step.name} yet")

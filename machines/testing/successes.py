@@ -5,7 +5,7 @@ from typing import Any
 from machines.call import Call
 from machines.fields import FieldKind
 from machines.keeps import Kept, kept_of
-from machines.references import is_index, parts
+from machines.references import is_index, parts, split
 from machines.saga import Saga
 from machines.samples import example_of
 from machines.step import Step
@@ -23,6 +23,21 @@ def success(definition: Saga, step: Step, call: Call | None, given: Any = None) 
         for reference in sorted(definition.needed_fields[step.name]):
             put(body, parts(reference), f"{step.name}-{reference.replace('.', '-')}")
     return {**body, **(given or {})}
+
+
+def acceptance(step: Step) -> dict[str, Any]:
+    """Return the body of the 202 that accepts a step: the fields by which its poll asks for the answer."""
+    asked = {name for root, name in map(split, step.asks.references) if root == step.name} if step.asks else set()
+    body: dict[str, Any] = {}
+    for reference in sorted(asked):
+        kept = next(
+            (kept_of(name, each) for name, each in step.keeps.items() if f"{reference}.".startswith(f"{name}.")), None
+        )
+        if kept is None:
+            put(body, parts(reference), f"{step.name}-{reference.replace('.', '-')}")
+        elif not kept.header:
+            put(body, parts(kept.source), _value(kept))
+    return body
 
 
 def headers(step: Step, call: Call | None) -> dict[bytes, bytes]:

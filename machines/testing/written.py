@@ -15,6 +15,7 @@ from machines.testing.answers import (
     failed,
     lost,
     ok,
+    pending,
     replies,
     unheard,
 )
@@ -25,7 +26,7 @@ INDENT = "    "
 #: Columns of an answer that a call of it can change, apart from its body.
 _COLUMNS = ("headers", "acts", "retry_after_s", "takes_s", "rests")
 _NAMED: Mapping[str, Answer] = {
-    each.name: each for each in (ok, lost, unheard, down, failed, died, died_before, accepted)
+    each.name: each for each in (ok, lost, unheard, down, failed, died, died_before, accepted, pending)
 }  # fmt: skip
 
 
