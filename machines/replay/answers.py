@@ -10,7 +10,7 @@ from machines.history import JournalEntry
 from machines.keeps import Kept, kept_of
 from machines.outcomes import Outcome
 from machines.references import parts, within
-from machines.testing.answers import Answer, busy, down, failed, lost, ok, refused, replies, unheard
+from machines.testing.answers import Answer, accepted, busy, down, failed, lost, ok, refused, replies, unheard
 from machines.testing.successes import put
 
 _OK, _REDIRECT, _NOT_FOUND, _SERVER_ERROR, _UNAVAILABLE = 200, 300, 404, 500, 503
@@ -36,6 +36,13 @@ def refusal(call: Call, row: JournalEntry) -> Answer:
     words = _words(row)
     detail = body.pop("detail", words) or "no"
     return refused(detail if isinstance(detail, str) else words or "no", status, body or None)
+
+
+def acceptance(call: Call, row: JournalEntry) -> Answer:
+    """Return the 202 that accepts a call."""
+    headers = headers_of(call, row.reply)
+    answer = accepted(body_of((call,), row.reply)) if row.reply else accepted
+    return replace(answer, headers=headers) if headers else answer
 
 
 def doubt(row: JournalEntry, *, acts: bool) -> Answer:

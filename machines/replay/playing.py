@@ -97,8 +97,10 @@ def _made(run: Run, act: Act) -> list[Act]:
     if act.method == "after":
         if due_s is None:
             return []
-        run.after(seconds=due_s)
-        return [replace(act, named={"seconds": due_s})]
+        began_s, moves = run.seconds, len(run.journal)
+        while run.due_in_s is not None and len(run.journal) == moves:  # a poll without an answer is no move
+            run.after(seconds=run.due_in_s)
+        return [replace(act, named={"seconds": run.seconds - began_s})]
     passed = []
     gap_s = float(int(act.gap_s))
     if gap_s >= _SHORTEST_S and (due_s is None or gap_s < due_s) and act.method in ("signal", "answer"):

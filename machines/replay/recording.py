@@ -9,15 +9,28 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from machines.call import Call
-from machines.history import ANSWERED, NO_ATTEMPT_LEFT, STILL_UNKNOWN, JournalEntry, is_probe, outcome
+from machines.history import ANSWERED, NO_ATTEMPT_LEFT, STILL_UNKNOWN, JournalEntry, is_probe, outcome, polls
 from machines.later import Later
-from machines.outcomes import Outcome
+from machines.outcomes import DEFINITE, Outcome
 from machines.renaming import MIGRATE, as_named_now
 from machines.replay import answers
 from machines.replay.acts import Act
+from machines.replay.script import Script
 from machines.saga import Saga
 from machines.step import Step
-from machines.testing import Answer, Scenario, accepted, died, died_before, down, given, lost, ok, refused
+from machines.testing import (
+    Answer,
+    Scenario,
+    always,
+    died,
+    died_before,
+    down,
+    given,
+    lost,
+    ok,
+    pending,
+    refused,
+)
 from machines.testing.memory import MAX_CLAIMS
 from machines.transitions import Direction, Phase, State, Trigger
 from machines.waiting import Waiting
@@ -56,10 +69,10 @@ def recording(
     bodies = {step.name: body for step in definition.steps if (body := reader.body(step)) is not None}
     dated = any(step.waits is not None and step.waits.until is not None for step in definition.steps)
     began = journal[0].at if dated else None
-    scenario = replace(scenario, script=reader.trimmed(), bodies=bodies, began=began)
+    scenario = replace(scenario, script=reader.script.trimmed(), bodies=bodies, began=began)
     return Recording(
         scenario=scenario, acts=tuple(reader.acts), moves=tuple(reader.rows),
-        requests={call: len(answers) for call, answers in reader.script.items()}, unknown=tuple(reader.notes),
+        requests=reader.script.requests, unknown=tuple(reader.notes),
     )  # fmt: skip
 
 
@@ -68,7 +81,7 @@ class _Reader:
 
     def __init__(self, definition: Saga, rows: Sequence[JournalEntry]) -> None:
         self.definition, self.rows = definition, rows
-        self.script: dict[tuple[str, str], list[Answer]] = {}
+        self.script = Script()
         self.acts: list[Act] = []
         self.notes: dict[str, None] = {}
         self._steps = {step.name: step for step in definition.steps}
@@ -76,8 +89,6 @@ class _Reader:
         self._doubted = False
         #: Place of the present row.
         self._number = 0
-        #: Answer that was read last: its place in the script; None: something else came after it.
-        self._last: tuple[tuple[str, str], int] | None = None
 
     def read(self, *, under_way: bool) -> None:
         for number, row in enumerate(self.rows):
@@ -92,24 +103,13 @@ class _Reader:
         if under_way:
             self._rest()
 
-    def trimmed(self) -> dict[tuple[str, str], tuple[Answer, ...]]:
-        """Return the script without the successes at the end of each list, because a call succeeds by default."""
-        found = {}
-        for call, given_answers in self.script.items():
-            kept = list(given_answers)
-            while kept and kept[-1] is ok:
-                kept.pop()
-            if kept:
-                found[call] = tuple(kept)
-        return found
-
     def body(self, step: Step) -> Any:
         """Return the body of the step's success; None when the journal has none."""
         done = [row for row in self.rows if row.step == step.name and row.direction == Direction.DO]
         row = next((row for row in done if row.trigger == Trigger.SUCCEEDED), None)
         if row is None or step.call is None or not row.reply:
             return None
-        return answers.body_of((step.call, *([step.probe] if step.probe else [])), row.reply)
+        return answers.body_of((step.call, *(call for call in (step.probe, step.poll) if call)), row.reply)
 
     def _row(self, row: JournalEntry, at: State) -> None:
         if at.phase in (Phase.STUCK, Phase.COMPLETED):
@@ -119,9 +119,10 @@ class _Reader:
         elif at.phase is Phase.WAITING:
             self._wait_ended(row, at)
         elif row.trigger == Trigger.EXPIRE:
-            self._expire(row)
+            if not self.script.expire(row.direction, row.step, self.definition.deadline_s):
+                self._note(f"{row.step}: the deadline was over before its call; no test can repeat how.")
         elif row.trigger == Trigger.QUARANTINE:
-            self._add("undo" if at.undoes else "do", at, *[died_before] * (MAX_CLAIMS + 1))
+            self.script.add("undo" if at.undoes else "do", _step(at), *[died_before] * (MAX_CLAIMS + 1))
             self._note(f"{_name(at)}: the processes that claimed it died; the test lets each die before the call.")
         elif at.call is not None and row.step in self._steps and outcome(row) is not None:
             self._called(row, at)
@@ -135,7 +136,7 @@ class _Reader:
         if row.status_code is None and row.trigger == Trigger.REFUSED:
             return  # the condition could not be decided, or the call could not be built
         if not self._doubted and self._shows_doubt(row):
-            self._add(purpose, at, died)
+            self.script.add(purpose, _step(at), died)
             self._note(f"{row.step}: its process died during the call; the journal shows this only by what followed.")
             self._doubted = True
         if reason.startswith(_ONLY_ONCE):
@@ -143,16 +144,16 @@ class _Reader:
         if at.probe is not None and (self._doubted or is_probe(row)):
             self._probed(row, at)
         if not is_probe(row):
-            self._add(purpose, at, self._answer(row, at))
+            self.script.add(purpose, _step(at), self._answer(row, at))
         elif row.trigger == Trigger.RETRY:
-            self._add(purpose, at, down)
+            self.script.add(purpose, _step(at), down)
 
     def _answer(self, row: JournalEntry, at: State) -> Answer:
         assert at.call is not None
         if row.trigger == Trigger.SUCCEEDED:
             return answers.success(at.call, row)
         if row.trigger == Trigger.ACCEPTED:
-            return accepted(row.reply) if row.reply else accepted
+            return answers.acceptance(at.call, row)
         if _PROBED_AFTER in str(row.reason):
             return refused()
         if row.trigger in (Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT):
@@ -170,16 +171,16 @@ class _Reader:
         reason = str(row.reason or "")
         if not is_probe(row):
             again = [lost] if row.trigger not in (Trigger.REFUSED_IN_DOUBT, Trigger.REFUSED) else [_NOT_DONE]
-            self._add("probe", at, _NOT_DONE, *(again if _PROBED_AFTER in reason else ()))
+            self.script.add("probe", _step(at), _NOT_DONE, *(again if _PROBED_AFTER in reason else ()))
             self._note(f"{row.step}: the reply to its probe is not in the journal; the test takes it as a 404.")
         elif row.trigger == Trigger.SUCCEEDED:
-            self._add("probe", at, ok)
+            self.script.add("probe", _step(at), ok)
         elif reason.startswith(NO_ATTEMPT_LEFT):
-            self._add("probe", at, _NOT_DONE)
+            self.script.add("probe", _step(at), _NOT_DONE)
         elif reason.startswith(STILL_UNKNOWN) or row.trigger != Trigger.DEFER:
-            self._add("probe", at, lost)
+            self.script.add("probe", _step(at), lost)
         else:
-            self._add("probe", at, answers.deferral(row, acts=False))
+            self.script.add("probe", _step(at), answers.deferral(row, acts=False))
 
     def _shows_doubt(self, row: JournalEntry) -> bool:
         """Return True when the row proves that an attempt before it was in doubt."""
@@ -222,7 +223,7 @@ class _Reader:
         following = self._following
         including = following is not None and following.trigger == Trigger.COMPENSATE_INCLUDING
         if at.phase is Phase.FORWARD and including and not self._doubted:
-            self._add("do", at, died(rests=True))
+            self.script.add("do", _step(at), died(rests=True))
             self._note(f"{_name(at)}: it was cancelled during the call; the test takes it that the participant did it.")
         elif at.phase is Phase.FORWARD:
             self._rest()
@@ -232,11 +233,13 @@ class _Reader:
         """Read what ended a wait: a signal, an answer or time."""
         reason, waits = str(row.reason or ""), at.waits
         if isinstance(waits, Later):
+            if at.poll is not None:
+                self._polled(row, at)
             if is_probe(row):
                 if row.source == row.dest or not self._doubted:
                     self._act(row, "after")
                 self._probed(row, at)
-            elif row.status_code is not None and at.step is not None and at.step.call is not None:
+            elif row.status_code is not None and at.poll is None and at.step is not None and at.step.call is not None:
                 self._act(row, "answer", str(row.step), answers.answered_later(at.step.call, row))
             else:
                 self._act(row, "after")
@@ -245,40 +248,35 @@ class _Reader:
         else:
             self._act(row, "after")
 
-    def _expire(self, row: JournalEntry) -> None:
-        """Let the deadline pass after the last answer."""
-        if self._last is None:
-            self._note(f"{row.step}: the deadline was over before its call; no test can repeat how.")
+    def _polled(self, row: JournalEntry, at: State) -> None:
+        """Read what the polls have learned before the wait ended. Only the last one is in the journal."""
+        number = polls(row)
+        if row.trigger in DEFINITE and number and at.poll is not None:
+            self.script.add("poll", _step(at), *[pending] * (number - 1), answers.answered_later(at.poll, row))
             return
-        call, place = self._last
-        answer, over_s = self.script[call][place], self.definition.deadline_s
-        waits = call == (row.direction, row.step) and not answer.dies
-        changes: dict[str, Any] = {"retry_after_s": over_s} if waits else {"takes_s": over_s}
-        self.script[call][place] = replace(answer, **changes)
+        asks_again = any(polls(later) and later.step == row.step for later in self.rows[self._number + 1 :])
+        if not is_probe(row) or row.source == row.dest or not self._doubted:
+            self.script.add("poll", _step(at), *([pending] * number if asks_again else [always(pending)]))
+            self._note(f"{row.step}: no poll learned its outcome; the test takes it that it is not done.")
 
     def _rest(self) -> None:
-        """Let the saga rest after the last answer."""
-        if self._last is None:
+        if not self.script.rest():
             self._note("The saga was under way after a wait, where no test can stop; the test may go further.")
-            return
-        call, place = self._last
-        self.script[call][place] = replace(self.script[call][place], rests=True)
-
-    def _add(self, purpose: str, at: State, *given_answers: Answer) -> None:
-        assert at.step is not None
-        known = self.script.setdefault((purpose, at.step.name), [])
-        known += given_answers
-        self._last = ((purpose, at.step.name), len(known) - 1)
 
     def _act(self, row: JournalEntry, method: str, *arguments: Any, **named: Any) -> None:
         before = self.rows[self._number - 1]
         gap_s = (row.at - before.at).total_seconds()
         act = Act(state=str(row.source), method=method, arguments=arguments, named=named, gap_s=gap_s)
         self.acts.append(act)
-        self._last = None
+        self.script.seal()
 
     def _note(self, text: str) -> None:
         self.notes[text] = None
+
+
+def _step(at: State) -> str:
+    assert at.step is not None
+    return at.step.name
 
 
 def _name(at: State) -> str:

@@ -69,7 +69,7 @@ def _given(played: Played) -> Iterable[str]:
         yield f"{INDENT}.without_back_off()"
     if scenario.bodies:
         yield from _keywords("replying", {step: literal(body, 2) for step, body in scenario.bodies.items()})
-    for purpose, method in (("do", "when"), ("undo", "when_undone"), ("probe", "when_probed")):
+    for purpose, method in (("do", "when"), ("undo", "when_undone"), ("probe", "when_probed"), ("poll", "when_polled")):
         answers = {step: each for (known, step), each in scenario.script.items() if known == purpose}
         if answers:
             yield from _keywords(method, {step: _listed(each) for step, each in answers.items()})

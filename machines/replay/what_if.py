@@ -8,7 +8,22 @@ from types import MappingProxyType
 from machines.history import StepEffect, effects_of
 from machines.replay.recording import Recording
 from machines.saga import Saga
-from machines.testing import Always, Answer, Run, accepted, always, busy, died, down, failed, lost, ok, refused, unheard
+from machines.testing import (
+    Always,
+    Answer,
+    Run,
+    accepted,
+    always,
+    busy,
+    died,
+    down,
+    failed,
+    lost,
+    ok,
+    pending,
+    refused,
+    unheard,
+)
 
 #: Word → the answers to every request of the call.
 OUTCOMES: Mapping[str, Sequence[Answer | Always]] = MappingProxyType({
@@ -24,8 +39,10 @@ OUTCOMES: Mapping[str, Sequence[Answer | Always]] = MappingProxyType({
     "always-down": (always(down),),
     "died": (died,),
     "accepted": (accepted,),
+    "pending": (pending,),
+    "always-pending": (always(pending),),
 })  # fmt: skip
-_CHANGE = re.compile(r"(?:(undo|probe)[ :])?(\w+)=([\w-]+)")
+_CHANGE = re.compile(r"(?:(undo|probe|poll)[ :])?(\w+)=([\w-]+)")
 
 
 class UnknownChangeError(ValueError):
@@ -33,11 +50,12 @@ class UnknownChangeError(ValueError):
 
 
 def calls_of(definition: Saga) -> list[str]:
-    """Return every call whose outcome can be changed: `pay`, `undo pay`, `probe pay`."""
+    """Return every call whose outcome can be changed: `pay`, `undo pay`, `probe pay`, `poll pay`."""
     each = [(step.name, step) for step in definition.steps]
     done = [name for name, step in each if step.call]
     undone = [f"undo {name}" for name, step in each if step.undo]
-    return [*done, *undone, *(f"probe {name}" for name, step in each if step.probe)]
+    probed = [f"probe {name}" for name, step in each if step.probe]
+    return [*done, *undone, *probed, *(f"poll {name}" for name, step in each if step.poll)]
 
 
 def changed(recording: Recording, change: str) -> Recording:

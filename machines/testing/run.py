@@ -28,6 +28,8 @@ from machines.transitions import Phase
 RECENT: deque["Run"] = deque(maxlen=3)
 #: After a process has died, another one claims the saga when the lease is over, in seconds.
 _LEASE_S = 30.0
+#: What is due within a microsecond is due, because sums of waits are not exact.
+_MICROSECOND_S = 1e-6
 #: Most claims of one run. A saga that needs more does not come to rest.
 _MOST_CLAIMS = 1_000
 
@@ -147,7 +149,7 @@ class Run:
         target = self.seconds + dt.timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
         for _ in range(_MOST_CLAIMS):
             due_at = self._row.due_at
-            if due_at is None or due_at > target:
+            if due_at is None or due_at > target + _MICROSECOND_S:
                 break
             self._memory.clock.time = max(self.seconds, due_at)
             self._drive(self._memory.claim())

@@ -1,8 +1,6 @@
 """The odds and times of steps, and what they say about timeouts and retries."""
 
-import datetime as dt
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 
@@ -10,8 +8,8 @@ from machines import NEVER, Retry, Saga, compensatable, equal, pause, pivot, pos
 from machines.advice.figures import FEWEST, Figures, figures, percentile
 from machines.advice.limits import retry_advice, timeout_advice
 from machines.testing import always, down, given, lost, ok, refused
+from tests.support.journals import journal_of
 
-BEGAN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 SHOP = Saga(
     name="shop", version=1, initial="ASKED", completed="PAID", compensated="BACK", data={"who": text()},
     participants=("shop",),
@@ -23,10 +21,6 @@ SHOP = Saga(
         pivot("pay", post("shop", "/p"), done="PAID", refused="POOR"),
     ),
 )  # fmt: skip
-
-
-def journal_of(run):
-    return [SimpleNamespace(**vars(move), at=BEGAN + dt.timedelta(seconds=move.made)) for move in run.journal]
 
 
 def runs(**answers):

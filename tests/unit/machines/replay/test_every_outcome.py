@@ -1,9 +1,7 @@
 """The journal of every outcome of every table, replayed: the written test passes, and its saga goes the same way."""
 
-import datetime as dt
 import runpy
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -14,10 +12,10 @@ from machines.replay.source import source_of
 from machines.replay.stand_ins import redacted
 from machines.testing import every_outcome
 from machines.testing.scenario import given
+from tests.support.journals import journal_of
 
 ROOT = Path(__file__).parents[4]
 PLACES = ("samples", str(ROOT / "docs/examples/sagas"), str(ROOT / "docs/examples/own-repository/sagas"))
-BEGAN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
 def runnable(table):
@@ -31,14 +29,10 @@ def runnable(table):
 TABLES = [(place, table) for place in PLACES for table in discover(place) if runnable(table)]
 
 
-def journal_of(run):
-    return [SimpleNamespace(**vars(move), at=BEGAN + dt.timedelta(seconds=move.made)) for move in run.journal]
-
-
 @pytest.mark.parametrize(("place", "table"), TABLES, ids=[str(table) for _, table in TABLES])
 def test_written_file_passes_for_every_outcome(place, table, tmp_path):
     for number, scenario in enumerate(every_outcome(table)):
-        run = scenario.run()
+        run = scenario.run().after(days=1)
         played = play(recording(table, scenario.data, journal_of(run)))
         assert difference(played) is None, scenario.name
         file = tmp_path / f"test_{number}.py"

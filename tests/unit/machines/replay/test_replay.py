@@ -47,8 +47,8 @@ from machines.testing import (
     replies,
     unheard,
 )  # fmt: skip
+from tests.support.journals import BEGAN, journal_of
 
-BEGAN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 WAITING = Saga(
     name="stay", version=1, initial="ASKED", completed="TOLD", compensated="BACK", deadline_s=40 * 86_400,
     data={"guest": text(), "card": secret(text()), "nights": integer(1, 90), "from": date(), "kind": choice("a", "b")},
@@ -84,10 +84,6 @@ PLAIN = Saga(
     ),
 )  # fmt: skip
 START = {"guest": "Ada", "card": "4242", "nights": 9, "from": "2026-01-05", "kind": "a"}
-
-
-def journal_of(run):
-    return [SimpleNamespace(**vars(move), at=BEGAN + dt.timedelta(seconds=move.made)) for move in run.journal]
 
 
 def replay(run, data=None, **more):
