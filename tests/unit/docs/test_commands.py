@@ -20,6 +20,8 @@ SAGA = re.compile(
 )
 MAKE = re.compile(r"(?:\w+=\S* )*make\s+(?P<words>.*)")
 INLINE = re.compile(r"(?<!`)`((?:saga|make|flask --app app saga) [^`\n]+)`(?!`)")
+#: What a reader replaces, as `<id>`.
+PLACE = re.compile(r"<[a-z][^>\n]*>")
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 GROUP = command_line()
 
@@ -32,8 +34,11 @@ def shell_lines(page: str):
                 yield re.sub(r"(^|\s)#.*", "", line)
 
 
-def unknown(words: list[str]) -> str:
-    """Return the first word that is neither a command nor an option of the command line, or ""."""
+def wrong_word(words: list[str]) -> str:
+    """Return the first word that is neither a command nor an option of the command line, or "".
+
+    A command with an argument is one that a reader runs, so it must also have the options that are required.
+    """
     command: click.Command = GROUP
     known = {"--help"}
     while isinstance(command, click.Group):
@@ -51,15 +56,19 @@ def unknown(words: list[str]) -> str:
         return ""
     known |= {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     options = [word.partition("=")[0] for word in words if re.match(r"--[a-z]", word)]
-    return next((option for option in options if option not in known), "")
+    if wrong := next((option for option in options if option not in known), ""):
+        return wrong
+    required = [option for option in command.params if isinstance(option, click.Option) and option.required]
+    missing = (option.opts[0] for option in required if words and not {*option.opts} & {*options})
+    return next((f"without {option}" for option in missing), "")
 
 
 def wrong_commands(page: str):
-    for line in [*shell_lines(page), *INLINE.findall(page)]:
+    for line in [PLACE.sub("ID", line) for line in [*shell_lines(page), *INLINE.findall(page)]]:
         for command in map(str.strip, ENDS.split(line)):
             if found := SAGA.fullmatch(command):
                 words = (found["words"] or "").replace("…", " ").split()
-                if word := unknown(words):
+                if word := wrong_word(words):
                     yield f"{command}: {word}"
             elif found := MAKE.fullmatch(command):
                 targets = (word for word in found["words"].split() if re.fullmatch("[a-z-]+", word))
@@ -77,6 +86,8 @@ def test_every_command_of_a_document_exists(document):
         ("```bash\nsaga lst --stuck\n```\n", ["saga lst --stuck: lst"]),
         ("```bash\nsaga migrate && saga list --stuk | head\n```\n", ["saga list --stuk: --stuk"]),
         ("use `saga audit lost`", ["saga audit lost: lost"]),
+        ("use `saga retry <id>`", ["saga retry ID: without --reason"]),
+        ("use `saga retry` or `saga retry <id> --reason '…'`", []),
         ("```bash\nmake everything\n```\n", ["make everything"]),
         ("```bash\nsaga serve --anything && make demo ONCE=1\n```\n", []),
     ],
@@ -89,7 +100,7 @@ def test_a_wrong_command_is_found(page, wrong):
 def test_every_bash_block_of_a_document_is_legal(document):
     for block in blocks(document.read_text()):
         if block.language == "bash":
-            text = re.sub(r"<[a-z][^>\n]*>", "placeholder", block.text)
+            text = PLACE.sub("ID", block.text)
             checked = subprocess.run(
                 ["bash", "-n"], input=text, capture_output=True, text=True, check=False, timeout=60
             )
