@@ -6,6 +6,7 @@ import shutil
 import sys
 import sysconfig
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -54,16 +55,20 @@ def shell(tmp_path):
     shell.close()
 
 
-def follow(page: str, shell: Shell) -> str:
-    """Follow the page: write its files and run its commands. Return the output of the last command."""
+@pytest.fixture
+def instead():
+    """Return the texts of a page and their replacements. Only the ports differ, because other tests run meanwhile."""
     service, participant = str(free_port()), str(free_port())
-    #: Text of the page → its replacement. Only the ports differ, because other tests run at the same time.
-    instead = {
+    return {
         "8009": service,
         "8100": participant,
         "saga serve": f"PORT={service} saga serve",
         "python participant.py": f"PORT={participant} python participant.py",
     }
+
+
+def follow(page: str, shell: Shell, instead: Mapping[str, str]) -> str:
+    """Follow the page: write its files and run its commands. Return the output of the last command."""
     output = ""
     for block in blocks(page):
         text = re.sub("|".join(instead), lambda found: instead[found[0]], block.text)
@@ -80,11 +85,11 @@ def follow(page: str, shell: Shell) -> str:
     return output
 
 
-def test_the_readmes_way_to_an_own_saga_works_word_for_word(shell):
+def test_the_readmes_way_to_an_own_saga_works_word_for_word(shell, instead):
     page = (ROOT / "README.md").read_text()
     section = page.partition("## Your own saga in ten minutes\n")[2].partition("\n## ")[0]
     began = time.monotonic()
-    output = follow(section, shell)
+    output = follow(section, shell, instead)
     assert time.monotonic() - began < TEN_MINUTES_S
     assert '"state":"CONFIRMED","status":"completed"' in output
     assert output.splitlines()[-3:] == [
@@ -92,15 +97,19 @@ def test_the_readmes_way_to_an_own_saga_works_word_for_word(shell):
     ]
 
 
-def test_commands_of_the_example_repository_work_word_for_word(shell):
+def test_commands_of_the_example_repository_work_word_for_word(shell, instead):
     page = (ROOT / "docs/examples/own-repository/README.md").read_text()
     section = page.partition("## Run it\n")[2].partition("\n## ")[0]
     shell.run(
         "python3 -m venv ~/env && . ~/env/bin/activate && pip install --quiet . && cd docs/examples/own-repository"
     )
-    assert "✓ completed in CONFIRMED  gift v1" in follow(section, shell)
+    assert "✓ completed in CONFIRMED  gift v1" in follow(section, shell, instead)
 
 
-def test_tutorial_works_word_for_word(shell):
-    follow((ROOT / "docs" / "tutorial.md").read_text(), shell)
+def test_tutorial_works_word_for_word(shell, instead):
+    """After it the reader tries its participants, as docs/conform.md describes."""
+    follow((ROOT / "docs" / "tutorial.md").read_text(), shell, instead)
     assert "POST /bank/payments" in shell.run("cat theatre.log")
+    page = (ROOT / "docs" / "conform.md").read_text()
+    assert "exit code 1" in follow(page.partition("## What it needs\n")[0], shell, instead)
+    assert 'failures="1"' in shell.run("cat conform.xml")

@@ -26,11 +26,11 @@ RUN_BY = {
     "docs/schedules.md": ("integration/test_schedules_documented.py",),
     "docs/participants.md": ("unit/docs/test_blocks.py",),
     "docs/webhooks.md": ("integration/webhooks/test_documented.py", "unit/app/test_webhook_signature.py"),
+    "docs/conform.md": ("e2e/test_tutorial.py",),
     "docs/examples/own-repository/README.md": ("e2e/test_tutorial.py",),
 }
 #: Page → the reason why no test runs its blocks word for word, and the test that does the same thing.
 NOT_RUN = {
-    "docs/conform.md": "needs a participant of the reader: e2e/test_conform.py tries every line",
     "docs/examples/README.md": "needs make in a clone: e2e/test_examples.py runs the same services and tables",
     "docs/operations.md": "needs Docker, Kubernetes and PostgreSQL's tools: unit/deploy",
     "docs/verify.md": "needs the tables of the reader: unit/app/cli/test_verify.py",
