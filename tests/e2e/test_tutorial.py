@@ -113,3 +113,15 @@ def test_tutorial_works_word_for_word(shell, instead):
     page = (ROOT / "docs" / "conform.md").read_text()
     assert "exit code 1" in follow(page.partition("## What it needs\n")[0], shell, instead)
     assert 'failures="1"' in shell.run("cat conform.xml")
+
+
+def test_examples_run_by_hand_as_their_page_says(shell, instead):
+    clone = Path(shell.run("pwd").strip())
+    (clone / ".venv").symlink_to(ROOT / ".venv")
+    shutil.copy(ROOT / "Makefile", clone)
+    os.utime(clone / "requirements.txt", (0, 0))  # older than the virtual environment, which make need not change
+    page = (ROOT / "docs/examples/README.md").read_text()
+    section = page.partition("## Run one by hand\n")[2].partition("\n## ")[0]
+    services = {str(port): str(free_port()) for port in (9101, 9102, 9103)}
+    run = {"make run": f"PORT={instead['8009']} make run"}
+    follow(section, shell, {**instead, **services, **run})
