@@ -1,4 +1,4 @@
-"""The commands of the runbooks, run as they stand against a service with a stuck saga.
+"""The commands of the runbooks and of the pruning of sagas, run as they stand against a service with a stuck saga.
 
 Only what a reader replaces is replaced: the marks as `<id>`, and the addresses. Commands of Docker need an engine, so
 they are not run.
@@ -9,8 +9,10 @@ import re
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import psycopg2
 import pytest
 import requests
 
@@ -18,6 +20,7 @@ from tests.support.documented import Shell, blocks
 
 pytestmark = pytest.mark.programs
 ROOT = Path(__file__).parents[2]
+OPERATIONS = ROOT / "docs" / "operations.md"
 RUNBOOKS = ROOT / "docs" / "runbooks"
 #: Runbook → a part of the output of its commands.
 SHOWS = {
@@ -78,7 +81,11 @@ def shell(stuck, participants):
 
 
 def commands(page: str) -> str:
-    text = (RUNBOOKS / f"{page}.md").read_text()
+    return local_lines((RUNBOOKS / f"{page}.md").read_text())
+
+
+def local_lines(text: str) -> str:
+    """Return the commands of the bash blocks, without those of Docker."""
     lines = "".join(block.text for block in blocks(text) if block.language == "bash").splitlines()
     return "\n".join(line for line in lines if not line.startswith("docker "))
 
@@ -98,3 +105,16 @@ def test_a_stuck_saga_is_solved_by_the_commands_of_its_runbook(shell):
     retry = re.search(r"`(flask --app app saga retry [^`]+)`", text)[1]
     assert "completed" in shell(retry)
     assert "cli:" in shell(re.search(r"`(flask --app app saga audit list)`", text)[1])
+
+
+def test_commands_that_prune_and_export_run_as_they_stand(shell, stuck, tmp_path):
+    server, _, saga = stuck
+    shell('flask --app app saga retry <id> --reason "the test"')
+    with closing(psycopg2.connect(server.environment["DATABASE_URL"])) as connection, connection:
+        past = "now() - interval '91 days'"
+        connection.cursor().execute(f"UPDATE saga SET created_at = {past}, updated_at = {past}")
+    section = OPERATIONS.read_text().partition("\n## Retention\n")[2]
+    block = next(block.text for block in blocks(section) if "saga prune" in block.text)
+    shell(re.sub(r"\w+\.jsonl", lambda found: f"{tmp_path}/{found[0]}", block))
+    assert saga["id"] in (tmp_path / "sagas.jsonl").read_text()
+    assert (tmp_path / "journal.jsonl").read_text() == ""  # the export is the last command, after the pruning

@@ -32,7 +32,9 @@ RUN_BY = {
 }
 #: Page → the reason why no test runs its blocks word for word, and the test that does the same thing.
 NOT_RUN = {
-    "docs/operations.md": "needs Docker, Kubernetes and PostgreSQL's tools: unit/deploy",
+    "docs/operations.md": (
+        "needs Docker and Kubernetes: unit/deploy; e2e/test_runbooks.py prunes, e2e/test_events.py sends the event"
+    ),
     "docs/verify.md": "needs the tables of the reader: unit/app/cli/test_verify.py",
 }
 
