@@ -107,12 +107,14 @@ def test_commands_of_the_example_repository_work_word_for_word(shell, instead):
 
 
 def test_tutorial_works_word_for_word(shell, instead):
-    """After it the reader tries its participants, as docs/conform.md describes."""
+    """After it the reader tries its participants and verifies its table, as docs/conform.md and docs/verify.md say."""
     follow((ROOT / "docs" / "tutorial.md").read_text(), shell, instead)
     assert "POST /bank/payments" in shell.run("cat theatre.log")
     page = (ROOT / "docs" / "conform.md").read_text()
     assert "exit code 1" in follow(page.partition("## What it needs\n")[0], shell, instead)
     assert 'failures="1"' in shell.run("cat conform.xml")
+    page = (ROOT / "docs" / "verify.md").read_text()
+    assert '"findings":[],"saga":"ticket"' in follow(page.partition("\n| exit code")[0], shell, instead)
 
 
 def test_examples_run_by_hand_as_their_page_says(shell, instead):

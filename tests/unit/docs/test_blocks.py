@@ -27,6 +27,7 @@ RUN_BY = {
     "docs/participants.md": ("unit/docs/test_blocks.py",),
     "docs/webhooks.md": ("integration/webhooks/test_documented.py", "unit/app/test_webhook_signature.py"),
     "docs/conform.md": ("e2e/test_tutorial.py",),
+    "docs/verify.md": ("e2e/test_tutorial.py",),
     "docs/examples/README.md": ("e2e/test_tutorial.py",),
     "docs/examples/own-repository/README.md": ("e2e/test_tutorial.py",),
 }
@@ -35,7 +36,6 @@ NOT_RUN = {
     "docs/operations.md": (
         "needs Docker and Kubernetes: unit/deploy; e2e/test_runbooks.py prunes, e2e/test_events.py sends the event"
     ),
-    "docs/verify.md": "needs the tables of the reader: unit/app/cli/test_verify.py",
 }
 
 
