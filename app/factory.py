@@ -99,7 +99,7 @@ from app.telemetry import Telemetry
 from app.telemetry.aliases import ALIASES
 from app.telemetry.entry_queue import EntryQueue
 from app.telemetry.exposition import Exposition
-from app.telemetry.process_gauges import breaker_gauge, thread_gauge
+from app.telemetry.process_gauges import breaker_gauge, build_info, thread_gauge
 from app.telemetry.saga_gauges import SagaGauges
 from app.traces import Traces
 from app.values import LARGEST_CONTENT, read_back, written
@@ -230,6 +230,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     sender = PausingSender(LimitedSender(guarded, participants), pauses.holds)
     stopping = threading.Event()
     telemetry, breakers = Telemetry(metrics, registry, queue), breaker_gauge(metrics, lambda: guarded.states)
+    build_info(metrics)
     alive_threads = thread_gauge(metrics, lambda: threads.alive)
     threads.report = alive_threads.update
     updates = [telemetry.create_series, queue.flush, breakers.update, alive_threads.update]

@@ -1,7 +1,9 @@
 """The log: one JSON object per line on stdout, without secrets."""
 
 import logging
+import os
 import re
+import socket
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
 from contextlib import suppress
@@ -12,7 +14,11 @@ from typing import Any, TextIO, cast
 import orjson
 import structlog
 
+from app.version import VERSION
+
 HIDDEN = "***"
+SERVICE = "saga-orchestrator"
+_HOST = socket.gethostname()
 #: A field is a secret when its name contains one of these words. A `_` also matches a `-` or no character.
 _WORDS = (
     "password", "passwd", "passphrase", "pwd", "secret", "token", "api_key", "private_key", "authorization", "cookie",
@@ -70,6 +76,8 @@ class JsonLine:
 
     def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
         event["level"] = method
+        event["service"], event["version"] = SERVICE, VERSION
+        event["instance"] = f"{_HOST}:{os.getpid()}"  # not cached: the server forks its processes after this is set up
         if "timestamp" not in event:  # an entry that is logged late has the time of its event already
             event["timestamp"] = datetime.now(UTC)
         if "exc_info" in event:

@@ -46,6 +46,8 @@ class SagaCounts:
     unknown: Mapping[tuple[str, int], int]
     #: How long the longest overdue saga has been due, in seconds. Only sagas whose table this process has are counted.
     overdue_s: float
+    #: Number of sagas that are due now and wait for a process. Only sagas whose table this process has are counted.
+    due: int
     #: Number of processes that run sagas.
     replicas: int
     #: How long the oldest unpublished event has waited for the broker, in seconds.
@@ -65,6 +67,7 @@ def saga_counts(database: Database, registry: Registry) -> SagaCounts:
         by_state=_by_state(groups),
         unknown=_unknown(groups, registry),
         overdue_s=_overdue_s(groups, registry),
+        due=sum(group.due for group in groups if registry.knows(group)),
         replicas=now.replicas,
         unpublished_s=max(0.0, -(now.unpublished_s or 0.0)),
         parked=now.parked,
@@ -101,7 +104,8 @@ def _groups() -> Select[Any]:
     same = (_SAGA.c.definition, _SAGA.c.definition_version, _SAGA.c.table_digest, _SAGA.c.state)
     oldest = seconds_until(func.min(_SAGA.c.entered_at)).label("entered_s")
     due = seconds_until(func.min(_SAGA.c.due_at)).label("due_s")
-    return select(*same, func.count().label("sagas"), oldest, due).where(UNFINISHED).group_by(*same)
+    waiting = func.count().filter(_SAGA.c.due_at <= db_now()).label("due")
+    return select(*same, func.count().label("sagas"), oldest, due, waiting).where(UNFINISHED).group_by(*same)
 
 
 def _now() -> Select[Any]:

@@ -28,7 +28,9 @@ def level_and_event(transition: CountedTransition) -> tuple[int, str]:
     if transition.source is None:
         return logging.INFO, STARTED
     if transition.trigger in FAILURES:
-        return logging.ERROR, FAILED
+        # A refusal that the table provides for is no error. After one that it does not, the saga is stuck.
+        provided = transition.trigger == Trigger.REFUSED and not transition.sticks
+        return logging.INFO if provided else logging.ERROR, FAILED
     if transition.dest.phase is Phase.UNDOING and transition.source.phase is not Phase.UNDOING:
         return logging.WARNING, COMPENSATES
     return logging.WARNING if transition.trigger in _NOTABLE else logging.INFO, "saga.moved"

@@ -1,9 +1,11 @@
-"""Gauges of one process: its circuit breakers, and its service threads."""
+"""Gauges of one process: its release, its circuit breakers, and its service threads."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Gauge
+
+from app.version import VERSION
 
 
 class ProcessGauge:
@@ -24,6 +26,14 @@ class ProcessGauge:
         """
         for value, number in self._read().items():
             self._gauge.labels(value).set(number)
+
+
+def build_info(registry: CollectorRegistry) -> ProcessGauge:
+    """Return the gauge whose label is the release of this process, for queries such as `count by (version)`."""
+    text = "Release of the process, in the label: always 1"
+    return ProcessGauge(
+        registry, "saga_build_info", text, label="version", worst="livemax", read=lambda: {VERSION: 1}
+    )  # fmt: skip
 
 
 def breaker_gauge(registry: CollectorRegistry, states: Callable[[], Mapping[str, int]]) -> ProcessGauge:

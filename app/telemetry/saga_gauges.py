@@ -68,6 +68,8 @@ class SagaGauges:
         yield unknown
         overdue = "Seconds that the longest overdue saga has been due"
         yield GaugeMetricFamily("saga_overdue_seconds", overdue, value=counts.overdue_s)
+        due = "Sagas that are due and wait for a process, for scaling the workers"
+        yield GaugeMetricFamily("saga_due", due, value=counts.due)
         waited = "Seconds that the oldest unpublished event has waited for the broker"
         yield GaugeMetricFamily("saga_outbox_lag_seconds", waited, value=counts.unpublished_s)
         yield GaugeMetricFamily(

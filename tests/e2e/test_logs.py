@@ -1,12 +1,15 @@
 """The log of a real process: one JSON object per line, the events of a failing saga by their names, and no secrets."""
 
 import json
+import os
+import socket
 
 import pytest
 import requests
 import structlog
 
 from app.logs import HIDDEN, JsonLine, configure_logging
+from app.version import VERSION
 from participants.logs import configure_logging as configure_participants
 from tests.support.servers import start
 from tests.support.waiting import eventually, free_port
@@ -28,7 +31,7 @@ def test_log_contains_each_move_of_a_saga_with_its_trace(orchestrator, participa
 
     eventually(lambda: any(line.get("dest") == "ANNULEE" for line in moves()), "the end is logged")
     moments = [(line["event"], line["level"]) for line in moves() if line["event"] != "saga.moved"]
-    assert moments == [("Saga démarrée", "info"), ("Étape échouée", "error"), ("Compensation déclenchée", "warning")]
+    assert moments == [("Saga démarrée", "info"), ("Étape échouée", "info"), ("Compensation déclenchée", "warning")]
     failed = next(line for line in moves() if line["event"] == "Étape échouée")
     assert (failed["type"], failed["step"], failed["attempt"]) == ("checkout", "enregistrer_vente", 1)
     assert (failed["outcome"], failed["trace_id"]) == ("refused", saga_id.replace("-", ""))
@@ -96,3 +99,10 @@ def test_log_hides_values_that_look_like_secrets_or_are_named_so(event):
     assert "s3cret" not in line
     assert HIDDEN in line
     assert json.loads(line)["event"] == "x"
+
+
+def test_each_line_names_the_service_its_release_and_its_process():
+    line = json.loads(JsonLine()(None, "info", {"event": "x"}))
+    assert (line["service"], line["version"]) == ("saga-orchestrator", VERSION)
+    host, _, process = line["instance"].rpartition(":")
+    assert (host, int(process)) == (socket.gethostname(), os.getpid())

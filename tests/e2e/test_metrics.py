@@ -32,6 +32,8 @@ NAMES = {  # each metric with the labels that it must have
     "saga_oldest_age_seconds": {"saga", "state"},
     "saga_unknown_definition_sagas": {"saga", "version"},
     "saga_overdue_seconds": set(),
+    "saga_due": set(),
+    "saga_build_info": {"version"},
     "saga_replicas": set(),
     "saga_database_up": set(),
     "saga_outbox_lag_seconds": set(),

@@ -75,4 +75,5 @@ class Healthy(Reply):
 
     status = fields.String(validate=validate.Equal("healthy"))
     service = fields.String()
+    version = fields.String(metadata={"description": "The release of this process"})
     timestamp = moment()

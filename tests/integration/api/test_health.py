@@ -12,11 +12,13 @@ from app import create_app
 from app.config import from_environment
 from app.services import services
 from app.store.database import db
+from app.version import VERSION
 
 
 def test_a_migrated_service_is_live_and_ready(client):
     for path in ("/health", "/api/saga/health/"):
-        assert client.get(path).get_json()["status"] == "healthy"
+        answer = client.get(path).get_json()
+        assert (answer["status"], answer["version"]) == ("healthy", VERSION)
     assert (client.get("/ready").status_code, client.get("/ready").get_json()) == (200, {"status": "ready"})
 
 
@@ -42,6 +44,10 @@ def test_a_database_that_was_never_migrated_is_live_but_not_ready(database_url):
         assert client.get("/ready").status_code == 503
         db.session.remove()
         db.engine.dispose()
+
+
+def test_metrics_name_the_release_of_the_process(client):
+    assert f'saga_build_info{{version="{VERSION}"}} 1.0' in client.get("/metrics").get_data(as_text=True)
 
 
 def test_metrics_count_by_route_and_never_by_saga(client):

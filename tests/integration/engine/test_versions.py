@@ -121,6 +121,8 @@ def test_a_saga_without_its_table_is_not_overdue(both):
     both.given(payer=[NOT_SENT]).run(NEXT, max_sleep_s=0)
     make_due(both, 600)
     assert stock(both, both.registry).overdue_s >= 600
+    assert stock(both, both.registry).due == 1
+    assert stock(both, discover()).due == 0
     assert stock(both, discover()).overdue_s == 0, "recovery runs: the cause is another one, with its own alert"
     both.given(payer=[NOT_SENT]).run(CHECKOUT, max_sleep_s=0)
     make_due(both, 60)

@@ -1,6 +1,7 @@
 """The log line of a new saga contains the data with which the saga started."""
 
 import json
+import logging
 
 import pytest
 import structlog
@@ -9,9 +10,10 @@ from prometheus_client import CollectorRegistry
 from app.logs import HIDDEN, JsonLine
 from app.store.instance import Instance
 from app.telemetry import Telemetry
-from app.telemetry.log_lines import LARGEST_DATA_BYTES
+from app.telemetry.counted_transition import CountedTransition
+from app.telemetry.log_lines import LARGEST_DATA_BYTES, level_and_event
 from machines.checkout import CHECKOUT
-from machines.transitions import Trigger
+from machines.transitions import Phase, Trigger
 
 
 @pytest.fixture
@@ -67,3 +69,20 @@ def test_data_that_would_fill_the_log_is_left_out(lines):
     (line,) = [line for line in lines({"note": "x" * LARGEST_DATA_BYTES}) if "data" in line]
     assert str(LARGEST_DATA_BYTES + len('{"note":""}')) in line["data"]
     assert "xx" not in line["data"]
+
+
+def level_of(source, trigger, dest):
+    states = CHECKOUT.states
+    level, event = level_and_event(CountedTransition("checkout", states[source], trigger, states[dest]))
+    assert event == "Étape échouée"
+    return logging.getLevelName(level)
+
+
+def test_a_refusal_that_the_table_provides_for_is_no_error_in_the_log():
+    """Whoever alerts on errors in the log must not be called for each customer without money."""
+    refused = [it for it in CHECKOUT.transitions if it.trigger == Trigger.REFUSED]
+    levels = {CHECKOUT.states[it.dest].phase: level_of(it.source, it.trigger, it.dest) for it in refused}
+    assert levels == {Phase.PASSING: "INFO", Phase.STUCK: "ERROR"}
+    assert {level_of(it.source, it.trigger, it.dest) for it in CHECKOUT.transitions if it.trigger == "exhausted"} == {
+        "ERROR"
+    }
