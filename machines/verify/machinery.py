@@ -146,6 +146,14 @@ class Machinery:
                 self.arrivals[step.waits.signal, kind or str(outcome)] = each
                 yield kind or str(outcome)
 
+    def kinds_of(self, name: str) -> Iterator[str]:
+        """Yield every kind of a signal or an answer."""
+        for step in self.definition.steps:
+            if step.waits is not None and step.waits.signal == name:
+                yield from self.signals(step)
+            elif step.later is not None and step.poll is None and arrival_name(step.name) == name:
+                yield from (self.answer(step, seen) for seen in ("done", "refused"))
+
     def answer(self, step: Step, seen: str) -> str:
         """Return the kind of the answer that a participant sends later. seen: what it has done."""
         assert step.call is not None

@@ -15,25 +15,28 @@ from machines.outcomes import Outcome
 from machines.participant_kinds import ParticipantKind, kind_of
 from machines.statuses import Status
 from machines.step import EFFECTFUL, Step
-from machines.transitions import Phase, Trigger
+from machines.transitions import Trigger
 from machines.verify import participants
 from machines.verify.events import Edge, Event
+from machines.verify.forgetting import Forgetting
 from machines.verify.guesses import Guesses
 from machines.verify.journals import Journals
-from machines.verify.machinery import Machinery
+from machines.verify.machinery import MAX_CLAIMS, Machinery
 from machines.verify.network import Network
 from machines.verify.people import People
-from machines.verify.process import ModelLoop, Point, Send, Turn
+from machines.verify.process import ModelLoop, Send
 from machines.verify.properties import Broken, Properties
 from machines.verify.replying import WITHOUT_FIELDS, Truth
-from machines.verify.world import DUE_LATER, DUE_NOW, HELD, NEVER_DUE, Entry, Memory, Process, Row, Save, Seen, World
+from machines.verify.turns import Turns, learned
+from machines.verify.world import DUE_LATER, DUE_NOW, HELD, NEVER_DUE, Entry, Memory, Process, Row, Save, World
 from machines.waiting import Waiting
 
 
 class Moves:
-    """The events of one table."""
+    """The events of one table. reduced: see `machines.verify.search.verify`."""
 
-    def __init__(self, machinery: Machinery) -> None:
+    def __init__(self, machinery: Machinery, *, reduced: bool = True) -> None:
+        self.reduced = reduced
         self.machinery, self.definition = machinery, machinery.definition
         self.steps = [step for step in self.definition.steps if step.kind in EFFECTFUL]
         self.index = {step.name: number for number, step in enumerate(self.steps)}
@@ -42,18 +45,8 @@ class Moves:
         self.properties, self.people = Properties(self), People(self)
         #: True: a signal or an answer may come between a call and its commit.
         self.races = any(step.waits or step.later for step in self.definition.steps)
-        self._points: dict[Process, Point] = {}
-        self._next: dict[tuple[Process | None, Seen], Process | None] = {}
+        self.turns, self.forgetting = Turns(machinery, merged=reduced), Forgetting(self)
         self.kinds = {step.name: kind_of(step) for step in self.steps}
-
-    def point(self, process: Process) -> Point:
-        """Return the next point of a process; each is computed once."""
-        if process.saving:
-            return process.saving[0]
-        known = self._points.get(process)
-        if known is None:
-            known = self._points[process] = ModelLoop(self.machinery, process).point()
-        return known
 
     def starts(self) -> Iterator[World]:
         """Yield the states in which a search begins: a process has just created the saga, or the saga is pending.
@@ -66,7 +59,7 @@ class Moves:
         )  # fmt: skip
         yield self._start(world, self.machinery.memory_of(self.machinery.new(), stored=False))
         pending = self.machinery.new(pending=True)
-        loop = ModelLoop(self.machinery, Process(Memory(pending.state), (("start", world.seen),)))
+        loop = ModelLoop(self.machinery, Process(Memory(pending.state)), world.seen)
         for due in (NEVER_DUE, DUE_NOW):
             row, moves = loop.row_of(pending, due, held=False), self.machinery.facts_of(pending.unsaved)
             yield self.stored(world, Save(row, moves, 0, goes_on=False))
@@ -79,7 +72,7 @@ class Moves:
     def _with_commits(self, edge: Edge) -> Iterator[Edge]:
         """Yield an edge with the commits that follow at once, unless a signal can come in between."""
         process = edge.world.process
-        point = None if process is None or any(self.network.signals(edge.world)) else self.point(process)
+        point = None if process is None or any(self.network.signals(edge.world)) else self.turns.point(process)
         if process is None or not isinstance(point, Save):
             yield edge
             return
@@ -96,7 +89,7 @@ class Moves:
             if world.row is not None:
                 yield from self._at_rest(world, world.row)
             return
-        point = self.point(world.process)
+        point = self.turns.point(world.process)
         if isinstance(point, Save):
             yield from self._saves(world, point)
         else:
@@ -105,42 +98,23 @@ class Moves:
             yield from self.network.arrivals(world)
         if not world.late:
             yield Edge(Event("late"), self.network.without_flight(world._replace(late=True)))
-        if len(world.process.log) == 1 and world.process.log[0][0] == "start" and world.row is not None:
-            stopped = world.process._replace(log=(("stop", world.seen),))
-            yield Edge(Event("stop"), self._settled(world._replace(process=stopped)), forever=False)
+        if world.row is not None and world.process.starts_turn:
+            stopped = Process(world.process.memory, stops=True)
+            yield Edge(Event("stop"), self._settled(world, stopped), forever=False)
 
     # A process -----------------------------------------------------------------------------------------------------
 
     def _start(self, world: World, memory: Memory) -> World:
-        return self._settled(world._replace(process=Process(memory, (("start", world.seen),))))
+        return self._settled(world, Process(memory))
 
-    def _settled(self, world: World) -> World:
-        """Return the state with its process at its next commit or request, or without it."""
-        known = (world.process, world.seen)
-        if known not in self._next:
-            self._next[known] = self._next_of(world.process, world.seen)
-        return world._replace(process=self._next[known])
-
-    def _next_of(self, process: Process | None, seen: Seen) -> Process | None:
-        while process is not None:
-            point = self.point(process)
-            if isinstance(point, Turn):
-                process = Process(point.memory, (("start", seen),))
-            elif isinstance(point, Save) and not point.goes_on and not process.saving:
-                stores = self.point(process._replace(patient=False)) if point.then else point
-                assert isinstance(stores, Save)
-                process = Process(Memory(point.row.state), (), (point,) if stores == point else (point, stores))
-            elif isinstance(point, (Save, Send)):
-                break
-            else:
-                process = None
-        return process
+    def _settled(self, world: World, process: Process) -> World:
+        """Return the state with the process at its next commit or request, or without it."""
+        return world._replace(process=self.turns.settled(process, world.seen))
 
     def _told(self, world: World, what: str) -> World:
         """Return the state after the process has learned something."""
-        process = world.process
-        assert process is not None
-        return self._settled(world._replace(process=process._replace(log=(*process.log, (what, world.seen)))))
+        assert world.process is not None
+        return self._settled(world, learned(world.process, what))
 
     def written(self, world: World, save: Save) -> World:
         """Return the state after a commit, with its process at its next point."""
@@ -148,8 +122,12 @@ class Moves:
         if save.goes_on:
             return self._told(after, "written")
         if save.then is None:
-            return after._replace(process=None)
-        return self._start(after, save.then)
+            return self.forgetting.ended_waits(after)._replace(process=None)
+        if save.known < len(world.arrivals):
+            return self._start(after, save.then)
+        after = self.forgetting.ended_waits(after)
+        assert after.row is not None
+        return self._start(after, save.then._replace(arrived=after.row.arrived))
 
     def _saves(self, world: World, point: Save) -> Iterator[Edge]:
         assert world.process is not None
@@ -170,7 +148,8 @@ class Moves:
         row = row._replace(arrived=arrived)
         stays = before is not None and before.state == row.state
         facts = self.journals.after(world.facts, save.moves)
-        return self._forgotten(world._replace(row=row, facts=facts, over=world.over and stays))
+        back = world.went_back or self.definition.states[row.state].undoes
+        return self.forgetting.passed(world._replace(row=row, facts=facts, over=world.over and stays, went_back=back))
 
     def awaited(self, state: str) -> str | None:
         """Return the name of the signal or answer that ends the wait of a state; None when nothing but time does."""
@@ -179,40 +158,18 @@ class Moves:
             return None if at.step is None or at.poll else arrival_name(at.step.name)
         return at.waits.signal if isinstance(at.waits, Waiting) else None
 
-    def _forgotten(self, world: World) -> World:
-        """Return the state without the steps that a saga on its way back has passed, and that have left nothing.
-
-        Nothing is sent to them any more, and nothing is on the way to them.
-        """
-        assert world.row is not None
-        at = self.definition.states[world.row.state]
-        if not (at.undoes or at.phase is Phase.COMPENSATED):
-            return world
-        last = -1 if at.step is None else self.index[at.step.name]
-        ledger = list(world.ledger)
-        gone = set()
-        for number in range(last + 1, len(ledger)):
-            if not ledger[number].effects and not any(name == self.steps[number].name for name, _ in world.flight):
-                ledger[number] = Entry()
-                gone.add(self.steps[number].name)
-        return world._replace(
-            ledger=tuple(ledger), facts=frozenset(fact for fact in world.facts if fact.step not in gone)
-        )
-
     # A request -----------------------------------------------------------------------------------------------------
 
     def _sends(self, world: World, send: Send) -> Iterator[Edge]:
         broken = None
         if send.purpose == "do" and world.went_back:
-            broken = Broken("nothing forward", f"{send.step} is sent after an undo was sent")
+            broken = Broken("nothing forward", f"{send.step} is sent, and the saga goes back")
         elif send.purpose == "do" and self.by_name[send.step].when and not self._guesses.holds(send.step, world.facts):
             broken = Broken("as its condition says", f"{send.step} is sent, and its condition does not hold")
         if send.purpose == "undo" and any(
             each.trigger == Trigger.SKIP and each.step == send.step for each in world.facts
         ):
             broken = Broken("as its condition says", f"{send.step} is undone, and it was skipped")
-        if send.purpose == "undo":
-            world = world._replace(went_back=True)
         for edge in self._fates(world, send):
             yield edge._replace(broken=broken or edge.broken)
         yield Edge(Event("dies before its call", send.step, send.purpose), world._replace(process=None))
@@ -244,7 +201,7 @@ class Moves:
         event, after = Event(f"call:{send.purpose}", send.step, done, name), self._told(world, f"{truth}: {name}")
         broken = None
         if send.purpose == "again" and truth is done in (Truth.DONE, Truth.LEFT) and name != WITHOUT_FIELDS:
-            point = after.process and self.point(after.process)
+            point = after.process and self.turns.point(after.process)
             if not isinstance(point, Send):
                 why = f"the undo of {send.step} cannot be sent, although its participant answers: {name}"
                 broken = Broken("undo knows its id", why)
@@ -288,7 +245,8 @@ class Moves:
         yield from self.people.of(world, row)
 
     def _claimed(self, world: World, row: Row) -> World:
-        row = row._replace(claims=min(row.claims + 1, 3), due=HELD)
-        world = world._replace(row=row)
-        saga = self.machinery.load(row, world.facts, world.seen, own_claims=1)
+        row = row._replace(claims=min(row.claims + 1, MAX_CLAIMS + 1), due=HELD)
+        world = self.forgetting.ended_waits(world._replace(row=row))
+        assert world.row is not None
+        saga = self.machinery.load(world.row, world.facts, world.seen, own_claims=1)
         return self._start(world, self.machinery.memory_of(saga, stored=True))

@@ -1,12 +1,13 @@
 """What comes from outside while a saga runs or rests: late requests, decisions of participants, signals and answers."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 from machines.later import arrival_name
 from machines.outcomes import Outcome
 from machines.participant_kinds import ParticipantKind
-from machines.signals import can_still_wait, waits_of
+from machines.signals import waits_of
 from machines.statuses import Status
 from machines.step import Kind, Step
 from machines.transitions import DONE, Direction
@@ -24,6 +25,7 @@ class Network:
 
     def __init__(self, moves: "Moves") -> None:
         self._moves = moves
+        self._sent_from = cache(self._from)
 
     @staticmethod
     def acts(step: Step, kind: ParticipantKind, entry: Entry, key: str) -> Iterator[tuple[Entry, Truth]]:
@@ -79,7 +81,9 @@ class Network:
             return
         arrived = {name for name, _ in world.arrivals}
         for step, name, kind in self._senders(world):
-            if name in arrived or not can_still_wait(self._moves.definition, row.state, step):
+            if name in arrived or name not in self._moves.forgetting.live(row.state):
+                continue
+            if step.later is None and row.state not in self._sent_from(step.name):
                 continue
             after = row._replace(arrived=row.arrived + 1)
             waits = row.status == Status.WAITING
@@ -90,6 +94,27 @@ class Network:
                 Event("signal", step.name, name, kind),
                 world._replace(row=after, arrivals=world.arrivals | {(name, kind)}, process=process),
             )
+
+    def _from(self, name: str) -> frozenset[str]:
+        """Return the states in which the signal for a step is sent: its wait, the one before, and those in between.
+
+        An earlier signal is kept until then, and nothing reads it.
+        """
+        states = self._moves.definition.states
+        if not self._moves.reduced:
+            return frozenset(states)
+        before: dict[str, set[str]] = {}
+        for each in self._moves.definition.transitions:
+            before.setdefault(each.dest, set()).add(each.source)
+        (entry,) = (each for each, at in states.items() if at.waits is not None and at.step and at.step.name == name)
+        found, queue = {entry}, [entry]
+        while queue:
+            for state in before.get(queue.pop(), set()) - found:
+                found.add(state)
+                at = states.get(state)
+                if at is not None and at.waits is None and not (at.step and at.step.later):
+                    queue.append(state)
+        return frozenset(found)
 
     def _senders(self, world: World) -> Iterator[tuple[Step, str, str]]:
         """Yield what can be sent to the saga: the step that waits for it, its name, and its kind."""

@@ -59,7 +59,7 @@ class People:
         """Return the state after a request to start a pending saga."""
         machinery = self._moves.machinery
         saga = machinery.load(row, world.facts, world.seen, own_claims=0)
-        loop = ModelLoop(machinery, Process(Memory(row.state), (("start", world.seen),)))
+        loop = ModelLoop(machinery, Process(Memory(row.state)), world.seen)
         saga.start_pending()
         then = machinery.memory_of(saga, stored=True)
         save = Save(loop.row_of(saga, HELD, held=True), (), saga.arrived, goes_on=False, then=then)
@@ -69,7 +69,7 @@ class People:
         """Return the state after the request of a person; None when an arrival has made it impossible."""
         machinery = self._moves.machinery
         saga = machinery.load(row, world.facts, world.seen, own_claims=0)
-        loop = ModelLoop(machinery, Process(Memory(row.state), (("start", world.seen),)))
+        loop = ModelLoop(machinery, Process(Memory(row.state)), world.seen)
         if saga.pending:
             saga.start_pending()
         if saga.current.waits and saga.arrived:

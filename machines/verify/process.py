@@ -2,10 +2,11 @@
 
 The loop runs until it needs something from outside: a commit, or the reply to a request. There it is left by an
 exception, and the point is a state of the search. To go on from there, the turn of the loop runs again from its start,
-with what it has learned so far (`Process.log`). Nothing of the engine is copied here.
+with what it has learned so far (`Process.log`). What the loop does not read is not learned, so two processes that have
+read the same are one. Nothing of the engine is copied here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import inf
 from typing import Any, NamedTuple
@@ -23,7 +24,19 @@ from machines.step import Kind
 from machines.transitions import Direction, Phase, Trigger
 from machines.verify.machinery import DEADLINE_S, ENGINE, LATE_S, LONG_AGO_S, MAX_CLAIMS, MOST_FAILED, Machinery
 from machines.verify.replying import Truth
-from machines.verify.world import DUE_LATER, DUE_NOW, HELD, NEVER_DUE, Memory, Process, Row, Save
+from machines.verify.world import (
+    DUE_LATER,
+    DUE_NOW,
+    HELD,
+    NEVER_DUE,
+    Answer,
+    Memory,
+    Process,
+    Question,
+    Row,
+    Save,
+    Seen,
+)
 from machines.waits import Waits
 
 
@@ -40,23 +53,19 @@ class Send(NamedTuple):
     can_expire: bool
     #: True: the process may send the step's action next, without a further commit.
     acts_next: bool
-    unknown: str = ""
 
 
 class Turn(NamedTuple):
     """A process starts its next turn."""
 
     memory: Memory
-    unknown: str = ""
 
 
 class Done(NamedTuple):
     """The process has released the saga."""
 
-    unknown: str = ""
 
-
-Point = Save | Send | Turn | Done
+Point = Save | Send | Turn | Done | Question
 
 
 class _Left(BaseException):
@@ -74,12 +83,11 @@ class _Arrivals:
         self._loop = loop
 
     def find(self, _saga_id: UUID, name: str) -> Any:
-        machinery = self._loop.machinery
-        found = next((each for each in self._loop.seen.arrivals if each[0] == name), None)
-        return None if found is None else _Arrived(machinery.arrivals[found])
+        kind = self._loop.ask("find", name)
+        return None if kind is None else _Arrived(self._loop.machinery.arrivals[name, kind])
 
     def seconds_until(self, _moment: Any) -> float:
-        return -1.0 if self._loop.seen.over else 1.0
+        return -1.0 if self._loop.ask("over") else 1.0
 
 
 class _Arrived:
@@ -87,6 +95,18 @@ class _Arrived:
 
     def __init__(self, body: Mapping[str, Any]) -> None:
         self.body = body
+
+
+class _Entered(float):
+    """When the saga entered the state in which the turn starts: only who reads it learns if its wait is over."""
+
+    ask: Callable[..., Any]
+
+    def __add__(self, seconds: float) -> float:
+        return (LONG_AGO_S if self.ask("over") else 0.0) + seconds
+
+    def __sub__(self, seconds: float) -> float:
+        return self + -seconds
 
 
 class _Calls(Attempts):
@@ -102,7 +122,6 @@ class _Calls(Attempts):
         try:
             _, sent, _ = filled(saga, call, direction, {}, lambda _id, step: f"https://saga.example/replies/{step}")
         except FillError as error:
-            loop.unknown = str(error)
             return understood(saga, call, direction, Reply(error=str(error), sent=False, impossible=True))
         purpose = _purpose(saga, call, direction)
         replies = loop.machinery.replies(saga, call, undoes=direction is Direction.UNDO)
@@ -119,7 +138,6 @@ class _Calls(Attempts):
                     replies=meanings,
                     can_expire=saga.may(Trigger.EXPIRE),
                     acts_next=acts_next,
-                    unknown=loop.unknown,
                 )
             )  # fmt: skip
         truth, _, name = name.partition(": ")
@@ -146,46 +164,59 @@ class ModelLoop(Loop[RunningSaga]):
 
     actor = ENGINE
 
-    def __init__(self, machinery: Machinery, process: Process) -> None:
-        self.machinery, self._process = machinery, process
+    def __init__(self, machinery: Machinery, process: Process, seen: Seen | None = None) -> None:
+        """seen: what the process reads of its surroundings; None: it stops where it reads what it has not learned."""
+        self.machinery, self._process, self._seen = machinery, process, seen
         self.calls, self.waits = _Calls(self), Waits(arrivals=_Arrivals(self))
         self.jitter = lambda longest_s: longest_s
         self.sleep = lambda _seconds: None
-        self.stopping = lambda: self._process.log[0][0] == "stop"
-        self.seen = process.log[0][1]
-        self.unknown = ""
+        self.stopping = lambda: self._process.stops
+        #: What was read since the last commit or reply: it does not change in between.
+        self._read: dict[Question, Any] = {}
         self._learned, self._turns = 0, 0
         self._stored = process.memory.stored
 
     def point(self) -> Point:
         """Run the loop to its next point, and return the point."""
-        self._saga = saga = self.machinery.saga_of(self._process.memory)
-        self._look(saga)
+        saga = self.machinery.saga_of(self._process.memory)
+        saga.entered = _Entered()
+        saga.entered.ask = self.ask
         try:
             self.run(saga, inf if self._process.patient else 0.0)
         except _Left as left:
             return left.point
-        return Done(self.unknown)
+        return Done()
+
+    def ask(self, what: str, name: str = "") -> Any:
+        """Return what the process reads of its surroundings."""
+        question = Question(what, name)
+        if self._seen is not None:
+            return self._seen.answer(question)
+        if question not in self._read:
+            if self._learned >= len(self._process.log):
+                raise _Left(question)
+            answer = self._process.log[self._learned]
+            assert isinstance(answer, Answer), answer
+            assert answer.question == question
+            self._read[question], self._learned = answer.value, self._learned + 1
+        return self._read[question]
 
     def learn(self) -> str | None:
         """Return what happened next in the log of the process; None at its end."""
-        self._learned += 1
+        self._read = {}
         if self._learned >= len(self._process.log):
             return None
-        name, self.seen = self._process.log[self._learned]
-        self._look(self._saga)
+        name = self._process.log[self._learned]
+        assert isinstance(name, str), name
+        self._learned += 1
         return name
-
-    def _look(self, saga: RunningSaga) -> None:
-        if self.seen.over and saga.state == self._process.memory.state:
-            saga.entered = LONG_AGO_S
 
     @property
     def max_claims(self) -> int:
         return MAX_CLAIMS
 
     def now(self) -> float:
-        return LATE_S if self.seen.late else 0.0
+        return LATE_S if self.ask("late") else 0.0
 
     def commit(self, saga: RunningSaga, wait_s: float = 0.0) -> None:
         self._save(saga, HELD, held=True, waits=wait_s > 0)
@@ -199,7 +230,7 @@ class ModelLoop(Loop[RunningSaga]):
         if self.learn() is None:
             moves, row = self.machinery.facts_of(saga.unsaved), self.row_of(saga, due, held=held)
             then = self.machinery.memory_of(saga, stored=True)._replace(moves=()) if held and waits else None
-            raise _Left(Save(row, moves, saga.arrived, held and not waits, then, self.unknown))
+            raise _Left(Save(row, moves, saga.arrived, held and not waits, then))
         saga.unsaved, self._stored, saga.deadline = [], True, DEADLINE_S
 
     def row_of(self, saga: RunningSaga, due: str, *, held: bool) -> Row:
@@ -215,6 +246,6 @@ class ModelLoop(Loop[RunningSaga]):
 
     def _turn(self, saga: RunningSaga, max_sleep_s: float, until: float = inf) -> RunEnd | None:
         if self._turns:
-            raise _Left(Turn(self.machinery.memory_of(saga, stored=self._stored), self.unknown))
+            raise _Left(Turn(self.machinery.memory_of(saga, stored=self._stored)))
         self._turns += 1
         return super()._turn(saga, max_sleep_s, until)

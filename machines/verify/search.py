@@ -98,11 +98,13 @@ def verify(
     most_states: int = MOST_STATES,
     accepted: Collection[str] = (),
     progress: Progress | None = None,
+    reduced: bool = True,
 ) -> Result:
     """Search every state of a table. The search ends at the first fault.
 
     accepted: names of flaws in the design that the author accepts, such as `stale read:price`.
-    progress: called every _PROGRESS_EVERY states.
+    progress: called every _PROGRESS_EVERY states. reduced: states that nothing can distinguish are one; False is for
+    the test of this.
 
     Raise NotExploredError for a table that starts other sagas.
     """
@@ -119,7 +121,7 @@ def verify(
                 Finding(broken=flaw.property, why=flaw.why, path=(), step=flaw.step, sentences=flaw.path)
             )
     for one in each:
-        result = Search(definition, one, most_states, progress).run()
+        result = Search(definition, one, most_states, progress, reduced=reduced).run()
         whole.add(result)
         if result.faults or not result.complete:
             break
@@ -131,9 +133,9 @@ class Search:
 
     def __init__(
         self, definition: Saga, data: Mapping[str, Any], most_states: int = MOST_STATES,
-        progress: Progress | None = None,
+        progress: Progress | None = None, *, reduced: bool = True,
     ) -> None:  # fmt: skip
-        self.moves = Moves(Machinery(with_few_attempts(definition), data))
+        self.moves = Moves(Machinery(with_few_attempts(definition), data), reduced=reduced)
         self._result = Result(definition=definition)
         self._most, self._progress = most_states, progress
         #: State → its number; the other lists are by this number.

@@ -57,12 +57,34 @@ class Entry(NamedTuple):
     too_late: bool = False
 
 
+class Question(NamedTuple):
+    """What a process reads of its surroundings."""
+
+    #: late: is the deadline over? over: is the wait of the present state over? find: which kind of arrival has come?
+    what: str
+    #: Name of the signal or the answer, for `find`.
+    name: str = ""
+
+
+class Answer(NamedTuple):
+    """What a process has read."""
+
+    question: Question
+    value: Any
+
+
 class Seen(NamedTuple):
-    """What a process reads of its surroundings at one moment."""
+    """The surroundings of a process at one moment."""
 
     late: bool
     over: bool
     arrivals: frozenset[tuple[str, str]]
+
+    def answer(self, question: Question) -> Any:
+        """Return what a process reads now."""
+        if question.what == "find":
+            return next((kind for name, kind in self.arrivals if name == question.name), None)
+        return self.late if question.what == "late" else self.over
 
 
 class Memory(NamedTuple):
@@ -93,8 +115,6 @@ class Save(NamedTuple):
     goes_on: bool
     #: What the process knows after a commit that ends its turn; None: it has released the saga.
     then: Memory | None = None
-    #: Reference that a call could not be built without; "" for none.
-    unknown: str = ""
 
 
 class Process(NamedTuple):
@@ -104,11 +124,19 @@ class Process(NamedTuple):
     """
 
     memory: Memory
-    log: tuple[tuple[str, Seen], ...]
+    #: What it has read, and what has happened to its commits and requests, as texts.
+    log: tuple[Answer | str, ...] = ()
     #: The commits with which its turn may end; they stand for its memory and its log then. Empty: it is in its turn.
     saving: tuple[Save, ...] = ()
     #: True: it waits for the next attempt itself. False: it stores the saga until then. Both are tried.
     patient: bool = True
+    #: True: it was asked to stop.
+    stops: bool = False
+
+    @property
+    def starts_turn(self) -> bool:
+        """True before its first commit or request of a turn in which it was not asked to stop."""
+        return not (self.stops or self.saving or any(isinstance(each, str) for each in self.log))
 
 
 class World(NamedTuple):
@@ -124,11 +152,9 @@ class World(NamedTuple):
     arrivals: frozenset[tuple[str, str]]
     late: bool
     over: bool
-    #: True after the first undo was sent.
+    #: True after the saga has begun to go back.
     went_back: bool
     process: Process | None
-    #: A former owner that does not know that it has lost the saga. Only an engine without fencing has one.
-    former: Process | None = None
 
     @property
     def seen(self) -> Seen:
