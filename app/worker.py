@@ -23,6 +23,7 @@ from app.broker import WAKE_UP, make_celery
 from app.config import Config, check_participants, check_webhooks, from_environment, read_tables
 from app.engine.runner import Runner
 from app.logs import configure_logging
+from app.memory import give_back_large_blocks
 from app.services import services
 from app.settings import HOST, ConfigError
 
@@ -83,6 +84,7 @@ def _configure_logging(**_: Any) -> None:
 @worker_init.connect
 def _start_runner(**_: Any) -> None:
     """Start the runner before the first message arrives, so that the process is listed as a replica at once."""
+    give_back_large_blocks()
     try:
         if config.metrics_port:
             start_http_server(config.metrics_port, HOST.read(os.environ), registry=services(application()).metrics)

@@ -24,6 +24,10 @@ from machines.transitions import Direction
 _CONFLICT = 409
 _TO_EXPLAIN = (Outcome.IN_DOUBT, Outcome.NOT_SENT)
 _PLAIN = (Outcome.SUCCEEDED, Outcome.ACCEPTED)
+#: Outcomes of replies whose fields later calls may need.
+_NEEDED_LATER = (*_PLAIN, Outcome.REFUSED_UNDO)
+#: Largest reply with another outcome that is stored, in bytes. Only people read such a reply.
+LARGEST_UNNEEDED = 64 * 1024
 
 
 class Attempts(ABC):
@@ -161,6 +165,9 @@ def understood(
     elif taken is not reply.body:
         kept = outcome is Outcome.SUCCEEDED or (outcome is Outcome.REFUSED_UNDO and not lacking)
         reply = replace(reply, says=reply.reason, body=taken if kept else None)
+    if reply.size > LARGEST_UNNEEDED and outcome not in _NEEDED_LATER and reply.body is not None:
+        left_out = f"a reply of {reply.size} bytes; at most {LARGEST_UNNEEDED} bytes are stored of a call that failed"
+        reply = replace(reply, says=reply.reason, body={"left_out": left_out})
     if saga.definition.secrets is not None:
         known = {**saga.results, at.step.name: taken} if direction is Direction.DO else saga.results
         reply = replace(reply, says=saga.definition.without_secrets(reply.reason, saga.data, known))

@@ -57,6 +57,8 @@ class Reply:
     #: body and `null` become an object without fields; a text, number or boolean becomes an object with the one field
     #: `value`.
     body: Any = None
+    #: Number of bytes of the body.
+    size: int = 0
     #: Headers, by name in lower case; see `header`.
     headers: Mapping[bytes, bytes] | None = field(default=None, repr=False)
     #: Why the body was not understood, as a phrase after "200, but ", such as "not UTF-8".

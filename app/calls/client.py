@@ -78,11 +78,12 @@ class HttpClient:
             return Reply(error=words, duration_ms=self._since(started))
         except ValueError as error:  # a header that cannot be sent
             return Reply(error=str(error), sent=False, impossible=True)
-        body, unreadable, final = _parse_body(answer)
+        body, size, unreadable, final = _parse_body(answer)
         scalar = not (body is None or isinstance(body, dict | list))
         return Reply(
             status=answer.status,
             body={SCALAR: body} if scalar else body,
+            size=size,
             scalar=scalar,
             key_setting=way.key_setting,
             unreadable=unreadable,
@@ -198,16 +199,16 @@ def _date(text: bytes) -> float | None:
     return None if date is None else date.timestamp()
 
 
-def _parse_body(answer: Answer) -> tuple[Any, str, bool]:
-    """Return the JSON value of an answer, the reason why it cannot be read, and True when the answer is too large.
+def _parse_body(answer: Answer) -> tuple[Any, int, str, bool]:
+    """Return an answer's JSON value, its size, the reason why it cannot be read, and True when it is too large.
 
     The value is None when the answer cannot be read. An empty body and `null` become an object without fields.
     """
     try:
         content = answer.content()
         if content == b"":
-            return {}, "", False
+            return {}, 0, "", False
         value = parsed(content.removeprefix(_BYTE_ORDER_MARK))
     except UnreadableError as error:
-        return None, str(error), isinstance(error, TooLargeError)
-    return {} if value is None else value, "", False
+        return None, 0, str(error), isinstance(error, TooLargeError)
+    return {} if value is None else value, len(content), "", False

@@ -13,6 +13,7 @@ from granian._signals import set_sync_signals
 from granian.server.mp import WorkerProcess
 
 from app.config import Config
+from app.memory import give_back_large_blocks
 from app.serving.bodies import MIN_BODY_S, AwaitedBodies
 from app.serving.front_door import MAX_MONITORING, FrontDoor
 from app.settings import HOST, PORT
@@ -61,6 +62,7 @@ def serve_in_threads(  # noqa: PLR0917  granian's signature
     """Serve requests in one process: with granian's RSGI server, and a FrontDoor instead of an event loop."""
     from app.services import services  # noqa: PLC0415  the main process needs no Flask
 
+    give_back_large_blocks()
     runner = services(application).runner
     address = HOST.read(os.environ), PORT.read(os.environ)
     door, loop, ended = FrontDoor(application, at_once(runner.config), address), _Loop(), threading.Event()

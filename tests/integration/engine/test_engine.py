@@ -13,7 +13,7 @@ from machines.retry import Retry
 from machines.saga import Saga
 from machines.step import compensatable, pivot
 from tests.integration.engine.inputs import FORWARD, DiedError, die
-from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, Reply, answer
+from tests.integration.engine.scene import CART, LOST, NOT_SENT, REFUSED, Reply, answer
 from tests.support.scripted_server import http, serving
 
 PATHFINDER = Saga(
@@ -535,3 +535,24 @@ def test_impossible_call_is_refused_without_being_sent(scene):
     saga = scene.run(PATHFINDER, place="..")
     assert (saga.state, saga.error) == ("UNDONE", "LOST: go: place is '..', which is no part of a path")
     assert scene.calls == []
+
+
+def test_large_reply_that_is_no_success_is_not_stored(scene):
+    """Only people read such a reply, and a participant could fill the database with it."""
+    large = Reply(status=409, body={"detail": "no " * 300_000}, size=900_000)
+    saga = scene.given(payer=[large]).run()
+    assert saga.state == "ANNULEE"
+    assert large.reason in saga.error
+    (stored,) = [
+        row["reply"] for row in scene.rows("SELECT reply FROM journal WHERE step = 'payer' AND reply IS NOT NULL")
+    ]
+    assert "left_out" in str(stored)
+    assert "900000 bytes" in str(stored)
+    assert len(str(stored)) < 200
+
+
+def test_large_reply_of_a_success_is_stored(scene):
+    large = Reply(status=200, body={**CART, "more": "x" * 100_000}, size=100_000)
+    scene.given(lire_panier=[large]).run()
+    stored = scene.rows("SELECT reply FROM journal WHERE step = 'lire_panier' AND reply IS NOT NULL")
+    assert [len(str(row["reply"])) > 100_000 for row in stored] == [True]
