@@ -16,6 +16,9 @@ from kombu.exceptions import KombuError
 from app.broker import QUEUE, make_celery
 from tests.support.waiting import eventually, free_port
 
+#: The users of Redis in the stack.
+ACL = Path(__file__).parents[2] / "deploy" / "demo" / "redis.acl"
+
 
 class Program:
     """A server process at `url`. Its data are in `folder`, so they survive a restart."""
@@ -75,11 +78,17 @@ class Program:
 
 
 class Redis(Program):
+    """Redis with the users of docker-compose.yml. url, cache_url: what BROKER_URL and REDIS_URL are in the stack."""
+
     def __init__(self, folder: Path) -> None:
         port = str(free_port())
-        keep_nothing = ["--save", "", "--appendonly", "no"]
+        users = folder / "redis.acl"
+        users.write_text(f"{ACL.read_text()}user test on nopass ~* &* +@all\n")
+        keep_nothing = ["--save", "", "--appendonly", "no", "--aclfile", str(users)]
         command = ["redis-server", "--port", port, "--bind", "127.0.0.1", *keep_nothing]
-        super().__init__(folder, f"redis://127.0.0.1:{port}", command)
+        self._address = f"127.0.0.1:{port}"
+        self.cache_url = f"redis://cache:redis-cache-pass@{self._address}"
+        super().__init__(folder, f"redis://broker:redis-broker-pass@{self._address}", command)
 
     def answers(self) -> bool:
         try:
@@ -88,7 +97,11 @@ class Redis(Program):
             return False
 
     def asked(self, *command: str | bytes) -> object:
-        with redis.Redis.from_url(self.url, socket_timeout=2) as client:
+        return self.asked_as("test:any", *command)
+
+    def asked_as(self, user: str, *command: str | bytes) -> object:
+        """Run a command. user: `name:password`."""
+        with redis.Redis.from_url(f"redis://{user}@{self._address}", socket_timeout=2) as client:
             return client.execute_command(*command)
 
 

@@ -41,7 +41,7 @@ def ask(web, body, key):
 
 @pytest.mark.parametrize("blow", ["flush", "kill", "freeze"])
 def test_forty_checkouts_end_as_they_would_without_redis(orchestrator, participants, server, blow):
-    web = orchestrator(REDIS_URL=server.url, LEASE_S="30")
+    web = orchestrator(REDIS_URL=server.cache_url, LEASE_S="30")
     blows = {"flush": lambda: server.asked("FLUSHALL"), "kill": server.kill, "freeze": server.freeze}
     keys = [str(uuid.uuid4()) for _ in range(40)]
 
@@ -64,7 +64,7 @@ def test_forty_checkouts_end_as_they_would_without_redis(orchestrator, participa
 
 
 def test_only_one_of_twenty_requests_with_one_key_reads_the_cart(orchestrator, participants, server):
-    web, key, gate = orchestrator(REDIS_URL=server.url, LEASE_S="30"), str(uuid.uuid4()), Barrier(20)
+    web, key, gate = orchestrator(REDIS_URL=server.cache_url, LEASE_S="30"), str(uuid.uuid4()), Barrier(20)
     participants.add_fault("panier", kind="slow", times=100, seconds=0.2)
 
     def check_out(_number):
@@ -110,7 +110,7 @@ def breaker(web, participant):
 
 
 def test_open_breaker_holds_for_all_processes(orchestrator, participants, server):
-    settings = {"REDIS_URL": server.url, "BREAKER_FAILURES": "3", "BREAKER_OPEN_S": "60", "LEASE_S": "30"}
+    settings = {"REDIS_URL": server.cache_url, "BREAKER_FAILURES": "3", "BREAKER_OPEN_S": "60", "LEASE_S": "30"}
     finds, learns = orchestrator(**settings), orchestrator(**settings)
     participants.add_fault("client", kind="fail", path="/4/payer", times=1000)
     for _ in range(3):
@@ -125,7 +125,7 @@ def test_open_breaker_holds_for_all_processes(orchestrator, participants, server
 
 @pytest.mark.parametrize("well", [True, False])
 def test_only_one_process_makes_the_trial_call(server, well):
-    peer = Peer(server.url)
+    peer = Peer(server.cache_url)
     first, second = peer.guarded(), peer.guarded()
     peer.fail(first)
     second.learn()
@@ -142,7 +142,7 @@ def test_only_one_process_makes_the_trial_call(server, well):
 
 
 def test_each_process_makes_trial_calls_without_redis(server):
-    peer = Peer(server.url)
+    peer = Peer(server.cache_url)
     first, second = peer.guarded(), peer.guarded()
     peer.fail(first)
     second.learn()

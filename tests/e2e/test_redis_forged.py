@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 import requests
+from redis.exceptions import AuthenticationError, NoPermissionError
 
 from app.breaker import BreakerPolicy, BreakerState
 from app.calls.breakers import GuardedSender
@@ -54,11 +55,11 @@ class Process:
 
 @pytest.fixture
 def process(server):
-    return Process(server.url)
+    return Process(server.cache_url)
 
 
 def test_answer_is_read_from_the_database_and_not_from_a_forged_value(orchestrator, server):
-    web = orchestrator(REDIS_URL=server.url)
+    web = orchestrator(REDIS_URL=server.cache_url)
     body = CART | {"client_id": 2}
     saga_id = requests.post(f"{web.url}/api/commande/checkout", json=body, timeout=30).json()["saga_id"]
     never = uuid.uuid4()
@@ -92,13 +93,13 @@ def test_value_of_another_program_is_missing(process, server, bent):
 
 
 def test_value_signed_with_another_secret_is_missing(process, server):
-    SharedCache(server.url, "t" * 40, lambda: process.at).put("answer/one", b"CONFIRMEE", 60)
+    SharedCache(server.cache_url, "t" * 40, lambda: process.at).put("answer/one", b"CONFIRMEE", 60)
     assert process.cache.get("answer/one") is None
 
 
 def test_process_without_a_secret_reads_and_writes_no_value(process, server):
     process.cache.put("answer/one", b"CONFIRMEE", 60)
-    bare = SharedCache(server.url, None)
+    bare = SharedCache(server.cache_url, None)
     assert (bare.get("answer/one"), bare.expiries_s(["answer/one"])) == (None, {})
     bare.put("answer/two", b"", 60)
     assert server.asked("EXISTS", "saga/answer/two") == 0
@@ -111,7 +112,7 @@ def test_forged_open_breaker_opens_none(process, server):
 
 
 def test_open_breaker_of_a_process_whose_clock_is_ahead_opens_for_the_set_time(process, server):
-    ahead = Process(server.url, ahead_s=3600.0)
+    ahead = Process(server.cache_url, ahead_s=3600.0)
     for _ in range(3):
         ahead.call()
     process.guarded.learn()
@@ -131,3 +132,27 @@ def test_lock_that_nobody_removes_does_not_keep_a_breaker_open(process, server):
         process.now += 5
     assert replies == [False, False, False, True]
     assert process.state is BreakerState.CLOSED
+
+
+@pytest.mark.parametrize(
+    ("user", "command"),
+    [
+        ("cache:redis-cache-pass", ("LPUSH", "saga.incoming", "{}")),
+        ("cache:redis-cache-pass", ("GET", "other")),
+        ("cache:redis-cache-pass", ("FLUSHALL",)),
+        ("cache:redis-cache-pass", ("CONFIG", "GET", "*")),
+        ("broker:redis-broker-pass", ("FLUSHALL",)),
+        ("broker:redis-broker-pass", ("ACL", "LIST")),
+        ("health:any", ("GET", "saga/answer")),
+    ],
+)
+def test_user_of_redis_may_do_only_what_it_is_for(server, user, command):
+    with pytest.raises(NoPermissionError):
+        server.asked_as(user, *command)
+
+
+@pytest.mark.parametrize("user", ["default:", "cache:wrong", "broker:"])
+def test_redis_answers_nobody_without_a_password(server, user):
+    with pytest.raises(AuthenticationError):
+        server.asked_as(user, "PING")
+    assert server.asked_as("health:any", "PING")

@@ -50,7 +50,7 @@ def application(store_url, participants, server):
     made = []
 
     def make(**environment):
-        settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": participants.url, "REDIS_URL": server.url}
+        settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": participants.url, "REDIS_URL": server.cache_url}
         made.append(create_app(from_environment(OPEN | settings | environment)))
         return made[-1]
 

@@ -175,3 +175,29 @@ def test_prometheus_scrapes_every_process():
     asked_nothing = {"migrate", "seed", "beat"}
     ours = {name for name, service in services.items() if service["image"] == "saga-orchestrator"} - asked_nothing
     assert ours <= watched <= set(services)
+
+
+def test_only_the_orchestrator_reaches_redis_and_nobody_without_a_password():
+    services = composed("everything")["services"]
+    reaching = {name for name, service in services.items() if "redis" in service["networks"]}
+    assert reaching == {"redis", "worker", "beat", *ORCHESTRATORS}
+    assert set(services["redis"]["networks"]) == {"redis"}
+    users = {line.split()[1]: line.split()[2:] for line in (DEMO / "redis.acl").read_text().splitlines()}
+    assert users["default"] == ["off"]
+    assert [name for name, rules in users.items() if "nopass" in rules] == ["health"]
+    assert users["health"][-2:] == ["-@all", "+ping"]
+    for setting, user in (("REDIS_URL", "cache"), ("BROKER_URL", "broker")):
+        known = demo_secrets()[setting].removeprefix("redis://").partition("@")[0]
+        assert known == f"{user}:{next(rule[1:] for rule in users[user] if rule[0] == '>')}"
+
+
+def test_stack_does_not_start_without_the_users_of_redis():
+    (users,) = composed("core")["services"]["redis"]["volumes"]
+    assert users["source"] == str(DEMO / "redis.acl")
+    assert users["bind"].get("create_host_path") is not True
+
+
+def test_nobody_outside_its_container_may_change_the_routes_of_kong():
+    kong = composed("everything")["services"]["kong"]
+    assert kong["environment"]["KONG_ADMIN_LISTEN"].startswith("127.0.0.1:")
+    assert [port["target"] for port in kong["ports"] if port["published"] == "8081"] == [8100]
