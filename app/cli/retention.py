@@ -16,7 +16,7 @@ from app.store import queries, retention
 from app.store.models import SagaRow
 from app.values import written
 from app.views.masking import shown
-from app.views.saga_json import move_json
+from app.views.saga_json import move_json, parent_json
 
 #: Number of sagas that are read, archived and deleted together.
 BATCH = 500
@@ -31,27 +31,31 @@ def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None
     """Delete finished sagas and their journals, the oldest first, a batch at a time.
 
     A saga that is not finished, or whose events are not published yet, is never deleted. After a deletion, the
-    Idempotency-Key of the saga can be used again.
+    Idempotency-Key of the saga can be used again. The sagas that a saga has started are deleted with it, and it stays
+    while one of them stays; --limit does not count them.
     """
     if dry_run:
-        found = len([row for row in retention.ended_before(days, min(limit or BATCH, BATCH)) if row.parent_id is None])
+        found = len(retention.ended_before(days, min(limit or BATCH, BATCH)))
         click.echo(f"{found}{' or more' if found == BATCH else ''} would be deleted")
         return
-    deleted = 0
-    while rows := retention.ended_before(days, min(BATCH, limit - deleted) if limit else BATCH):
+    deleted, left = 0, limit
+    while rows := retention.ended_before(days, BATCH if left is None else min(BATCH, left)):
         if archive:
             _append(archive, rows)
-        roots = [row.id for row in rows if row.parent_id is None]
-        deleted += retention.delete_ended(roots)
+        deleted += retention.delete_ended([row.id for row in rows])
         click.echo(f"{deleted} deleted …", err=True)
-        if deleted == limit:
+        left = None if left is None else left - len(rows)
+        if left == 0:
             break
     click.echo(f"{deleted} deleted")
 
 
 @saga.command("export")
 def export() -> None:
-    """Write every journal as JSON lines, one line per move, the oldest saga first."""
+    """Write every journal as JSON lines, one line per move, the oldest saga first.
+
+    The sagas that a saga has started follow it. The first line of each of them has its parent.
+    """
     out = sys.stdout.buffer
     for rows in retention.all_sagas(BATCH):
         _write(out, rows)
@@ -61,7 +65,8 @@ def _append(archive: Path, rows: Sequence[SagaRow]) -> None:
     """Append the journals and return when they are on disk, because the sagas are deleted next."""
     try:
         with archive.open("ab") as file:
-            _write(file, rows)
+            for part in retention.trees(rows, BATCH):
+                _write(file, part)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -78,6 +83,8 @@ def _lines(rows: Sequence[SagaRow]) -> Iterator[bytes]:
         row, journal = shown(services().registry, saga_row, journals[saga_row.id])
         of_saga = {"saga_id": str(row.id), "saga": row.definition, "version": row.definition_version}
         of_first = {"data": row.data, "idempotency_key": as_sent(row.idempotency_key), "started_by": row.started_by}
+        if row.parent_id is not None:
+            of_first["parent"] = parent_json(row)
         for move in journal:
             line = of_saga | move_json(move) | (of_first if move.source is None else {})
             yield written(line) + b"\n"

@@ -4,48 +4,83 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select, tuple_
+from sqlalchemy import CTE, and_, delete, or_, select, tuple_
 
 from app.store.database import DAY_S, db, in_seconds
-from app.store.models import DeliveryRow, OutboxRow, SagaRow
+from app.store.models import UNFINISHED, DeliveryRow, OutboxRow, SagaRow
 from app.store.queries import step_started
 from machines.statuses import FINISHED
 
 _SAGA = SagaRow.__table__
+#: Number of sagas whose children are read by one statement.
+_AT_ONCE = 500
 
 
 def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
     """Return the oldest sagas that ended at least `days` ago, and whose events and messages are all sent.
 
-    A saga is also returned when one of its messages to webhooks is a dead letter. The limit does not count the children
-    that a saga has started; they follow their parents.
+    A saga is also returned when one of its messages to webhooks is a dead letter. The children that a saga has started
+    follow it (`trees`). So a saga is not returned while one of them has not ended, or has something to send.
     """
-    past = in_seconds(-days * DAY_S)
-    unpublished = exists().where(OutboxRow.saga_id == SagaRow.id)
+    past, kept = in_seconds(-days * DAY_S), _kept_trees()
     old = select(SagaRow).where(
         SagaRow.created_at < past,  # excludes no saga, but lets the database use the index on created_at
         SagaRow.updated_at < past,
         SagaRow.status.in_(FINISHED),
         SagaRow.parent_id.is_(None),
-        ~unpublished,
-        ~exists().where(DeliveryRow.saga_id == SagaRow.id, DeliveryRow.due_at.is_not(None)),
+        SagaRow.id.not_in(select(kept.c.id)),
     )
-    roots = db.session.scalars(old.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
-    return [*roots, *descendants([root.id for root in roots])]
+    return db.session.scalars(old.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
 
 
-def descendants(saga_ids: Sequence[UUID]) -> Sequence[SagaRow]:
-    """Return the children of these sagas, their children, and so on: each parent before its children."""
+def _kept_trees() -> CTE:
+    """Return the sagas that have something to send, the children that have not ended, and the sagas above them."""
+    to_send = or_(
+        _SAGA.c.id.in_(select(OutboxRow.saga_id)),
+        _SAGA.c.id.in_(select(DeliveryRow.saga_id).where(DeliveryRow.due_at.is_not(None))),
+    )
+    unfinished = and_(_SAGA.c.parent_id.is_not(None), UNFINISHED)
+    kept = select(_SAGA.c.id, _SAGA.c.parent_id).where(or_(to_send, unfinished)).cte("kept", recursive=True)
+    above = _SAGA.alias("above")
+    return kept.union(select(above.c.id, above.c.parent_id).where(above.c.id == kept.c.parent_id))
+
+
+def trees(roots: Sequence[SagaRow], batch: int) -> Iterator[Sequence[SagaRow]]:
+    """Yield these sagas and all their children, each tree as a whole, about `batch` sagas at a time."""
     found: list[SagaRow] = []
+    parents = _parents_among([root.id for root in roots])
+    for root in roots:
+        found.append(root)
+        for child in descendants([root.id]) if root.id in parents else ():
+            found.append(child)
+            if len(found) >= batch:
+                yield found
+                found = []
+        if len(found) >= batch:
+            yield found
+            found = []
+    if found:
+        yield found
+
+
+def _parents_among(saga_ids: Sequence[UUID]) -> frozenset[UUID]:
+    of_these = select(SagaRow.parent_id).where(SagaRow.parent_id.in_(saga_ids), SagaRow.parent_id.is_not(None))
+    return frozenset(parent for parent in db.session.scalars(of_these.distinct()) if parent is not None)
+
+
+def descendants(saga_ids: Sequence[UUID]) -> Iterator[SagaRow]:
+    """Yield the children of these sagas, their children, and so on: each parent before its children."""
     while saga_ids:
-        below = db.session.scalars(
-            select(SagaRow)
-            .where(SagaRow.parent_id.in_(saga_ids), SagaRow.parent_id.is_not(None))
-            .order_by(SagaRow.parent_id, step_started(), SagaRow.child_number)
-        ).all()
-        found += below
-        saga_ids = [child.id for child in below]
-    return found
+        below = list[UUID]()
+        for start in range(0, len(saga_ids), _AT_ONCE):
+            children = select(SagaRow).where(
+                SagaRow.parent_id.in_(saga_ids[start : start + _AT_ONCE]), SagaRow.parent_id.is_not(None)
+            )
+            ordered = children.order_by(SagaRow.parent_id, step_started(), SagaRow.child_number)
+            for child in db.session.scalars(ordered):
+                below.append(child.id)
+                yield child
+        saga_ids = below
 
 
 def delete_ended(saga_ids: Sequence[UUID]) -> int:
@@ -68,11 +103,12 @@ def delete_ended(saga_ids: Sequence[UUID]) -> int:
 
 
 def all_sagas(batch: int) -> Iterator[Sequence[SagaRow]]:
-    """Yield all sagas, the oldest first, in batches."""
+    """Yield all sagas, the oldest first, in batches. The children of a saga follow it."""
     after: tuple[datetime, UUID] | None = None
     position = tuple_(SagaRow.created_at, SagaRow.id)
-    ordered = select(SagaRow).order_by(SagaRow.created_at, SagaRow.id).limit(batch)
+    roots = select(SagaRow).where(SagaRow.parent_id.is_(None))
+    ordered = roots.order_by(SagaRow.created_at, SagaRow.id).limit(batch)
     while rows := db.session.scalars(ordered if after is None else ordered.where(position > after)).all():
         after = rows[-1].created_at, rows[-1].id
-        yield rows
+        yield from trees(rows, batch)
         db.session.expunge_all()

@@ -95,7 +95,7 @@ def whole_json(
         "started_by": saga.started_by,
         **_wait_json(definition, saga, journal, family.children),
         **_polls_json(definition, saga),
-        "parent": _parent_json(saga) if family.parent else None,
+        "parent": parent_json(saga) if family.parent else None,
         "children": [child_json(child) for child in family.children],
         "completed_at": _moment(_ended_at(saga)),
         "retry_count": retry_count,
@@ -106,7 +106,7 @@ def whole_json(
     }
 
 
-def _parent_json(saga: SagaRow) -> dict[str, object]:
+def parent_json(saga: SagaRow) -> dict[str, object]:
     return {"id": str(saga.parent_id), "step": saga.parent_step, "number": saga.child_number}
 
 
