@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from app.errors import ConflictError, InvalidError, NotFoundError
+from app.errors import InvalidError, NotFoundError, OtherReleaseError
 from app.store.arrivals import Signal
 from app.store.audit import Entry
 from app.store.models import SagaRow
@@ -20,12 +20,12 @@ from machines.step import Step
 def signal_step(registry: Registry, saga: SagaRow | Row[Any], name: str) -> tuple[Saga, Step]:
     """Return the saga's table, and its step that waits for the signal.
 
-    Raise ConflictError when this release does not have the table, or NotFoundError when no step waits for the signal.
+    Raise OtherReleaseError when this release does not have the table, and NotFoundError when no step waits for it.
     """
     try:
         definition = registry.of(saga)
     except UnknownSagaError as error:
-        raise ConflictError(f"{error}, so no signal can be checked", saga_id=str(saga.id)) from None
+        raise OtherReleaseError(f"{error}, so no signal can be checked; send it again", saga_id=str(saga.id)) from None
     step = step_waiting_for(definition, name)
     if step is None:
         known = ", ".join(str(each.waits.signal) for each in waits_of(definition) if each.waits)

@@ -80,5 +80,5 @@ def test_signal_to_a_saga_without_its_table_is_refused_with_the_reason(client, p
     db.session.execute(update(SagaRow).values(definition_version=77))
     db.session.commit()
     answer = client.post(f"{page}/signals/agree", data={"body.approved": "true"})
-    assert answer.status_code == 409
+    assert answer.status_code == 503
     assert "so no signal can be checked" in seen(answer)

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from app import create_app
 from app.access.permissions import Role, Scope
@@ -176,3 +177,11 @@ def test_a_repeated_start_of_a_waiting_saga_shows_the_saga(client):
     )
     assert (again.status_code, again.json) == (202, first.json)
     assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_a_signal_that_only_another_release_can_check_is_to_be_sent_again(client, leave):
+    db.session.execute(update(SagaRow).values(definition_version=77))
+    db.session.commit()
+    answer = send(client, leave, "agree", {"approved": True})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert "send it again" in answer.json["detail"]
