@@ -96,6 +96,15 @@ def wake_parent(connection: Connection, child: Instance) -> None:
     connection.execute(_ARRIVE if is_quiet(child) else _WAKE, {"parent": child.parent_id})
 
 
+def wake_if_born_finished(connection: Connection, saga: Instance) -> None:
+    """Make a saga due when this transaction has inserted a child of it that has ended: all its steps were skipped.
+
+    No process runs such a child, so no later commit would wake its parent.
+    """
+    if any(child.status in FINISHED for child in saga.born):
+        connection.execute(_WAKE, {"parent": saga.id})
+
+
 def wake_after_last(connection: Connection, child: Instance) -> None:
     """Make the parent of a quiet child due, if all its branches have ended. It is called after the child's own write.
 

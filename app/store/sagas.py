@@ -30,7 +30,14 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from app.store.audit import append
-from app.store.children import is_quiet, missing_children, send_back, wake_after_last, wake_parent
+from app.store.children import (
+    is_quiet,
+    missing_children,
+    send_back,
+    wake_after_last,
+    wake_if_born_finished,
+    wake_parent,
+)
 from app.store.database import db_now, in_seconds, later_of, stored_moment
 from app.store.deliveries import address
 from app.store.instance import WRITTEN_OUT, Instance, search_text
@@ -302,9 +309,11 @@ class SagaStore:
             child.sent_key = f"{saga.id_text}/{child.parent_step}/{child.child_number}"
             child.key = f"{WRITTEN_OUT}saga:{saga.id_text} {child.definition.name} {child.sent_key}"
             of_parent = {"parent": self._id_of(saga), "of_step": child.parent_step, "number": child.child_number}
-            self._insert_child.run_within(connection, self._new(child, 0.0, None) | of_parent)
+            due_s = 0.0 if child.current.runs else None
+            self._insert_child.run_within(connection, self._new(child, due_s, None) | of_parent)
             _insert_tags(connection, child)
             child.committed()
+        wake_if_born_finished(connection, saga)
 
     def _due(self, saga: Instance, delay_s: float | None) -> dict[str, Any]:
         # The clock is read before the statement is sent, so that this process never assumes a longer lease than it has.

@@ -54,6 +54,7 @@ SEND = pivot(
     done="SENT",
     refused="NOT_SENT",
 )
+SEND_ALL = pivot("send_all", post("stock", "/send"), done="SENT", refused="NOT_SENT")
 SHIP = step("ship", sent={"label": "papers.label.id", "invoice": "papers.bill.invoice.id"})
 
 
@@ -101,6 +102,26 @@ def test_an_empty_list_is_done_at_once(scene):
 def test_a_group_behind_an_empty_list_still_starts_its_branches(scene):
     start(scene, reserve(), PAPERS, SHIP, lines=[])
     assert ends(scene)["order"] == "ship_DONE"
+
+
+@pytest.mark.parametrize("at_most", [None, 1])
+def test_items_whose_steps_are_all_skipped_are_done_at_once(scene, at_most):
+    gifts = step("wrap", when=is_true("gift"), sent={"sku": "item.sku"})
+    wraps = each("lines", gifts, at_most=at_most, done="WRAPPED", refused="BARE")
+    start(scene, wraps, SEND_ALL, data=DATA | {"gift": boolean()})
+    assert ends(scene) == {"order": "SENT", "order.wrap": "wrap_DONE"}
+    assert scene.calls == ["send_all"]
+
+
+def test_a_child_whose_steps_are_all_skipped_is_done_at_once(scene):
+    wrapping = Saga(
+        name="wrapping", version=1, initial="BARE", completed="wrap_DONE", compensated="TORN", participants=("stock",),
+        data={"gift": boolean()}, steps=(step("wrap", when=is_true("gift")),),
+    )  # fmt: skip
+    wraps = sub("wrapping", data={"gift": "gift"}, done="PACKED", refused="NOT_PACKED")
+    parent = order(wraps, SEND_ALL, data={"gift": boolean()})
+    begin(scene, parent, wrapping, gift=False)
+    assert ends(scene) == {"order": "SENT", "wrapping": "wrap_DONE"}
 
 
 def test_branches_run_at_the_same_time_and_keep_results_by_name(scene):
