@@ -1,32 +1,53 @@
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import structlog
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine as Database
 from sqlalchemy import create_engine, event
 
 from app.store.database import database_options
 from app.telemetry import Telemetry
 from machines.retry import Retry
 from tests.property.chaos import Chaos
+from tests.property.family_chaos import FamilyChaos
+
+Parts = tuple[Database, Telemetry]
 
 
 @pytest.fixture
-def chaos(sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Chaos]]:
+def chaos(simulated: Parts) -> Callable[[], Chaos]:
     """Return a function that makes state machines over one database. Each deletes the sagas of the previous one."""
+    return lambda: Chaos(*simulated)
+
+
+@pytest.fixture
+def family_chaos(simulated: Parts) -> Callable[[], FamilyChaos]:
+    """Return a function that makes state machines of families over one database."""
+    return lambda: FamilyChaos(*simulated)
+
+
+@pytest.fixture
+def simulated(sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
+    """Yield the database and the telemetry of all simulated processes."""
     url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'saga.db')}"
     database = create_engine(url, **database_options(url, 4))
     # No test simulates a power failure, so commits need not wait for the disk.
     event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     # Three attempts instead of ten, because ten faults in a row would almost never be drawn.
     monkeypatch.setattr("machines.transitions.PERSISTENT", Retry(attempts=3))
+    # Ascending ids, so that the same draws have the same order of sagas.
+    numbers = itertools.count(1)
+    monkeypatch.setattr("app.store.instance.uuid4", lambda: UUID(int=next(numbers)))
     log_settings = structlog.get_config()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger("critical")
     )  # without this filter, each move writes a log line
     telemetry = Telemetry(CollectorRegistry())
-    yield lambda: Chaos(database, telemetry)
+    yield database, telemetry
     structlog.configure(**log_settings)
     database.dispose()

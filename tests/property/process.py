@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any, Protocol
 from uuid import UUID
 
+from sqlalchemy import Connection, Row, select
 from sqlalchemy import Engine as Database
-from sqlalchemy import Row
 
 from app.calls.client import Request
 from app.config import Config
@@ -29,6 +29,7 @@ from app.store.arrivals import Arrivals
 from app.store.children import Children
 from app.store.instance import Instance
 from app.store.leases import Leases, Replicas
+from app.store.models import SagaRow
 from app.store.sagas import FencedError, KeyTakenError, SagaStore
 from app.store.statements import Connections
 from app.store.tables import Tables
@@ -38,12 +39,12 @@ from machines.families import Families
 from machines.loop import RunEnd
 from machines.registry import Registry
 from machines.replies import Reply
-from machines.saga import Saga
 from machines.transitions import Trigger
 from machines.waits import Waits
 from tests.property.participant import Participant, own_id
 
 CONFIG = Config(threads=3, max_claims=3, public_url="https://sagas.example", secret_key="s" * 32)
+_SAGA = SagaRow.__table__
 #: The wait before each retry, in seconds. A request that waits for its saga sleeps during this time. Otherwise the time
 #: is stored in `due_at`.
 JITTER_S = 0.5
@@ -58,11 +59,13 @@ class Surroundings(Protocol):
 
     database: Database
     telemetry: Telemetry
-    table: Saga
+    registry: Registry
     participant: Participant
     #: The number of commits and the number of claims, for each saga.
     commits: Counter[UUID]
     claims: Counter[UUID]
+    #: How often the parent of each saga has sent it back.
+    sent_back: Counter[UUID]
     #: Errors that no test expects. The test fails when there are any.
     broken: list[Exception]
     #: The time in seconds, the same for every process.
@@ -104,7 +107,7 @@ class WatchedLeases(Leases):
     world: Surroundings
 
     def claim(self, *arguments: Any) -> Sequence[Instance]:
-        claimed = super().claim(*arguments)
+        claimed = sorted(super().claim(*arguments), key=lambda saga: saga.id)
         self.world.claims.update(saga.id for saga in claimed)
         return claimed
 
@@ -143,15 +146,26 @@ class WatchedStore(SagaStore):
             assert self.world.standing(saga.id) == before, "a write that was refused changed something"
             raise
         assert before is None or (before.epoch, before.version) == known, "a write of the past was let through"
-        self.world.commits[saga.id] += 1
+        self.world.commits.update([saga.id, *(child.id for child in saga.born)])
         for move in moves:
             if move.trigger == Trigger.RESOLVE:
                 self._see_to_it(saga, move.source)
         self.world.happen(saga.id)
 
+    def move_family(self, connection: Connection, saga: Instance) -> None:
+        """Count and check what a commit that goes back changes of its children."""
+        before = _children(connection, saga)
+        super().move_family(connection, saga)
+        for child, after in _children(connection, saga).items():
+            if (old := before.get(child)) is not None and old != after:
+                self.world.sent_back[child] += 1
+                assert saga.current.undoes, "a parent moved its children, and does not go back"
+                assert old.status != "compensated", "a child that is compensated was sent back"
+                assert not old.goes_back or old.status == "completed", "a child was sent back twice"
+
     def _see_to_it(self, saga: Instance, stuck: str) -> None:
         """Make the effect that the operator of a resolve claims to have made by hand."""
-        table = self.world.table
+        table = saga.definition
         (entry,) = (
             transition.dest
             for transition in table.transitions
@@ -160,6 +174,12 @@ class WatchedStore(SagaStore):
         at = table.states[entry]
         if at.call:
             self.world.participant.by_hand(str(saga.id), at.step.name, at.direction)
+
+
+def _children(connection: Connection, saga: Instance) -> dict[UUID, Row[Any]]:
+    of_step = _SAGA.c.parent_step == (saga.current.step.name if saga.current.step else None)
+    children = select(_SAGA.c.id, _SAGA.c.status, _SAGA.c.version, _SAGA.c.goes_back)
+    return {row.id: row for row in connection.execute(children.where(_SAGA.c.parent_id == saga.id, of_step))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +203,7 @@ class Process:
 
     def __init__(self, world: Surroundings, name: str) -> None:
         self.name, self._world = name, world
-        registry, clock = Registry([world.table]), lambda: world.now
+        registry, clock = world.registry, lambda: world.now
         self.store = WatchedStore(connections_of(world.database), registry, name, clock)
         self.leases = WatchedLeases(world.database, registry, name, clock)
         self.store.world = self.leases.world = world
@@ -219,7 +239,7 @@ class Process:
         saga = self.store.read(saga_id)
         while saga.current.waits and saga.arrived and self.engine.take_arrival(saga):
             pass  # the request applies to the saga after what came before
-        if not saga.may(trigger):
+        if not saga.may(trigger) or self.engine.families.why_not(saga, trigger):
             return
         step = saga.current.step
         known = own_id(str(saga.id), step.name) if step else ""
@@ -239,7 +259,9 @@ class Process:
 
     def _see_its_intent(self, saga_id: UUID, request: Request) -> None:
         _, step, direction = request.headers["Idempotency-Key"].split("/")
-        states = self._world.table.states.values()
+        row = self._world.standing(saga_id)
+        assert row is not None, f"{direction} {step} was sent before its saga was stored"
+        states = self._world.registry.of(row).states.values()
         meant = {at.name for at in states if at.call and at.step.name == step and at.direction == direction}
         entered = {move.dest for move in self._world.journal(saga_id)}
         assert meant & entered, f"{direction} {step} was sent before its intent was durable"

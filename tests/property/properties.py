@@ -61,7 +61,7 @@ def once_and_in_order(table: Saga, journal: Sequence[Row[Any]], effects: Sequenc
         assert effect.direction == "do" or effect.step in done, f"undone, and never done: {effect}"
         done.add(effect.step)
     undone = {effect.step for effect in effects if effect.direction == "undo"}
-    if not _pivot_given_up(table, journal):
+    if not pivot_given_up(table, journal):
         assert not (undone and pivots & done), f"a pivot took effect, and was not all there was: {effects}"
 
 
@@ -95,13 +95,17 @@ def all_effects_or_none(
     standing = {effect.step for effect in effects if effect.direction == "do"}
     standing -= {effect.step for effect in effects if effect.direction == "undo"}
     phase = table.states[saga.state].phase
-    changing = [step for step in table.steps if step.call and step.kind is not Kind.READ and step.name not in skipped]
+    changing = [
+        step
+        for step in table.steps
+        if step.call and not step.starts and step.kind is not Kind.READ and step.name not in skipped
+    ]
     if phase is Phase.COMPLETED:
         assert standing == {step.name for step in changing}, f"completed, and in effect are {standing}"
     if phase is Phase.COMPENSATED:
         pivots = {step.name for step in changing if step.kind is Kind.PIVOT}
         # A person who compensates a pivot in doubt is responsible for the result.
-        allowed = pivots if _pivot_given_up(table, journal) else set()
+        allowed = pivots if pivot_given_up(table, journal) else set()
         assert standing <= allowed, f"compensated, and in effect are {standing}"
 
 
@@ -127,7 +131,7 @@ def the_summary_is_true(
         assert not unsaid, f"{text} In effect is {unsaid}"
 
 
-def _pivot_given_up(table: Saga, journal: Sequence[Row[Any]]) -> bool:
+def pivot_given_up(table: Saga, journal: Sequence[Row[Any]]) -> bool:
     """Return True when an operator compensated a saga that was stuck in its pivot."""
     moves = [(table.states[move.source], table.states[move.dest]) for move in journal[1:]]
     return any(

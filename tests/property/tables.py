@@ -71,11 +71,12 @@ class When(StrEnum):
 
 def table_of(lines: Sequence[StepLine]) -> Saga:
     participants = ("shop",) if any(line.calls for line in lines) else ()
-    return saga(*(_step(lines, number) for number in range(len(lines))), participants=participants)
+    return saga(*(step_of(lines, number, NAMES[number]) for number in range(len(lines))), participants=participants)
 
 
-def _step(lines: Sequence[StepLine], number: int) -> Step:
-    line, name = lines[number], NAMES[number]
+def step_of(lines: Sequence[StepLine], number: int, name: str) -> Step:
+    """Return the step of one line of a table."""
+    line = lines[number]
     last = number == len(lines) - 1
     columns = {"done": "DONE" if last else f"{name.upper()}_DONE", "retry": Retry(attempts=line.attempts)}
     if line.doing:
@@ -85,7 +86,7 @@ def _step(lines: Sequence[StepLine], number: int) -> Step:
     asked = NAMES[line.asks] if line.asks is not None else None
     if line.when is not None:
         always = asked and (lines[line.asks].own_id or lines[line.asks].kind is WAIT) and lines[line.asks].when is None
-        columns["when"] = _condition(When.HOLDS if always and line.when is When.ASKED else line.when, asked)
+        columns["when"] = condition(When.HOLDS if always and line.when is When.ASKED else line.when, asked)
     if asked and line.when is not When.ASKED and lines[line.asks].when is not None:
         asked = None  # the reply may be missing, and the calls of this step need it
     goes_back = can_be_refused([line.kind for line in lines], number)
@@ -136,7 +137,7 @@ def body_of(line: StepLine, *, refuses: bool) -> dict[str, Any]:
     return {"approved": not refuses} if line.approves else {"id": "signalled", "ok": not refuses}
 
 
-def _condition(when: When, asked: str | None) -> Condition:
+def condition(when: When, asked: str | None = None) -> Condition:
     if when is When.ASKED:
         return present(f"{asked}.id")
     return below("client_id", 5) if when is When.HOLDS else above("client_id", 4)

@@ -5,7 +5,7 @@ interrupted process may continue with a saga that another process has moved.
 """
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -24,6 +24,7 @@ from app.store.sagas import FencedError
 from app.telemetry import Telemetry
 from machines.later import arrival_name
 from machines.machine import parts
+from machines.registry import Registry
 from machines.replies import Reply
 from machines.saga import Saga
 from machines.step import Kind
@@ -67,14 +68,20 @@ class Simulation:
     telemetry: Telemetry
     lines: Sequence[StepLine]
     table: Saga = field(init=False)
+    #: The data of each new saga.
+    data: Mapping[str, Any] = field(init=False)
+    #: The table, and the tables of the sagas that it starts.
+    registry: Registry = field(init=False)
     participant: Participant = field(default_factory=Participant)
     #: The incidents of the next commits and sendings.
-    incidents: deque[Incident] = field(default_factory=deque)
+    incidents: deque[StrEnum] = field(default_factory=deque)
     #: Sagas in the memory of frozen processes.
     frozen: list[Instance] = field(default_factory=list)
     #: The number of commits and the number of claims, for each saga.
     commits: Counter[UUID] = field(default_factory=Counter)
     claims: Counter[UUID] = field(default_factory=Counter)
+    #: How often the parent of each saga has sent it back.
+    sent_back: Counter[UUID] = field(default_factory=Counter)
     #: The signals and answers of each saga, in the order in which they were sent.
     sent: defaultdict[UUID, list[Sent]] = field(default_factory=lambda: defaultdict(list))
     #: The number of the last move of each waiting saga at each time when all waits were over.
@@ -87,25 +94,30 @@ class Simulation:
     now: float = 0.0
 
     def __post_init__(self) -> None:
-        self.table = table_of(self.lines)
+        self.table, self.registry, self.data = self._tables()
         with self.database.begin() as connection:
             connection.execute(delete(_ARRIVAL))
             connection.execute(delete(_JOURNAL))
             connection.execute(delete(_SAGA))
-        self.participant.own_ids = frozenset(step.name for step in self.table.steps if step.undo_needs_reply)
+        steps = [step for table in self.registry for step in table.steps]
+        self.participant.own_ids = frozenset(step.name for step in steps if step.undo_needs_reply)
         self.participant.leaving = frozenset(
-            step.name for step in self.table.steps if step.call and step.call.means and step.kind is Kind.COMPENSATABLE
+            step.name for step in steps if step.call and step.call.means and step.kind is Kind.COMPENSATABLE
         )
         parts.cache_clear()  # the cache would keep every random table in memory
+
+    def _tables(self) -> tuple[Saga, Registry, Mapping[str, Any]]:
+        table = table_of(self.lines)
+        return table, Registry([table]), DATA
 
     def start(self, key: str | None, wait_s: float) -> None:
         service = self._process().service
         with suppress(Crash, StillRunningError):
-            service.start(self.table.name, DATA, key, wait_s)
+            service.start(self.table.name, self.data, key, wait_s)
 
     def create(self, key: str | None) -> None:
         with suppress(Crash, StillRunningError):
-            self._process().service.create(self.table.name, DATA, key)
+            self._process().service.create(self.table.name, self.data, key)
 
     def recover(self) -> int:
         """End all leases and waits, and let a new process claim the due sagas. Return the number of claimed sagas."""
@@ -226,7 +238,15 @@ class Simulation:
     def happen(self, saga_id: UUID) -> None:
         """Make the incident that was drawn for this commit or sending."""
         incident = self.incidents.popleft() if self.incidents else Incident.NOTHING
-        deeds: dict[Incident, Callable[[], Any]] = {
+        if incident is Incident.CRASH:
+            raise Crash
+        deeds = self.deeds(saga_id)
+        if incident in deeds:
+            deeds[incident]()
+
+    def deeds(self, saga_id: UUID) -> dict[StrEnum, Callable[[], Any]]:
+        """Return what happens at each incident at a commit or a sending of this saga."""
+        return {
             Incident.TAKEN_OVER: self.recover,
             Incident.CALLED_OFF: lambda: self.operate("compensate", saga_id),
             Incident.TOO_LATE: self.pass_deadlines,
@@ -235,10 +255,6 @@ class Simulation:
             Incident.DELIVERED: lambda: self.participant.deliver(0),
             Incident.WAITS_OVER: self.end_waits,
         }
-        if incident is Incident.CRASH:
-            raise Crash
-        if incident in deeds:
-            deeds[incident]()
 
     def sagas(self) -> list[Row[Any]]:
         return self._rows(_ALL)
