@@ -6,12 +6,14 @@ in each() the item and its index. So a reference means in a branch what it means
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 from machines.check_scope import ReferenceProblem, Scope, field_of, item_type
 from machines.children import INDEX, ITEM, Branch, Start, kept_type
 from machines.conditions import references_of
 from machines.fields import Field, FieldKind
+from machines.keeps import kept_of
 from machines.references import SAGA, parts
 from machines.saga import Saga
 from machines.step import Step
@@ -24,6 +26,21 @@ class BranchTable(Saga):
     is_branch: ClassVar[bool] = True
     #: True: not all children of the group may run at once, so the end of each one makes the parent start the next.
     limited: bool = False
+
+    @cached_property
+    def needed_fields(self) -> Mapping[str, frozenset[str]]:
+        """Step → the fields of its reply that other calls need, and those that the branch keeps for its saga.
+
+        So a person who resolves a stuck branch gives what the saga may use later, such as `reserve.*.id`.
+        """
+        found = super().needed_fields
+        return {step.name: found[step.name] | _kept_names(step) for step in self.steps}
+
+
+def _kept_names(step: Step) -> frozenset[str]:
+    """Return the fields of a step's reply that are never missing."""
+    fields = {name: kept_of(name, declared).field for name, declared in step.keeps.items()}
+    return frozenset(name for name, field in fields.items() if not field.optional)
 
 
 def branch_name(parent: str, step: Step, branch: Branch) -> str:

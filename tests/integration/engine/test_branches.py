@@ -1,17 +1,20 @@
 """Branches that run at the same time, and a branch for each item of a list: start, results, failure, compensation."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import update
 
-from app.errors import ConflictError
+from app.errors import ConflictError, InvalidError
 from app.store.database import in_seconds
 from app.store.models import SagaRow
+from app.views.available_actions import available_actions
 from machines.branching import branch, each, sub, together
 from machines.call import post
 from machines.conditions import is_true
-from machines.fields import boolean, integer, list_of, text
+from machines.fields import boolean, integer, list_of, optional, text
+from machines.preview import Known
 from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import Step, approval, compensatable, pivot, read, retriable
@@ -195,6 +198,41 @@ def test_a_stuck_branch_makes_the_parent_wait_and_is_resolved_where_it_is(scene)
     scene.service.resolve(stuck["id"], "ada", "voided by hand", {}, 0.0)
     settle(scene)
     assert ends(scene)["order"] == "CALLED_OFF"
+
+
+NOTE = retriable("note", post("stock", "/notes", ids="mark.*.id"), done="NOTED")
+
+
+def stuck_item(scene: Scene) -> Any:
+    """Return the item that is stuck: the participant has refused a step that must succeed."""
+    marked = retriable("mark", post("stock", "/mark", keeps={"id": text(), "row": optional(integer())}), done="MARKED")
+    scene.given(mark=[answer(201, id="m1"), REFUSED, answer(201, id="m3")])
+    start(scene, step("hold"), each("lines", marked, done="ALL_MARKED"), NOTE)
+    (row,) = scene.rows("SELECT * FROM saga WHERE status = 'stuck'")
+    return row
+
+
+def test_a_stuck_item_is_resolved_with_its_result_and_later_steps_use_it(scene):
+    item = UUID(str(stuck_item(scene)["id"]))
+    scene.service.resolve(item, "ada", "marked by hand", {"id": "by-hand"}, 0.0)
+    settle(scene)
+    assert ends(scene)["order"] == "NOTED"
+    assert sorted(scene.requests[-1].body["ids"]) == ["by-hand", "m1", "m3"]
+
+
+@pytest.mark.parametrize("reply", [{}, {"row": 4}, {"id": 7}])
+def test_a_stuck_item_is_not_resolved_without_the_result_that_its_saga_keeps(scene, reply):
+    item = UUID(str(stuck_item(scene)["id"]))
+    with pytest.raises(InvalidError, match="id"):
+        scene.service.resolve(item, "ada", "marked by hand", reply, 0.0)
+    assert ends(scene)["order"] == "hold_DONE"
+
+
+def test_the_actions_of_a_stuck_item_ask_for_the_result_that_its_saga_keeps(scene):
+    row = stuck_item(scene)
+    table = scene.registry.get("order.mark", 1)
+    actions = available_actions(table, row["state"], UUID(str(row["id"])), Known(data={}, results={}), in_doubt=False)
+    assert {action.name: action.needs for action in actions} == {"retry": (), "resolve": ("id",)}
 
 
 def test_a_completed_parent_is_compensated_with_its_branches(scene):
