@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
 from math import inf
 from uuid import UUID
 
@@ -223,7 +222,7 @@ def _show_result(saga_id: UUID, *, replayed: bool, as_json: bool) -> None:
     else:
         console = screen()
         row, journal = shown(services().registry, row, queries.journal(saga_id))
-        draw(drawing.header(definition_of(row), row, console.width, datetime.now(UTC), journal), on=console)
+        draw(drawing.header(definition_of(row), row, console.width, queries.now(), journal), on=console)
         if replayed:
             text = "  An earlier command with this key started the saga; this command changed nothing."
             draw([Text(text, style="dim")], on=console)

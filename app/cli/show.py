@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from uuid import UUID
 
 import click
@@ -78,7 +78,7 @@ def list_sagas(
             write_json(line_json(registry, row, journals[row.id]))
         return
     console = screen()
-    draw(list_of(registry, page.sagas, page.total, console.width, datetime.now(UTC)), on=console)
+    draw(list_of(registry, page.sagas, page.total, console.width, queries.now()), on=console)
 
 
 @saga.command("show")
@@ -103,7 +103,7 @@ def show(saga_id: str, tree: bool, as_json: bool) -> None:
         return
     row, journal = shown(services().registry, row, journal)
     console = screen()
-    draw(drawing.whole(definition_of(row), row, journal, console.width, datetime.now(UTC)), on=console)
+    draw(drawing.whole(definition_of(row), row, journal, console.width, queries.now()), on=console)
 
 
 @saga.command("watch")
@@ -116,7 +116,7 @@ def watch(saga_id: str, interval: float, as_json: bool) -> None:
     console, seen = screen(), 0
     if not as_json:
         row, journal = shown(services().registry, row, queries.journal(row.id))
-        draw(drawing.header(definition_of(row), row, console.width, datetime.now(UTC), journal), on=console)
+        draw(drawing.header(definition_of(row), row, console.width, queries.now(), journal), on=console)
     while True:
         status, new = _status_and_new_moves(row.id, seen)
         if as_json:

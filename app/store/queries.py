@@ -1,13 +1,14 @@
 """Queries about sagas with known ids, for the API and the pages: their rows, their journals and their events."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, true
 from sqlalchemy.orm import aliased
 
-from app.store.database import db, seconds_until
+from app.store.database import db, db_now, seconds_until
 from app.store.instance import SagaSnapshot, search_text
 from app.store.models import BRIEF_ERROR, UNFINISHED, JournalRow, OutboxRow, SagaRow
 from app.store.outbox import PUBLISHED
@@ -139,13 +140,10 @@ def moments(saga_id: UUID) -> Row[Any]:
     return db.session.execute(select(age_s, next_s).where(SagaRow.id == saga_id)).one()
 
 
-def next_attempts(saga_ids: Sequence[UUID]) -> dict[UUID, float]:
-    """Return the seconds until the next attempt of each of these sagas, on the database's clock, as `moments` does."""
-    next_s = seconds_until(SagaRow.due_at)
-    planned = (SagaRow.id.in_(saga_ids), SagaRow.owner.is_(None), SagaRow.due_at.is_not(None))
-    return {
-        saga_id: float(left_s) for saga_id, left_s in db.session.execute(select(SagaRow.id, next_s).where(*planned))
-    }
+def now() -> datetime:
+    """Return the database's time, which the times of sagas are compared with."""
+    moment: datetime = db.session.scalars(select(db_now())).one()
+    return moment
 
 
 def published_moves(saga_id: UUID) -> Sequence[Row[Any]]:

@@ -87,12 +87,12 @@ def sentences(registry: Registry, rows: Sequence[SagaRow | Row[Any]]) -> dict[UU
     ids = [row.id for row in rows if is_backing_off(row)]
     if not ids:
         return {}
-    found, journals, next_s = queries.sagas(ids), queries.journals(ids), queries.next_attempts(ids)
+    found, journals, now = queries.sagas(ids), queries.journals(ids), queries.now()
     waits: dict[UUID, str] = {}
     for saga_id, row in found.items():
         saga, journal = shown(registry, row, journals[saga_id])
         definition = table_of(registry, saga, journal)
         wait = wait_of(definition, saga, journal) if definition else None
-        if wait is not None and wait.backs_off and saga_id in next_s:
-            waits[saga_id] = sentence(wait, round(next_s[saga_id]))
+        if wait is not None and wait.backs_off and wait.until is not None:
+            waits[saga_id] = sentence(wait, round((wait.until - now).total_seconds()))
     return waits

@@ -1,5 +1,8 @@
 """Two processes on one PostgreSQL, one with a clock that is an hour wrong: nothing is early, late or doubled."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -178,3 +181,17 @@ def query(url: str, text: str, *values: Any) -> list[Any]:
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute(text, values)
         return cursor.fetchall() if cursor.description else []
+
+
+@on_postgresql
+@both_ways
+def test_the_command_line_shows_ages_by_the_clock_of_the_database(store_url, replicas):
+    right, wrong = replicas
+    saga_id = right.start("signalled")
+    for command in (["show", saga_id], ["list"]):
+        shown = subprocess.run(
+            [sys.executable, "-m", "app.cli", *command], env=dict(wrong.server.environment), capture_output=True,
+            text=True, check=True,
+        ).stdout  # fmt: skip
+        assert saga_id[:8] in shown
+        assert not re.search(r"\d+ ?h", shown), shown
