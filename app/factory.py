@@ -87,6 +87,7 @@ from app.store.database import install as install_database
 from app.store.database_health import Bounded, schema
 from app.store.dead_letters import DeadLetters
 from app.store.deliveries import Deliveries
+from app.store.figures import SharedFigures
 from app.store.leases import Leases, Replicas
 from app.store.outbox import Outbox
 from app.store.participants import ParticipantStore
@@ -176,6 +177,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         users=Users(database),
         login_attempts=LoginAttempts(database),
         api_keys=KeyRing(ApiKeys(database), registry.names),
+        heat=SharedFigures(diagrams.FIGURES_S),
         redact=Secrets(config.log_redact).redacted,
     ).install(app)
     problems.install(app)

@@ -21,8 +21,9 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.store.accounts import LoginAttempts, Users
     from app.store.database_health import Bounded, Schema
     from app.store.deliveries import Deliveries
+    from app.store.figures import SharedFigures
     from app.store.participants import ParticipantStore
-    from app.store.statistics import Minute
+    from app.store.statistics import Heat, Minute
     from app.telemetry.exposition import Exposition
     from app.views.participants import Health
     from app.webhook_settings.model import Webhooks
@@ -67,6 +68,8 @@ class Services:
     #: Counts the failed attempts to sign in.
     login_attempts: "LoginAttempts"
     api_keys: "KeyRing"
+    #: The numbers in the diagram of a definition, by definition and window.
+    heat: "SharedFigures[Heat]"
     #: Returns a value without the secrets in it.
     redact: Callable[[Any], Any]
     #: The text of /openapi.json; None before the first request for it.

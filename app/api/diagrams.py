@@ -1,7 +1,7 @@
 """The live diagrams: a definition, one saga's path, the counts of all sagas, and the differences of two versions."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from uuid import UUID
 
 from flask import Blueprint, Response, request
@@ -81,14 +81,15 @@ def show(name: str, kind: str) -> Response:
 
 @blueprint.get("/diagrams/<name>/heat.svg")
 @operation(
-    "Draw the number of sagas in each state", "diagrams", {200: "The drawing."}, problems=(400, 404), query=_HeatQuery,
-    media_types=_SVG,
+    "Draw the number of sagas in each state", "diagrams", {200: "The drawing."}, problems=(400, 404, 429),
+    query=_HeatQuery, media_types=_SVG,
 )  # fmt: skip
 def show_heat(name: str) -> Response:
     """Draw the number and the age of the sagas in each state, and the transitions that sagas made within the window."""
     query = load(_HeatQuery(), request.args.to_dict())
     saga, window = _definition(name, query["version"]), query["window"]
-    figures = heat(saga.name, saga.version, WINDOWS_S[window], saga.deadline_s)
+    compute = partial(heat, saga.name, saga.version, WINDOWS_S[window], saga.deadline_s)
+    figures = services().heat.get((saga, window), compute)
     return picture_answer(svg(saga, heat_overlay(saga, window, figures)), FIGURES_S)
 
 

@@ -26,6 +26,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.orm import aliased
 
 from app.store.database import db, db_now, in_seconds, minute_of, seconds_between, seconds_until
+from app.store.figures import bounded_statements
 from app.store.models import DEAD, ENDED, UNFINISHED, DeliveryRow, JournalRow, OutboxRow, ParkedRow, ReplicaRow, SagaRow
 from machines.registry import Registry
 from machines.statuses import FINISHED
@@ -214,16 +215,16 @@ class Heat:
 def heat(definition: str, version: int, window_s: float, deadline_s: float) -> Heat:
     """Return the numbers of one version of a definition. deadline_s: seconds from a saga's start to its deadline."""
     # A separate query reads the time: PostgreSQL plans a comparison well only when the time is a constant.
-    since = db.session.scalars(select(in_seconds(-window_s))).one()
-    stays = db.session.execute(_stays(definition, version)).all()
+    with bounded_statements(db.engine) as connection:
+        since = connection.execute(select(in_seconds(-window_s))).scalar_one()
+        stays = connection.execute(_stays(definition, version)).all()
+        left = connection.execute(_dwell(definition, version, since, deadline_s)).all()
+        moves = connection.execute(_moves(definition, version, since)).all()
     return Heat(
         now={row.state: row.now for row in stays},
         oldest_s={row.state: max(row.oldest_s or 0.0, 0.0) for row in stays},
-        p95_s={row.state: row.p95_s for row in db.session.execute(_dwell(definition, version, since, deadline_s))},
-        moves={
-            (row.source or "", row.trigger, row.dest): row.times
-            for row in db.session.execute(_moves(definition, version, since))
-        },
+        p95_s={row.state: row.p95_s for row in left},
+        moves={(row.source or "", row.trigger, row.dest): row.times for row in moves},
     )
 
 

@@ -17,6 +17,7 @@ PROBLEMS = {
     413: "The body is larger than 256 KiB (a batch: 4 MiB).",
     415: "The body is not sent as application/json.",
     422: "The Idempotency-Key belongs to a saga with other data; send a new key.",
+    429: "Too many requests of this kind at this moment; Retry-After says when to send the request again.",
     503: "The database does not answer, or is not migrated to this release.",
 }
 

@@ -244,7 +244,7 @@ def test_heat_takes_four_queries_however_many_states_there_are(client: FlaskClie
     statements: list[str] = []
     event.listen(db.engine, "before_cursor_execute", lambda _c, _u, sql, *_: statements.append(sql))
     heat("checkout", 1, HOUR_S, DEADLINE_S)
-    assert len(statements) == 4
+    assert [sql.split()[0] for sql in statements].count("SELECT") == 4
 
 
 def test_diff_counts_the_sagas_in_changed_states(client: FlaskClient, walk: Any):
