@@ -7,6 +7,7 @@ docs/testing.md describes every word.
 from machines.testing.answers import (
     Always,
     Answer,
+    Items,
     accepted,
     always,
     busy,
@@ -14,6 +15,7 @@ from machines.testing.answers import (
     died_before,
     down,
     failed,
+    items,
     lost,
     ok,
     pending,
@@ -30,6 +32,7 @@ from machines.testing.signals import NotAllowedError
 __all__ = [
     "Always",
     "Answer",
+    "Items",
     "NotAllowedError",
     "Run",
     "Scenario",
@@ -44,6 +47,7 @@ __all__ = [
     "every_outcome_of",
     "failed",
     "given",
+    "items",
     "lost",
     "ok",
     "pending",

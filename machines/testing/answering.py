@@ -1,7 +1,9 @@
 """Answers the requests of a saga in memory: as the test says, else with a success."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from machines.call import Call
 from machines.outcomes import Outcome
@@ -9,48 +11,54 @@ from machines.replies import Reply, outcome_of
 from machines.running import RunningSaga
 from machines.saga import Saga
 from machines.step import Step
-from machines.testing.answers import Always, Answer, ProcessDiedError, accepted, ok
+from machines.testing.answers import Answer, ProcessDiedError, accepted, ok
 from machines.testing.memory import Clock, Request
 from machines.testing.participants import Participants
 from machines.testing.sent import Sent
 from machines.testing.successes import acceptance, headers
 
 #: Most requests of one run. A saga that needs more does not come to rest.
-_MOST_REQUESTS = 2_000
+_MOST_REQUESTS = 20_000
 _REFUSALS = (Outcome.REFUSED, Outcome.REFUSED_UNDO)
+
+
+@dataclass(kw_only=True)
+class Log:
+    """What the sagas of one tree have sent."""
+
+    clock: Clock
+    #: Every request that left its process, in order, with the id of its saga.
+    calls: list[tuple[UUID, Sent]] = field(default_factory=list)
+    #: (purpose, label) of every request that was answered, whether it left the process or not, with the id of its saga.
+    requests: list[tuple[UUID, tuple[str, str]]] = field(default_factory=list)
+    #: True: the sagas rest after the last answer.
+    rests: bool = False
 
 
 class Answering:
     """The participants of one saga, with the answers of the test."""
 
     def __init__(
-        self, definition: Saga, script: Mapping[tuple[str, str], Sequence[Answer | Always]], bodies: Mapping[str, Any],
-        clock: Clock,
+        self, definition: Saga, bodies: Mapping[str, Any], log: Log, label: Callable[[str], str],
+        script: Callable[[str, str], Iterator[Answer]],
     ) -> None:  # fmt: skip
-        self._definition, self._clock = definition, clock
-        #: Every request that left the process, in order.
-        self.calls: list[Sent] = []
-        #: (purpose, step) of every request that was answered, whether it left the process or not.
-        self.requests: list[tuple[str, str]] = []
-        #: True: the saga rests after the last answer.
-        self.rests = False
+        """label: returns the name of a step in the tree. script: returns the answers to a purpose and step."""
+        self._definition, self._log, self._label, self._script = definition, log, label, script
         self.participants = Participants(definition=definition, bodies=dict(bodies))
-        self._script: dict[tuple[str, str], Iterator[Answer]] = {
-            call: _endless(answers) for call, answers in script.items()
-        }
 
     def __call__(self, saga: RunningSaga, request: Request) -> Reply:
         """Return the reply to a request. Raise ProcessDiedError when its process dies."""
-        self.requests.append((request.purpose, request.step))
-        if len(self.requests) > _MOST_REQUESTS:
+        log, label = self._log, self._label(request.step)
+        log.requests.append((saga.id, (request.purpose, label)))
+        if len(log.requests) > _MOST_REQUESTS:
             raise AssertionError(f"{self._definition} does not come to rest: it calls {request.step} for ever")
         step = saga.current.step
         assert step is not None
-        answer = next(self._script.get((request.purpose, request.step), iter(())), ok)
-        self._clock.time += answer.takes_s
-        self.rests = answer.rests
+        answer = next(self._script(request.purpose, request.step), ok)
+        log.clock.time += answer.takes_s
+        log.rests = answer.rests
         if answer.sent and not (answer.dies and not answer.acts):
-            self.calls.append(Sent(request, answer.name))
+            log.calls.append((saga.id, Sent(request, answer.name, label)))
         status, body = self._reply(step, request.purpose, answer)
         if answer.dies:
             raise ProcessDiedError
@@ -93,11 +101,3 @@ def headers_of(step: Step, answer: Answer, call: Call | None) -> Mapping[bytes, 
     given = {name.lower().encode(): value.encode() for name, value in answer.headers.items()}
     brings = answer.acts or (answer.status == accepted.status and step.asks is not None)
     return headers(step, call) | given if brings else given
-
-
-def _endless(answers: Sequence[Answer | Always]) -> Iterator[Answer]:
-    for answer in answers:
-        if isinstance(answer, Always):
-            while True:
-                yield answer.answer
-        yield answer

@@ -1,6 +1,6 @@
 """The answers of participants in a test: what a participant does with a call, and what its caller learns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -101,8 +101,35 @@ def always(answer: Answer) -> Always:
     return Always(answer)
 
 
+@dataclass(frozen=True)
+class Items:
+    """The answers to a step within each(), item by item."""
+
+    of_item: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return f"items({', '.join(map(str, self.of_item))})"
+
+
+def items(*answers: Any) -> Items:
+    """Return answers to a step within each(): the first for the first item, and so on. Further items succeed.
+
+    Each one is an answer, a list of answers, or the scenario of a child.
+    """
+    return Items(tuple(answers))
+
+
 #: The answers to the requests of one call, in their order.
-Answers = Answer | Always | list[Answer | Always] | list[Answer]
+Answers = Answer | Always | Items | list[Answer | Always] | list[Answer]
+
+
+def endless(answers: tuple[Answer | Always, ...]) -> Iterator[Answer]:
+    """Yield each answer once, and the answer of `always` without an end."""
+    for answer in answers:
+        if isinstance(answer, Always):
+            while True:
+                yield answer.answer
+        yield answer
 
 
 def listed(answers: Any) -> tuple[Answer | Always, ...]:

@@ -1,6 +1,6 @@
 """Every outcome of every step of a table, each as a scenario of its own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,47 +14,83 @@ from machines.testing.answers import (
     died_before,
     down,
     failed,
+    items,
     lost,
     ok,
     pending,
     refused,
     unheard,
 )
-from machines.testing.scenario import Scenario, given
+from machines.testing.scenario import Place, Scenario, given, places, registry_of
 
 #: Longest deadline of a table whose steps are tested with a participant that is never reachable, in seconds: each try
 #: until the deadline is a request, and most of them are 30 s apart.
 _LONGEST_DOWN_S = 6 * 3_600
+_REFUSABLE = (Kind.READ, Kind.COMPENSATABLE, Kind.PIVOT)
 
 
-def every_outcome(definition: Saga, data: Mapping[str, Any] | None = None) -> list[Scenario]:
+def every_outcome(
+    definition: Saga, data: Mapping[str, Any] | None = None, children: Iterable[Saga] = ()
+) -> list[Scenario]:
     """Return one scenario for each outcome of each call, for `pytest.mark.parametrize`.
 
     A call is refused, is lost once or always, is not sent, or its process dies; so is each undo, after a later step has
-    made the saga go back. A saga that waits is not continued: the test sends its signals and lets time pass.
+    made the saga go back. The same happens to each call of its branches and children; of the items of each(), to the
+    first one. A saga that waits is not continued: the test sends its signals and lets time pass.
     """
-    start = given(definition, data)
-    return list(every_outcome_of(start))
+    return list(every_outcome_of(given(definition, data, children)))
 
 
 def every_outcome_of(start: Scenario) -> Iterator[Scenario]:
     """Yield the scenarios of `every_outcome`, each with the answers and bodies of `start`."""
     yield replace(start, name="every step succeeds")
-    for step in start.definition.steps:
-        if step.call is None:
-            continue
-        for words, answers in _of_call(step, start.definition.deadline_s):
-            yield replace(start.when(**{step.name: answers}), name=f"{step.name}: {words}")
-        for words, answers in _of_poll() if step.poll else ():
-            asked = start.when(**{step.name: accepted}).when_polled(**{step.name: answers})
-            yield replace(asked, name=f"{step.name}: accepted, {words}")
-    for step in start.definition.steps:
-        later = _refusable_after(start.definition, step)
-        if step.undo is None or later is None:
-            continue
-        back = start.when(**{later.name: refused()})
-        for words, answers in _of_undo():
-            yield replace(back.when_undone(**{step.name: answers}), name=f"undo {step.name}: {words}")
+    for place in places(start.definition.steps):
+        if place.step.starts is not None:
+            yield from _of_child(start, place)
+        elif place.step.call is not None:
+            yield from _of_place(start, place)
+    for place in places(start.definition.steps):
+        yield from _of_way_back(start, place)
+
+
+def _of_place(start: Scenario, place: Place) -> Iterator[Scenario]:
+    step = place.step
+    for words, answers in _of_call(step, start.definition.deadline_s):
+        yield replace(start.when(**{step.name: _first(place, answers)}), name=f"{step.name}: {words}")
+    for words, answers in _of_poll() if step.poll else ():
+        asked = start.when(**{step.name: _first(place, accepted)})
+        asked = asked.when_polled(**{step.name: _first(place, answers)})
+        yield replace(asked, name=f"{step.name}: accepted, {words}")
+
+
+def _of_child(start: Scenario, place: Place) -> Iterator[Scenario]:
+    """Yield each outcome of each call of the saga that a step starts."""
+    step = place.step
+    registry = registry_of((start.definition, *start.tables()))
+    said = start.script.get(("do", step.name))
+    child = said if isinstance(said, Scenario) else given(registry.latest(step.starts or ""), children=start.children)
+    for scenario in every_outcome_of(child):
+        if scenario.name != "every step succeeds":
+            named = start.when(**{step.name: _first(place, scenario)})
+            yield replace(named, name=f"{step.name}: {scenario.name}")
+
+
+def _of_way_back(start: Scenario, place: Place) -> Iterator[Scenario]:
+    """Yield each outcome of the undo of a step, after a later step has made the saga go back."""
+    step, later = place.step, _refusable_after(start.definition, place.step)
+    if step.undo is None or step.starts is not None or later is None:
+        return
+    back = start.when(**{later.name: refused()})
+    for words, answers in _of_undo():
+        undone = back.when_undone(**{step.name: _first(place, answers)})
+        yield replace(undone, name=f"undo {step.name}: {words}")
+
+
+def _first(place: Place, answers: Any) -> Any:
+    """Return answers that only the first item of each() gets."""
+    for _ in range(place.items):
+        answers = items(answers)
+    return answers
 
 
 def _of_call(step: Step, deadline_s: float) -> Iterator[tuple[str, Any]]:
@@ -95,7 +131,23 @@ def _of_undo() -> Iterator[tuple[str, Any]]:
 
 
 def _refusable_after(definition: Saga, step: Step) -> Step | None:
-    """Return the first step after this one whose refusal makes the saga go back; None when there is none."""
-    following = definition.steps[definition.steps.index(step) + 1 :]
-    kinds = (Kind.READ, Kind.COMPENSATABLE, Kind.PIVOT)
-    return next((each for each in following if each.kind in kinds and each.refused), None)
+    """Return the first step after this one whose refusal makes the saga go back; None when there is none.
+
+    A step of a branch is undone after a later step of its branch, or after one behind its group.
+    """
+    for steps in _ways(definition.steps, step):
+        for each in steps:
+            if each.kind in _REFUSABLE and each.refused and each.starts is None:
+                return each
+    return None
+
+
+def _ways(steps: Sequence[Step], step: Step) -> list[Sequence[Step]]:
+    """Return the steps behind a step in its branch, then those behind its group, outwards; [] if it is not here."""
+    for number, each in enumerate(steps):
+        if each is step:
+            return [steps[number + 1 :]]
+        for branch in each.group.branches if each.group else ():
+            if inner := _ways(branch.steps, step):
+                return [*inner, steps[number + 1 :]]
+    return []

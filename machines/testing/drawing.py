@@ -23,15 +23,18 @@ _MARKS = {Phase.STUCK: "!", Phase.COMPLETED: "✓", Phase.COMPENSATED: "↺"}
 _WIDTH = 96
 
 
-def drawn(definition: Saga, journal: Sequence[Move], row: Any) -> str:
-    """Return the path of a saga: each state, and below it the call or the request that ended it."""
+def drawn(definition: Saga, journal: Sequence[Move], row: Any, depth: int = 0) -> str:
+    """Return the path of a saga: each state, and below it the call or the request that ended it.
+
+    depth: number of sagas above it, by which the path is indented.
+    """
     if row is None:
         return f"{definition}: nothing was committed"
     lines = [f"{definition} is {row.status} in {row.state}, after {journal[-1].made - journal[0].made:g} s"]
     lines += _lines(definition, journal)
     if row.error:
         lines.append(f"  error: {row.error}")
-    return "\n".join(lines)
+    return "\n".join("    " * depth + line for line in lines)
 
 
 def _lines(definition: Saga, journal: Sequence[Move]) -> Iterator[str]:

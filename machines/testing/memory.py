@@ -1,16 +1,14 @@
-"""The loop of `machines.loop` in memory: one saga, its stored row and journal, and a clock that only the test moves."""
+"""What is stored of one saga in memory: its row, its journal and its signals; and a clock that only the test moves."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from math import inf
 from typing import Any
 from uuid import UUID
 
 from machines.attempts import Attempts, filled, understood
 from machines.call import Call
-from machines.loop import Loop
 from machines.outcomes import Outcome
 from machines.references import FillError
 from machines.replies import Reply
@@ -18,7 +16,6 @@ from machines.restoring import restore, restored_in_doubt, stored_in_doubt
 from machines.running import Move, RunningSaga
 from machines.saga import Saga
 from machines.transitions import NOWHERE, Direction
-from machines.waits import Waits
 
 #: The id of every saga in memory, so that a test sees the same keys in each run.
 SAGA_ID = UUID("11111111-2222-4333-8444-555555555555")
@@ -57,6 +54,10 @@ class Row:
     entered: float = 0.0
     #: When the saga is due; None: it has ended or needs a person.
     due_at: float | None = None
+    #: True: the lease of a process has not ended.
+    held: bool = False
+    #: True: the parent of this child goes back.
+    goes_back: bool = False
 
 
 @dataclass(kw_only=True)
@@ -89,50 +90,58 @@ class Memory:
     definition: Saga
     data: Mapping[str, Any]
     clock: Clock = field(default_factory=Clock)
+    saga_id: UUID = SAGA_ID
+    #: Its parent, the step of its parent, and its number among the children of this step.
+    parent_id: UUID | None = None
+    parent_step: str | None = None
+    child_number: int = 0
     row: Row | None = None
     journal: list[Move] = field(default_factory=list)
     #: Name → the signal or answer that has arrived.
     arrivals: dict[str, Arrived] = field(default_factory=dict)
-
-    def find(self, _saga_id: UUID, name: str) -> Arrived | None:
-        return self.arrivals.get(name)
-
-    def seconds_until(self, moment: dt.datetime) -> float:
-        return self.clock.seconds_until(moment)
+    #: How many times the end of a child has woken this saga.
+    woken: int = 0
 
     def new(self) -> RunningSaga:
-        saga = RunningSaga(self.definition, SAGA_ID, self.data, NOWHERE, self.clock)
-        saga.create(actor=ACTOR)
+        saga = self._saga(NOWHERE)
+        saga.create(actor=ACTOR if self.parent_id is None else f"saga:{self.parent_id}")
         return saga
 
     def save(self, saga: RunningSaga, due_at: float | None, *, held: bool) -> None:
         """Store a saga and its moves in one commit. held: the process keeps the saga."""
         if self.row is None:
             saga.deadline = self.clock() + self.definition.deadline_s
+        arrived = len(self.arrivals) + self.woken
         self.row = Row(
             state=saga.state, status=saga.status, unsure=stored_in_doubt(saga, held=held),
             claims=saga.claims if held else 0, attempt=saga.failed_attempts, deferrals=saga.deferrals,
-            error=saga.error, arrived=len(self.arrivals), deadline=saga.deadline,
-            entered=max(saga.entered, 0.0), due_at=due_at,
+            error=saga.error, arrived=arrived, deadline=saga.deadline, entered=max(saga.entered, 0.0), due_at=due_at,
+            goes_back=saga.goes_back,
         )  # fmt: skip
         self.journal += saga.unsaved
-        saga.unsaved, saga.arrived = [], len(self.arrivals)
+        saga.unsaved, saga.arrived, saga.missing_children = [], arrived, None
 
     def load(self, own_claims: int = 0) -> RunningSaga:
         """Return the stored saga. own_claims: claims of the process that reads it."""
         row = self.row
         assert row is not None
         in_doubt = restored_in_doubt(self.definition.states[row.state], row, own_claims)
-        saga = RunningSaga(self.definition, SAGA_ID, self.data, row.state, self.clock, in_doubt=in_doubt)
+        saga = self._saga(row.state, in_doubt=in_doubt)
         restore(saga, row, self.journal)
-        saga.deadline, saga.entered = row.deadline, row.entered
+        saga.deadline, saga.entered, saga.goes_back = row.deadline, row.entered, row.goes_back
         return saga
 
     def claim(self) -> RunningSaga:
         """Claim the saga for a process, and return it."""
         assert self.row is not None
         self.row.claims += 1
+        self.row.held = False
         return self.load(own_claims=1)
+
+    def _saga(self, state: str, *, in_doubt: bool = False) -> RunningSaga:
+        saga = RunningSaga(self.definition, self.saga_id, self.data, state, self.clock, in_doubt=in_doubt)
+        saga.parent_id, saga.parent_step, saga.child_number = self.parent_id, self.parent_step, self.child_number
+        return saga
 
 
 class MemoryAttempts(Attempts):
@@ -152,39 +161,6 @@ class MemoryAttempts(Attempts):
         purpose = "probe" if call is at.step.probe else "poll" if call is at.poll else str(direction)
         request = Request(step=at.step.name, purpose=purpose, call=call, path=path, headers=headers, body=body)
         return understood(saga, call, direction, self._answer(saga, request))
-
-
-class MemoryLoop(Loop[RunningSaga]):
-    """The loop over one stored saga."""
-
-    actor = ACTOR
-
-    def __init__(
-        self, memory: Memory, answer: Callable[[RunningSaga, Request], Reply], *, backs_off: bool = True
-    ) -> None:
-        self.memory, self.calls, self.waits = memory, MemoryAttempts(answer), Waits(arrivals=memory)
-        self.jitter = lambda longest_s: longest_s if backs_off else 0.0
-        self.sleep = partial(_pass, memory.clock)
-
-    @property
-    def max_claims(self) -> int:
-        return MAX_CLAIMS
-
-    def now(self) -> float:
-        return self.memory.clock()
-
-    def commit(self, saga: RunningSaga, wait_s: float = 0.0) -> None:
-        self.memory.save(saga, self.now() + wait_s, held=True)
-
-    def release(self, saga: RunningSaga, after_s: float | None) -> None:
-        self.memory.save(saga, None if after_s is None else self.now() + after_s, held=False)
-
-    def _covered(self, saga: RunningSaga) -> bool:  # noqa: ARG002  no other process claims the saga
-        return True
-
-
-def _pass(clock: Clock, seconds: float) -> None:
-    clock.time += seconds
 
 
 def _reply_to(_saga_id: UUID, step: str) -> str:

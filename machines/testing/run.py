@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from machines.attempts import later_answer
-from machines.history import Effect, skipped_steps
+from machines.history import Effect
 from machines.later import arrival_name
 from machines.progress import OPERATOR_ACTIONS, trigger_of
 from machines.replies import Reply
-from machines.running import Move, RunningSaga
-from machines.saga import Saga
+from machines.running import Move
 from machines.signals import can_still_wait, step_waiting_for
 from machines.statuses import Status
-from machines.step import EFFECTFUL
 from machines.testing.answering import Answering, headers_of
-from machines.testing.answers import Always, Answer, ProcessDiedError, ok
+from machines.testing.answers import Answer, ok
 from machines.testing.drawing import drawn
-from machines.testing.memory import Arrived, Clock, Memory, MemoryLoop, Row
+from machines.testing.family import Family
+from machines.testing.member import Member
+from machines.testing.memory import Arrived, Row
 from machines.testing.participants import Participants
 from machines.testing.sent import Sent
 from machines.testing.signals import NotAllowedError, signal_body
@@ -26,42 +26,53 @@ from machines.transitions import Phase
 
 #: The last runs of this test, for the report of a failure; the pytest plug-in empties it before each test.
 RECENT: deque["Run"] = deque(maxlen=3)
-#: After a process has died, another one claims the saga when the lease is over, in seconds.
-_LEASE_S = 30.0
-#: What is due within a microsecond is due, because sums of waits are not exact.
-_MICROSECOND_S = 1e-6
-#: Most claims of one run. A saga that needs more does not come to rest.
-_MOST_CLAIMS = 1_000
 
 
 class Run:
     """A saga with its participants, its clock and its stored journal."""
 
-    def __init__(
-        self, definition: Saga, data: Mapping[str, Any], script: Mapping[tuple[str, str], Sequence[Answer | Always]],
-        bodies: Mapping[str, Any], clock: Clock | None = None, *, backs_off: bool = True,
-    ) -> None:  # fmt: skip
-        self.definition = definition
-        self._memory = Memory(definition=definition, data=data, clock=clock or Clock())
-        self._answering = Answering(definition, script, bodies, self._memory.clock)
-        self._loop = MemoryLoop(self._memory, self._answering, backs_off=backs_off)
-        self._loop.stopping = lambda: self._answering.rests
-        RECENT.append(self)
+    def __init__(self, family: Family, member: Member) -> None:
+        self.definition = member.memory.definition
+        self._family, self._member, self._memory = family, member, member.memory
+        if member.parent is None:
+            RECENT.append(self)
 
     @property
     def calls(self) -> list[Sent]:
-        """Every request that left the process, in order."""
-        return self._answering.calls
+        """Every request that left its process, in order, also those of its children."""
+        within = {each.memory.saga_id for each in self._tree()}
+        return [sent for saga_id, sent in self._family.log.calls if saga_id in within]
 
     @property
     def requests(self) -> list[tuple[str, str]]:
-        """(purpose, step) of every request that was answered, whether it left the process or not."""
-        return self._answering.requests
+        """(purpose, step) of every request that was answered, whether it left its process or not."""
+        within = {each.memory.saga_id for each in self._tree()}
+        return [request for saga_id, request in self._family.log.requests if saga_id in within]
 
     @property
     def participants(self) -> Participants:
-        """What the participants keep."""
+        """What the participants keep of this saga, without its children."""
         return self._answering.participants
+
+    @property
+    def children(self) -> "list[Run]":
+        """The sagas that its steps have started, in the order of their starts."""
+        return [Run(self._family, each) for each in self._family.children(self._memory.saga_id)]
+
+    def child(self, name: str, item: int | None = None) -> "Run":
+        """Return the newest child of a step of sub() or each(), or of a branch, by name. item: its number, from 0."""
+        found = [
+            each
+            for each in self._family.children(self._memory.saga_id)
+            if each.name == name and (item is None or each.indexes[-1:] == (item,))
+        ]
+        if not found:
+            known = (
+                ", ".join(dict.fromkeys(each.name for each in self._family.children(self._memory.saga_id))) or "none"
+            )
+            what = name if item is None else f"{name}, item {item}"
+            raise LookupError(f"{self.definition} has started no child {what}; it has {known}")
+        return Run(self._family, found[-1])
 
     @property
     def state(self) -> str:
@@ -101,13 +112,15 @@ class Run:
 
     @property
     def effects(self) -> dict[str, str]:
-        """Step → what is left at its participant: `took effect`, `undone`, `not done` or `skipped`."""
-        skipped = skipped_steps(self._memory.journal)
-        return {
-            step.name: Effect.SKIPPED if step.name in skipped else self.participants.effect(step)
-            for step in self.definition.steps
-            if step.kind in EFFECTFUL
-        }
+        """Step → what is left at its participant: `took effect`, `undone`, `not done` or `skipped`.
+
+        A step that has started children is replaced by their steps: `reserve[0]`, `pay.charge`.
+        """
+        found: dict[str, str] = {}
+        for label, effect in self._family.effects(self._member):
+            if found.get(label) != Effect.TOOK_EFFECT:  # a step that was started again has several children
+                found[label] = effect
+        return found
 
     @property
     def took_effect(self) -> list[str]:
@@ -127,13 +140,14 @@ class Run:
     @property
     def seconds(self) -> float:
         """The time since the start of the saga, in seconds."""
-        return self._memory.clock.time
+        return self._family.log.clock.time
 
     @property
     def due_in_s(self) -> float | None:
-        """Seconds until the saga goes on by itself; None: it has ended, is stuck, or waits for a person."""
-        due_at = self._row.due_at
-        return None if due_at is None else max(due_at - self.seconds, 0.0)
+        """Seconds until it or one of its children goes on by itself; None: all have ended or wait for a person."""
+        rows = [each.memory.row for each in self._tree()]
+        due = [row.due_at for row in rows if row is not None and row.due_at is not None]
+        return max(min(due) - self.seconds, 0.0) if due else None
 
     @property
     def in_doubt(self) -> bool:
@@ -142,18 +156,15 @@ class Run:
 
     def start(self) -> "Run":
         """Start the saga. `Scenario.run` has done this."""
-        return self._drive(self._memory.new())
+        self._family.start(self._member)
+        return self
 
     def after(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> "Run":
         """Let time pass, and let the saga do what becomes due in it."""
         target = self.seconds + dt.timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
-        for _ in range(_MOST_CLAIMS):
-            due_at = self._row.due_at
-            if due_at is None or due_at > target + _MICROSECOND_S:
-                break
-            self._memory.clock.time = max(self.seconds, due_at)
-            self._drive(self._memory.claim())
-        self._memory.clock.time = max(self.seconds, target)
+        self._family.log.rests = False
+        self._family.settle(target)
+        self._family.log.clock.time = max(self.seconds, target)
         return self
 
     def signal(self, name: str, /, **body: Any) -> "Run":
@@ -209,31 +220,27 @@ class Run:
         return [name for name in OPERATOR_ACTIONS if trigger_of(name, self.definition, self.state)]
 
     def __str__(self) -> str:
-        return drawn(self.definition, self._memory.journal, self._memory.row)
+        return "\n".join(
+            drawn(each.memory.definition, each.memory.journal, each.memory.row, each.depth - self._member.depth)
+            for each in self._tree()
+        )
 
     def __repr__(self) -> str:
         where = self.state if self._memory.row else "not started"
         return f"<{self.definition}: {where}, called {', '.join(self.calls) or 'nothing'}>"
 
     @property
+    def _answering(self) -> Answering:
+        return self._family.answering(self._memory.saga_id)
+
+    def _tree(self) -> list[Member]:
+        """Return the saga with its children, and theirs: each before its own children."""
+        return self._family.tree(self._member)
+
+    @property
     def _row(self) -> Row:
         assert self._memory.row is not None, "the saga has made no commit"
         return self._memory.row
-
-    def _drive(self, saga: RunningSaga) -> "Run":
-        """Run the saga, with a new process whenever one has died, until it ends, is stuck, waits or rests."""
-        self._answering.rests = False
-        for _ in range(_MOST_CLAIMS):
-            try:
-                self._loop.run(saga, max_sleep_s=float("inf"))
-            except ProcessDiedError:
-                if self._answering.rests:
-                    return self
-                self._memory.clock.time += _LEASE_S
-                saga = self._memory.claim() if self._memory.row else self._memory.new()
-                continue
-            return self
-        raise AssertionError(f"{self.definition} does not come to rest:\n{self}")
 
     def _operate(self, name: str, reason: str, reply: Mapping[str, Any] | None = None) -> "Run":
         saga = self._memory.load()
@@ -241,9 +248,13 @@ class Run:
         if trigger is None:
             allowed = ", ".join(self.allowed()) or "nothing"
             raise NotAllowedError(f"the saga is in {saga.state}, where an operator cannot {name}; allowed: {allowed}")
-        self._loop.request_move(saga, trigger, "operator", reason, reply)
-        self._loop.commit(saga)
-        return self._drive(saga)
+        if why_not := self._family.families.why_not(saga, trigger):
+            raise NotAllowedError(why_not)
+        loop = self._family.loop
+        loop.request_move(saga, trigger, "operator", reason, reply)
+        loop.commit(saga)
+        self._family.go_on(self._member, saga)
+        return self
 
     def _arrive(self, name: str, body: Mapping[str, Any], sender: str) -> None:
         if name in self._memory.arrivals:
@@ -253,4 +264,4 @@ class Run:
         if row is not None:
             row.arrived += 1
             if row.status == Status.WAITING:
-                self._drive(self._memory.claim())
+                self._family.go_on(self._member, self._memory.claim())

@@ -1,22 +1,46 @@
 """A test of a saga: its table, its data, and the answers of its participants."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from machines.accepting import NotAcceptedError, accept
+from machines.registry import BadTablesError, Registry
 from machines.saga import Saga
 from machines.samples import example
-from machines.step import Kind
-from machines.testing.answers import Always, Answer, Answers, listed
-from machines.testing.memory import Clock
+from machines.signals import step_waiting_for
+from machines.step import Kind, Step
+from machines.testing.answers import Answers, Items, listed
+from machines.testing.family import Family
+from machines.testing.memory import Clock, Memory
 from machines.testing.run import Run
+from machines.testing.signals import NotAllowedError
 
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 #: The kinds of steps that a test can run. A table with another one is refused, so that no test passes by chance.
 KNOWN_KINDS = frozenset({Kind.READ, Kind.COMPENSATABLE, Kind.PIVOT, Kind.RETRIABLE, Kind.PAUSE, Kind.WAIT})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A step of a table or of its branches."""
+
+    step: Step
+    #: Number of each() around it.
+    items: int
+
+
+def places(steps: Iterable[Step], items: int = 0) -> Iterator[Place]:
+    """Yield each step, and in the place of a group the steps of its branches."""
+    for step in steps:
+        if step.group is None:
+            yield Place(step=step, items=items)
+            continue
+        for branch in step.group.branches:
+            yield from places(branch.steps, items + (step.group.over is not None))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +49,13 @@ class Scenario:
 
     definition: Saga
     data: Mapping[str, Any]
-    #: (purpose, step) → the answers, in their order; the purpose is do, undo, probe or poll.
-    script: Mapping[tuple[str, str], tuple[Answer | Always, ...]] = field(default_factory=lambda: _NOTHING)
+    #: The tables of the sagas that its steps start.
+    children: tuple[Saga, ...] = ()
+    #: True: the test has given the data. A child has the data that its parent gives it.
+    own_data: bool = False
+    #: (purpose, step) → the answers, in their order, or those of each item, or the scenario of the child that the step
+    #: starts; the purpose is do, undo, probe or poll.
+    script: Mapping[tuple[str, str], Any] = field(default_factory=lambda: _NOTHING)
     #: Step → body of its success.
     bodies: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     #: Signals that arrive before the saga starts: name → body.
@@ -79,38 +108,73 @@ class Scenario:
     def run(self) -> Run:
         """Run the saga until it ends, is stuck, or waits for a signal, an answer or a time."""
         clock = Clock(began=self.began) if self.began else Clock()
-        saga = Run(self.definition, self.data, self.script, self.bodies, clock, backs_off=self.backs_off)
-        for signal, body in self.early.items():
-            saga.signal(signal, **body)
-        return saga.start()
+        registry = registry_of((self.definition, *self.tables()))
+        known = [self.definition, *registry]
+        if unknown := [name for name in self.early if not any(step_waiting_for(each, name) for each in known)]:
+            raise NotAllowedError(f"{self.definition} waits for no signal {unknown[0]}")
+        family = Family(registry, clock, self.early, backs_off=self.backs_off)
+        memory = Memory(definition=self.definition, data=self.data, clock=clock)
+        return Run(family, family.add(memory, self)).start()
 
-    def _with(self, purpose: str, answers: Mapping[str, Answers]) -> "Scenario":
-        for step in answers:
-            self._step(step, purpose)
-        added = {(purpose, step): listed(each) for step, each in answers.items()}
+    def tables(self) -> Iterator[Saga]:
+        """Yield the tables of all children that the test names, also within the scenarios of children."""
+        yield from self.children
+        for said in self.script.values():
+            for each in said.of_item if isinstance(said, Items) else (said,):
+                if isinstance(each, Scenario):
+                    yield each.definition
+                    yield from each.tables()
+
+    def _with(self, purpose: str, answers: Mapping[str, Any]) -> "Scenario":
+        added = {(purpose, step): self._said(self._step(step, purpose), each) for step, each in answers.items()}
         return replace(self, script={**self.script, **added})
 
-    def _step(self, name: str, purpose: str) -> None:
-        known = [
-            step.name
-            for step in self.definition.steps
-            if {"do": step.call, "undo": step.undo, "probe": step.probe, "poll": step.poll}[purpose]
-        ]
+    def _said(self, at: Place, said: Any) -> Any:
+        """Return what the test says of a step, checked."""
+        if isinstance(said, Items):
+            if not at.items:
+                raise ValueError(f"{self.definition}: {at.step.name} is done once; items() is for steps within each()")
+            inner = replace(at, items=at.items - 1)
+            return Items(tuple(self._said(inner, each) for each in said.of_item))
+        if at.step.starts is None:
+            return listed(said)
+        if not isinstance(said, Scenario) or said.definition.name != at.step.starts:
+            hint = f"write {at.step.name}=given(TABLE).when(…) with the table of {at.step.starts}"
+            raise ValueError(f"{self.definition}: {at.step.name} starts the saga {at.step.starts}; {hint}")
+        if said.own_data:
+            raise ValueError(f"{self.definition}: its step {at.step.name} gives the child its data; leave the data out")
+        return said
+
+    def _step(self, name: str, purpose: str) -> Place:
+        known = {place.step.name: place for place in places(self.definition.steps) if _has(place.step, purpose)}
         if name not in known:
             what = {"do": "a call", "undo": "an undo", "probe": "a probe", "poll": "a poll"}[purpose]
             raise ValueError(f"{self.definition} has no step {name} with {what}; it has {', '.join(known) or 'none'}")
+        return known[name]
 
     def __str__(self) -> str:
         words = [
-            f"{'' if purpose == 'do' else purpose + ' '}{step} {', '.join(map(str, answers))}"
+            f"{'' if purpose == 'do' else purpose + ' '}{step} {_words(answers)}"
             for (purpose, step), answers in self.script.items()
         ]
         return "; ".join([*words, *(f"signal {name}" for name in self.early)]) or "every step succeeds"
 
 
-def given(definition: Saga, data: Mapping[str, Any] | None = None) -> Scenario:
+@lru_cache(maxsize=256)
+def registry_of(tables: tuple[Saga, ...]) -> Registry:
+    """Return the tables that a test uses. Raise ValueError for a table that starts a saga that is not among them."""
+    if not any(step.starts for table in tables for step in table.steps):
+        return Registry([])
+    try:
+        return Registry(list(dict.fromkeys(tables)))
+    except BadTablesError as error:
+        raise ValueError(f"{error}; a test names the tables of children: given(TABLE, data, children=[…])") from None
+
+
+def given(definition: Saga, data: Mapping[str, Any] | None = None, children: Iterable[Saga] = ()) -> Scenario:
     """Return a scenario of a table. data: the data of the saga; fields that are left out get examples.
 
+    children: the tables of the sagas that its steps start; those that `when` names can be left out.
     Raise ValueError for data that the API would refuse, and for a table that no test can run.
     """
     _check_runnable(definition)
@@ -125,14 +189,21 @@ def given(definition: Saga, data: Mapping[str, Any] | None = None) -> Scenario:
         except NotAcceptedError as error:
             where = ".".join(map(str, (name, *error.path)))
             raise ValueError(f"the data of {definition}: {where} {error.problem}") from None
-    return Scenario(definition=definition, data=accepted)
+    return Scenario(definition=definition, data=accepted, children=tuple(children), own_data=data is not None)
+
+
+def _has(step: Step, purpose: str) -> bool:
+    if step.starts is not None and purpose != "do":  # its undo is that of the child
+        return False
+    return {"do": step.call, "undo": step.undo, "probe": step.probe, "poll": step.poll}[purpose] is not None
+
+
+def _words(said: Any) -> str:
+    return ", ".join(map(str, said)) if isinstance(said, tuple) else str(said)
 
 
 def _check_runnable(definition: Saga) -> None:
-    """Raise ValueError for a table with a step that a test cannot run yet."""
-    for step in definition.steps:
-        if step.starts is not None:
-            alone = "a test runs one saga alone; test the tables of its children"
-            raise ValueError(f"{definition}: the step {step.name} starts other sagas, and {alone}")
-        if step.kind not in KNOWN_KINDS:
-            raise ValueError(f"{definition}: a test cannot run {step.kind} of the step {step.name} yet")
+    """Raise ValueError for a table with a step of a kind that a test does not know."""
+    for place in places(definition.steps):
+        if place.step.kind not in KNOWN_KINDS:
+            raise ValueError(f"{definition}: a test cannot run {place.step.kind} of the step {place.step.name} yet")

@@ -18,8 +18,9 @@ class Sent(str):
     #: Name of the answer.
     answer: str
 
-    def __new__(cls, request: Request, answer: str) -> Self:
-        self = super().__new__(cls, request.step if request.purpose == "do" else f"{request.purpose} {request.step}")
+    def __new__(cls, request: Request, answer: str, label: str) -> Self:
+        """label: name of the step in the tree of its saga, such as `reserve[0]`."""
+        self = super().__new__(cls, label if request.purpose == "do" else f"{request.purpose} {label}")
         self.step, self.method, self.path = request.step, request.call.method, request.path
         self.body, self.headers, self.answer = request.body, request.headers, answer
         return self
