@@ -63,6 +63,8 @@ def recording(
     under_way: the saga has not come to rest, so the test ends after the last answer. Raise ValueError for data that the
     table refuses, and for a table that no test can run.
     """
+    if starts := next((step for step in definition.steps if step.starts is not None), None):
+        raise ValueError(f"{definition}: the step {starts.name} starts other sagas, and a replay runs one saga alone")
     scenario = given(definition, data)
     reader = _Reader(definition, [row for row in as_named_now(journal) if row.trigger != MIGRATE])
     reader.read(under_way=under_way)
