@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from machines.call import Call
-from machines.history import AFTER_DOUBT, NO_ATTEMPT_LEFT, PROBED, STILL_UNKNOWN, polled
+from machines.history import AFTER_DOUBT, NO_ATTEMPT_LEFT, NOTHING_FOUND, PROBED, STILL_UNKNOWN, polled
 from machines.lines import one_line
 from machines.outcomes import DEFINITE, Outcome
 from machines.references import NO_ROOTS, FillError, call_headers, roots_of
@@ -110,7 +110,9 @@ class Attempts(ABC):
         # A 409 to a repeated key may mean that the participant is still busy with the first attempt.
         conflict = call is step.call and reply.status == _CONFLICT and _CONFLICT not in call.means
         if outcome is Outcome.REFUSED and not (reply.impossible or conflict):
-            says = f"nothing to undo, {step.name} was never done: {reply.reason}"
+            # A repeated key that is refused stays refused. A probe sees no call that is still on its way.
+            nothing = f"nothing to undo, {step.name} was never done: " if call is step.call else NOTHING_FOUND
+            says = f"{nothing}{reply.reason}"
             return replace(reply, says=says, body={}), Outcome.SUCCEEDED
         if outcome is not Outcome.NOT_SENT and not reply.impossible:
             outcome = Outcome.IN_DOUBT

@@ -29,6 +29,8 @@ PROBED, STILL_UNKNOWN = "probe: ", "still unknown: "
 NO_ATTEMPT_LEFT = "its probe says that it was not done, and no attempt is left: "
 #: Words in the reason of a refusal that says nothing about an earlier attempt, because that attempt may have worked.
 AFTER_DOUBT = ", after an attempt that may have worked"
+#: First words of the reason of an undo that was not sent, because the probe did not find what is to be undone.
+NOTHING_FOUND = "the probe found nothing to undo, but a call may still be on its way: "
 #: First words of the reason of a move that records a later answer, or the end of the wait for this answer.
 ANSWERED = "callback: "
 #: The same for a poll; the number of polls comes first, as in "poll 3: 200".
@@ -155,6 +157,8 @@ class StepEffect:
     refused: bool = False
     #: True: the call is in flight; its reply may come at any moment.
     in_flight: bool = False
+    #: True: the undo was not sent, because the probe found nothing. The action may still arrive.
+    not_found: bool = False
     #: Why the step was skipped; "": it was not skipped.
     because: str = ""
 
@@ -376,14 +380,16 @@ def _effect(definition: Saga, step: Step, state: str, moves: Sequence[ReasonedMo
         # An undo is sent when the action took effect, when it is in doubt, or when its refusal left something behind.
         certain = _succeeded(action_moves) and not undoing and not any_in_doubt(undo_moves)
         before = Effect.TOOK_EFFECT if certain else Effect.UNKNOWN
+        not_found = any((move.reason or "").startswith(NOTHING_FOUND) for move in undo_moves)
         return StepEffect(
             step=step,
-            effect=Effect.UNDONE if _succeeded(undo_moves) else before,
+            effect=Effect.UNKNOWN if not_found else Effect.UNDONE if _succeeded(undo_moves) else before,
             call=step.undo,
             direction=Direction.UNDO,
             by_hand=_any(undo_moves, Trigger.RESOLVE),
             refused=_any(undo_moves, Trigger.REFUSED) and not _succeeded(undo_moves),
             in_flight=undoing,
+            not_found=not_found,
         )
     return StepEffect(
         step=step,

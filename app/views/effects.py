@@ -16,6 +16,8 @@ def description(effect: StepEffect) -> str:
         return f"{participant} refuses {undo.strip()}: a person must decide."
     if effect.in_flight:
         return f"{participant} is being called {undo}and has given no clear answer yet: it may have happened."
+    if effect.not_found:
+        return f"{participant} did not have it when the saga went back. The call may have arrived later."
     descriptions = {
         Effect.UNKNOWN: f"{participant} was called {undo}and gave no clear answer: it may have happened, or not.",
         Effect.TOOK_EFFECT: f"{participant} did it."

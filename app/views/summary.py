@@ -41,7 +41,7 @@ def summary(
 
 
 def unknown_effects(effects: Sequence[StepEffect]) -> list[StepEffect]:
-    """Return the effects that nobody knows: the participant was called, and gave no clear answer."""
+    """Return the effects that nobody knows: the participant gave no clear answer, or may get the call later."""
     return [effect for effect in effects if effect.effect is Effect.UNKNOWN]
 
 
@@ -63,7 +63,8 @@ def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -
     parts = []
     for effect in unknown:
         name, participant = effect.step.name, effect.call.participant
-        parts.append(f"{name} is still unknown: {participant} gave no clear answer. Check at {participant}.")
+        why = "may have got the call later" if effect.not_found else "gave no clear answer"
+        parts.append(f"{name} is still unknown: {participant} {why}. Check at {participant}.")
     if left:
         parts.append(f"{_listed(left)} took effect and {'is' if len(left) == 1 else 'are'} not undone.")
     if parts:

@@ -37,7 +37,9 @@ class Journals:
         acts = move.direction == Direction.DO
         if not move.step or (move.trigger == Trigger.SKIP and not acts):
             return facts
-        kept = Fact(move.trigger, "", move.step, move.direction, move.status_code, move.body, doubted=move.doubted)
+        kept = Fact(
+            move.trigger, "", move.step, move.direction, move.status_code, move.body, move.doubted, move.not_found
+        )
         if move.trigger in DONE:
             kept = kept._replace(trigger=Trigger.SUCCEEDED, doubted=False)
             return frozenset(each for each in facts if not _is_history(each, kept)) | {kept}

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from machines.attempts import later_answer, understood
 from machines.call import Call
-from machines.history import AFTER_DOUBT
+from machines.history import AFTER_DOUBT, NOTHING_FOUND
 from machines.later import arrival_name
 from machines.outcomes import Outcome
 from machines.replies import Reply
@@ -77,7 +77,8 @@ class Machinery:
         move = Move(seq=0, source="", trigger=Trigger(fact.trigger), dest=fact.dest, actor=ENGINE, made=0.0, reason="")
         move.actor = PERSON if fact.by_hand else ENGINE
         move.step, move.direction, move.status_code = fact.step or None, fact.direction or None, fact.status_code
-        move.reply, move.reason = self.bodies.value(fact.body), AFTER_DOUBT if fact.doubted else ""
+        move.reply = self.bodies.value(fact.body)
+        move.reason = NOTHING_FOUND if fact.not_found else AFTER_DOUBT if fact.doubted else ""
         return move
 
     def saga_of(self, memory: Memory) -> RunningSaga:
@@ -107,6 +108,7 @@ class Machinery:
                 status_code=move.status_code if move.trigger == Trigger.DEFER else None,
                 body=self.bodies.number(move.reply) if _is_reply(move) else -1, by_hand=move.actor == PERSON,
                 doubted=AFTER_DOUBT in (move.reason or ""),
+                not_found=(move.reason or "").startswith(NOTHING_FOUND),
             )
             for move in moves
         )  # fmt: skip

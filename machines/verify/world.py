@@ -24,6 +24,8 @@ class Fact(NamedTuple):
     body: int = -1
     #: True: the reason says that an earlier attempt may have worked.
     doubted: bool = False
+    #: True: the reason says that the undo was not sent, because the probe found nothing.
+    not_found: bool = False
     #: True: a person requested the move.
     by_hand: bool = False
 

@@ -83,6 +83,15 @@ def test_a_lost_reply_is_recovered_by_the_probe_with_keeps_of_its_own(scene):
     assert paths(scene)[-2] == f"GET /fly/bookings/outcome?ref={saga.id}"
 
 
+def test_a_probe_that_finds_nothing_to_undo_leaves_the_effect_unknown(scene):
+    probe = get("fly", "/bookings/outcome", query={"ref": "saga.id"}, keeps={"id": at("items.0.id", text())})
+    nothing = answer(404, detail="no such booking")
+    saga = run(scene.given(book=[LOST], probe_book=[nothing] * 3), trip(probe=probe, repeatable=False))
+    assert saga.state == "CALLED_OFF"
+    (undone,) = scene.rows("SELECT reason FROM journal WHERE direction = 'undo'")
+    assert undone["reason"].startswith("the probe found nothing to undo, but a call may still be on its way: 404")
+
+
 def test_nothing_is_undone_when_the_recovery_says_that_nothing_was_done(scene):
     saga = run(scene.given(book=[LOST, LOST, answer(402, detail="no")]), trip())
     assert saga.state == "CALLED_OFF"

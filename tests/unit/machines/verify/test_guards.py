@@ -95,3 +95,19 @@ def test_verify_finds_a_guard_that_is_taken_out(monkeypatch, guard):
     result = verify(TABLES.get(guard, plain)(), most_states=60_000)
     assert result.faults
     assert result.faults[0].broken != "no error", result.faults[0].why
+
+
+def found_by_a_probe():
+    make = post("shop", "/a", keeps={"id": text()})
+    found = get("shop", "/a", keeps={"id": text()})
+    return saga(
+        compensatable(
+            "a", make, undo=delete("shop", "/a/{a.id}"), probe=found, done="DONE", refused="NO_A", retry=TWICE
+        ),
+    )
+
+
+def test_verify_finds_a_report_that_believes_a_probe_which_found_nothing(monkeypatch):
+    assert verify(found_by_a_probe()).findings == []
+    monkeypatch.setattr("machines.history.NOTHING_FOUND", "never in a reason")
+    assert verify(found_by_a_probe()).risks
