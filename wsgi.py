@@ -38,3 +38,4 @@ except ConfigError as error:  # sagas that run by another table
     sys.exit(2)
 _services.sagas.early_commits.start()
 _services.events.start()
+_services.bulk_thread.start()

@@ -58,6 +58,7 @@ from app.config import (
 )
 from app.engine.answers import Answers
 from app.engine.batch import Batches
+from app.engine.bulk import BulkJobs
 from app.engine.calls import Calls
 from app.engine.drafts import Drafts
 from app.engine.engine import Engine
@@ -81,6 +82,7 @@ from app.services import Services
 from app.shared_cache import SharedCache
 from app.store.accounts import ApiKeys, LoginAttempts, Users
 from app.store.arrivals import Arrivals
+from app.store.bulk import BulkStore
 from app.store.children import Children
 from app.store.database import db
 from app.store.database import install as install_database
@@ -157,6 +159,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     )
     with app.app_context():
         database = db.engine
+    bulk_jobs = BulkJobs(BulkStore(database), service, owner, runner.stopping)
     Services(
         registry=registry,
         participants=participants,
@@ -167,6 +170,8 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         batches=batches,
         schedules=schedules,
         pauses=pauses,
+        bulk_jobs=bulk_jobs,
+        bulk_thread=threads.add("bulk", bulk_jobs.run, runner.stopping),
         participant_store=ParticipantStore(database),
         runner=runner,
         events=event_threads,

@@ -10,13 +10,14 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.access.api_keys import KeyRing
     from app.engine.answers import Answers
     from app.engine.batch import Batches
+    from app.engine.bulk import BulkJobs
     from app.engine.pauses import Pauses
     from app.engine.runner import Runner
     from app.engine.schedules import Schedules
     from app.engine.service import SagaService
     from app.events.event_threads import EventThreads
     from app.participant_settings.model import ParticipantSettings
-    from app.service_threads import ServiceThreads
+    from app.service_threads import ServiceThread, ServiceThreads
     from app.shared_cache import SharedCache
     from app.store.accounts import LoginAttempts, Users
     from app.store.database_health import Bounded, Schema
@@ -50,6 +51,9 @@ class Services:
     schedules: "Schedules"
     #: Pauses and resumes participants.
     pauses: "Pauses"
+    #: Works on bulk jobs, in a thread of its own.
+    bulk_jobs: "BulkJobs"
+    bulk_thread: "ServiceThread"
     #: The participants in the database: pauses, the reports of processes, and the sagas that wait.
     participant_store: "ParticipantStore"
     #: Starts many sagas in one commit.

@@ -91,6 +91,7 @@ def _start_runner(**_: Any) -> None:
         runner().patience_s = 0.0
         runner().start()
         services(application()).events.start()
+        services(application()).bulk_thread.start()
     except ConfigError as error:  # a table was edited although unfinished sagas use it
         _exit(error)
     except Exception as error:  # noqa: BLE001  Celery would continue without the runner
@@ -108,3 +109,4 @@ def _release_sagas(**_: Any) -> None:
 def _stop_runner(**_: Any) -> None:
     runner().stop()
     services(application()).events.join()
+    services(application()).bulk_thread.join()

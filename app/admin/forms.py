@@ -64,6 +64,12 @@ class StuckQuery(_Query):
     error = fields.String(load_default=None, validate=storable)
     #: The cause of the error, see `app.store.causes.cause`; None: any cause.
     cause = fields.String(load_default=None, validate=storable)
+    #: Ticked sagas; empty: all.
+    id = fields.List(fields.UUID(), load_default=list)
+    #: True: the query comes from the boxes of a list, so at least one saga must be ticked.
+    ticked = fields.Boolean(load_default=False)
+    #: The sagas that are stuck again after this bulk job; None: all.
+    job = fields.UUID(load_default=None)
 
 
 class Action(Schema):
@@ -88,6 +94,8 @@ def query_of(schema: Schema) -> dict[str, Any]:
     """Return the validated query string. An empty parameter counts as absent, except those that can be empty."""
     can_be_empty = ("error", "cause")
     given: dict[str, Any] = {name: value for name, value in request.args.items() if value or name in can_be_empty}
+    if ids := request.args.getlist("id"):
+        given["id"] = ids
     if tags := [tag for tag in request.args.getlist("tag") if tag]:
         given["tag"] = tags
     return load(schema, given)

@@ -11,6 +11,7 @@ from flask import render_template
 from app.access.permissions import Role, needs
 from app.admin.forms import StuckQuery, query_of
 from app.admin.pages import pages
+from app.errors import InvalidError
 from app.services import services
 from app.store.attention import Attention
 from app.store.lists import SagaFilter
@@ -21,6 +22,8 @@ from machines.transitions import Direction
 
 blueprint = pages("stuck")
 PAGE = 50
+#: Largest number of bulk jobs that the page names.
+JOBS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +73,7 @@ def show() -> str:
         sagas=[(row, state_of(registry, (row.definition, row.definition_version, row.state))) for row in found[:PAGE]],
         participant_of=participant_of,
         following=following,
+        jobs=services().bulk_jobs.store.newest(JOBS, unfinished=True),
         types=registry.names,
         participants=sorted({name for definition in registry for name in definition.participants}),
     )
@@ -96,6 +100,8 @@ def group_of(row: Any) -> Group:
 
 def filter_of(query: dict[str, Any]) -> SagaFilter:
     """Return the filter of a query string."""
+    if query["ticked"] and not query["id"]:
+        raise InvalidError(("/id", "Tick at least one saga."))
     of_states = {name: query[name] for name in ("step", "participant")}
     return SagaFilter(
         definitions=query["type"],
@@ -105,6 +111,8 @@ def filter_of(query: dict[str, Any]) -> SagaFilter:
         statuses=(query["status"],) if query["status"] else (),
         error=query["error"],
         cause=query["cause"],
+        ids=tuple(query["id"]),
+        job=query["job"],
         words=query["q"] or None,
         **narrowed(query),
     )

@@ -70,6 +70,18 @@ class Attention:
         counted = self._those(wanted, error, func.count().label("sagas")).group_by(error)
         return db.session.execute(counted.order_by(func.count().desc(), error).limit(MOST_GROUPS)).all()
 
+    def by_state(self, wanted: SagaFilter) -> Sequence[Row[Any]]:
+        """Return the number of sagas by definition, version, state and status, and if their table is unknown."""
+        same = (SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status)
+        unknown = self._unknown.label("unknown")
+        counted = self._those(wanted, *same, unknown, func.count().label("sagas")).group_by(*same, "unknown")
+        return db.session.execute(counted).all()
+
+    def chosen(self, wanted: SagaFilter, until: datetime) -> Select[Any]:
+        """Return the query for the sagas that have been in their state since `until`, for a bulk job."""
+        columns = (SagaRow.entered_at, SagaRow.id, SagaRow.state)
+        return self._those(wanted, *columns).where(SagaRow.entered_at <= until)
+
     def page(
         self,
         wanted: SagaFilter,

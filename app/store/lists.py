@@ -14,6 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, not_, or_, select, tuple_, union_all
 
+from app.store.bulk import stuck_again
 from app.store.database import cause_of, db
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
@@ -78,6 +79,10 @@ class SagaFilter:
     reach: Reach = None
     #: The children of this saga; None: all.
     parent: UUID | None = None
+    #: Any of these sagas; empty: all.
+    ids: tuple[UUID, ...] = ()
+    #: The sagas that are stuck again after this bulk job; None: all.
+    job: UUID | None = None
     #: True: leave out the children that a step of another saga has started.
     roots: bool = False
     #: Id or id prefix of a saga, or its client, business reference or idempotency key.
@@ -106,6 +111,8 @@ class SagaFilter:
             func.coalesce(cause_of(BRIEF_ERROR), "") == self.cause if self.cause is not None else None,
             of_registry,
             and_(SagaRow.parent_id == self.parent, parent_within(self.reach)) if self.parent is not None else None,
+            SagaRow.id.in_(self.ids) if self.ids else None,
+            SagaRow.id.in_(stuck_again(self.job)) if self.job is not None else None,
             _named_by(self.words) if self.words else None,
             within(self.reach) if self.reach is not None else None,
         )

@@ -30,6 +30,7 @@ _CHILD = text("parent_id IS NOT NULL")
 #: Conditions of partial indexes. Queries use these texts unchanged, because SQLite compares the texts to find an index.
 UNFINISHED = text("status NOT IN ('completed', 'compensated')")
 ENDED = text("status IN ('completed', 'compensated')")
+OPEN_ITEM = text("settled IS NULL")
 DEAD = text("due_at IS NULL AND delivered_at IS NULL")
 
 
@@ -215,6 +216,56 @@ class ScheduleRow(db.Model):  # type: ignore[name-defined,misc]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: Principal that added the schedule.
     created_by: Mapped[str]
+
+
+class BulkJobRow(db.Model):  # type: ignore[name-defined,misc]
+    """One action on many sagas. A process of the service works on it, one part after the other."""
+
+    __tablename__ = "bulk_job"
+    __table_args__ = (Index("bulk_job_due", "due_at", sqlite_where=_DUE, postgresql_where=_DUE),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: retry or compensate.
+    action: Mapped[str]
+    reason: Mapped[str] = mapped_column(Words)
+    #: The filter that selected the sagas, as the query string of /admin/stuck has it.
+    wanted: Mapped[Any] = mapped_column(Json)
+    #: running, paused, stopped or done.
+    status: Mapped[str]
+    #: Number of sagas, and largest number of sagas that are moved a second.
+    sagas: Mapped[int]
+    pace: Mapped[float]
+    #: Process that works on the job, and the number of its claims (fencing token).
+    owner: Mapped[str | None]
+    epoch: Mapped[int]
+    #: When any process can work on the job: the end of a lease or of a wait. NULL: paused, stopped or done.
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Principal that started the job, in whose name the sagas are moved.
+    created_by: Mapped[str]
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class BulkItemRow(db.Model):  # type: ignore[name-defined,misc]
+    """One saga of a bulk job."""
+
+    __tablename__ = "bulk_item"
+    __table_args__ = (
+        Index("bulk_item_open", "job_id", "position", sqlite_where=OPEN_ITEM, postgresql_where=OPEN_ITEM),
+    )
+
+    job_id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: Number within the job, from 1.
+    position: Mapped[int] = mapped_column(primary_key=True)
+    saga_id: Mapped[UUID]
+    #: State of the saga when the job was started. A saga that has left it is not moved.
+    seen: Mapped[str]
+    #: moved or refused; NULL: its turn has not come.
+    result: Mapped[str | None]
+    #: Why it was refused.
+    detail: Mapped[str | None] = mapped_column(Words)
+    #: Status with which the moved saga has settled: completed, compensated, stuck, or gone; NULL: it still runs.
+    settled: Mapped[str | None]
 
 
 class SagaTableRow(db.Model):  # type: ignore[name-defined,misc]

@@ -25,11 +25,25 @@ def paths(site):
     site.orders(1, status="compensated", client=2)
     stuck, *_ = site.stuck_orders(2)
     add_schedule(site)
-    group = site.open("/admin/stuck").get_by_role("link", name="Act on all 2").get_attribute("href")
+    stuck_page = site.open("/admin/stuck")
+    group = stuck_page.get_by_role("link", name="Act on all 2").get_attribute("href")
+    job = add_job(stuck_page)
     return ["/admin", "/admin/stuck", "/admin/parked", "/admin/sagas", "/admin/sagas?state=NONE",
             f"/admin/sagas/{stuck}", f"/admin/sagas/{stuck}/replay?call=reserver_stock&outcome=refused", group,
+            "/admin/bulk", job,
             "/admin/sagas?sort=by", "/admin/audit", "/admin/users", "/admin/keys",
             "/admin/schedules", "/admin/participants", "/admin/webhooks", "/login"]  # fmt: skip
+
+
+def add_job(page):
+    """Start a bulk job that is paused before its first saga. Return its path."""
+    page.get_by_role("link", name="Act on all 2").click()
+    page.get_by_label("At most this many sagas a second").first.fill("0.1")
+    page.get_by_label("Why").first.fill("sales is back")
+    page.get_by_role("button", name="Retry now: all 2").click()
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".notice.done")).to_contain_text("The job is paused.")
+    return page.url.partition("/admin/bulk")[1] + page.url.partition("/admin/bulk")[2]
 
 
 def add_schedule(site):

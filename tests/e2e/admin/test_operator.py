@@ -142,9 +142,37 @@ def test_group_is_retried_after_a_dry_run(site):
     assert {site.saga(saga_id)["state"] for saga_id in ids} == {STUCK}
     choose(page, "Retry now: all 23", "sales is back")
     result = page.get_by_role("region", name="Result", exact=True)
-    expect(result).to_contain_text("23 of 23: 23 moved, 0 refused. Finished.")
-    expect(result.locator("#results tr")).to_have_count(23)
-    eventually(lambda: {site.saga(saga_id)["state"] for saga_id in ids} == {"CONFIRMEE"}, "all are confirmed")
+    expect(result).to_contain_text("Done: 23 completed.")
+    assert {site.saga(saga_id)["state"] for saga_id in ids} == {"CONFIRMEE"}
+    page.goto(site.server.url + "/admin/bulk")
+    expect(page.get_by_role("row").filter(has_text="sales is back")).to_contain_text("Done: 23 completed.")
+
+
+def test_job_of_a_killed_service_goes_on_after_its_restart(site):
+    ids = site.stuck_orders(12)
+    page = site.open("/admin/stuck")
+    page.get_by_role("link", name="Act on all 12").click()
+    page.get_by_label("At most this many sagas a second").first.fill("2")
+    choose(page, "Retry now: all 12", "sales is back")
+    result = page.get_by_role("region", name="Result", exact=True)
+    expect(result).to_contain_text("to come")
+    expect(result).to_contain_text("completed")
+    site.server.kill()
+    site.admin_server.open()
+    expect(result).to_contain_text("Done: 12 completed.")
+    for saga_id in ids:
+        journal = requests.get(f"{site.server.url}/api/v1/sagas/{saga_id}/journal", timeout=10).json()["journal"]
+        assert [move["trigger"] for move in journal].count("retry_stuck") + [
+            move["trigger"] for move in journal if move["actor"] == "user:ada"
+        ].count("retry") == 1
+
+
+def test_only_ticked_sagas_are_acted_on(site):
+    first, *_ = site.stuck_orders(3)
+    page = site.open("/admin/stuck")
+    page.get_by_role("checkbox", name=first[:8]).check()
+    page.get_by_role("button", name="Act on the ticked sagas").click()
+    expect(page.get_by_role("region", name="Dry run")).to_contain_text("Retry now: all 1")
 
 
 def test_page_shows_a_lost_connection_and_its_return(site):

@@ -79,6 +79,9 @@ ROUTES = {
     "GET /admin/stuck": "viewer",
     "GET /admin/stuck/group": "operator",
     "POST /admin/stuck/group": "operator",
+    "GET /admin/bulk": "viewer",
+    "GET /admin/bulk/<uuid:job_id>": "viewer",
+    "POST /admin/bulk/<uuid:job_id>/<any(pause,resume,stop):action>": "operator",
     "GET /admin/sagas": "viewer",
     "GET /admin/sagas/<uuid:saga_id>": "viewer",
     "GET /admin/sagas/<uuid:saga_id>/replay": "viewer",
@@ -126,6 +129,8 @@ OPEN_ANSWERS = {"POST /login": 401, "POST /logout": 303}
 VALUES = {
     "saga_id": "00000000-0000-0000-0000-000000000000",
     "name": "nobody-of-that-name",
+    "job_id": "00000000-0000-0000-0000-000000000000",
+    "action": "pause",
     "kind": "svg",
     "prefix": "x",
     "parked_id": "7",

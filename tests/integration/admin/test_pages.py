@@ -208,38 +208,6 @@ def test_request_without_session_redirects_to_sign_in(client, monkeypatch):
     assert (answer.status_code, answer.location) == (303, "/login?next=/admin/stuck%3Fq%3D4")
 
 
-def test_group_action_reports_sagas_that_have_moved(client, walk, monkeypatch):
-    first, second = walk(*STUCK), walk(*STUCK)
-    query = "type=checkout&version=1&state=STUCK_ENREGISTRER_VENTE&status=stuck"
-    assert "all 2" in seen(client.get(f"/admin/stuck/group?{query}"))
-    form = {"action": "compensate", "seen": "STUCK_ENREGISTRER_VENTE", "reason": "because", "count": "2"}
-
-    from app.admin import bulk  # noqa: PLC0415
-
-    def moved(service, saga_id, *more):
-        if saga_id == second.id:  # another operator acts first
-            service.compensate(second.id, "bob", "because", 0)
-        return real(service, saga_id, *more)
-
-    real = bulk.move
-    monkeypatch.setattr(bulk, "move", moved)
-    page_text = seen(client.post(f"/admin/stuck/group?{query}", data=form))
-    assert "2 of 2 : 1 moved, 1 refused" in page_text
-    assert f"{str(second.id)[:8]} Nothing was done: the saga has moved from" in page_text
-    assert f"{str(first.id)[:8]} Done: the saga has left STUCK_ENREGISTRER_VENTE" in page_text
-
-
-def test_group_action_ignores_sagas_stuck_after_its_start(client, walk):
-    began = db.session.execute(db.text("SELECT CURRENT_TIMESTAMP")).scalar_one()
-    db.session.rollback()
-    walk(*STUCK)
-    query = "type=checkout&version=1&state=STUCK_ENREGISTRER_VENTE&status=stuck"
-    form = {"action": "compensate", "seen": "STUCK_ENREGISTRER_VENTE", "reason": "because", "count": "2",
-            "until": f"{began}".replace(" ", "T")}  # fmt: skip
-    assert "0 of 2 : 0 moved, 0 refused. Finished." in seen(client.post(f"/admin/stuck/group?{query}", data=form))
-    assert db.session.execute(db.text("SELECT status FROM saga")).scalar_one() == "stuck"
-
-
 def test_get_requests_change_nothing(client, walk):
     saga = walk(*STUCK)
     whole = db.text("SELECT count(*), max(version), max(updated_at) FROM saga")

@@ -1,0 +1,200 @@
+"""`saga bulk`: one action on many stuck sagas, as a job that the service carries out."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import click
+from rich.text import Text
+
+from app.cli.arguments import actor_named, actor_option, filters_from, reason_from
+from app.cli.group import SagaGroup, saga
+from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
+from app.engine.bulk import PACE
+from app.errors import MalformedError
+from app.services import services
+from app.store.lists import SagaFilter
+from app.views.bulk import (
+    BULK_ACTIONS,
+    LARGEST_PACE,
+    attention_of,
+    change_job,
+    fits,
+    job_json,
+    progress,
+    start_job,
+)
+from app.views.formatting import cause, moment
+from app.views.states import states_with
+from machines.statuses import Status
+
+_COLUMNS = (
+    Column(title="ID"),
+    Column(title="STARTED (UTC)"),
+    Column(title="ACTION"),
+    Column(title="SAGAS", right=True),
+    Column(title="BY", gives_way=True),
+)
+_GROUPS = (
+    Column(title="SAGAS", right=True),
+    Column(title="TYPE"),
+    Column(title="STATE"),
+    Column(title="CAUSE", gives_way=True),
+)
+#: Largest number of jobs that `list` shows.
+_JOBS = 50
+_words = ("client", "store", "order", "parent", "created_from", "created_to")
+
+
+@saga.group("bulk", cls=SagaGroup)
+def bulk() -> None:
+    """Retry or compensate many sagas at once. The service carries out the job; `show` follows it."""
+
+
+@bulk.command("start")
+@click.argument("action", type=click.Choice(BULK_ACTIONS))
+@click.option("--type", "definition", metavar="TYPE", help="Sagas of this definition.")
+@click.option("--status", type=click.Choice([status.value for status in Status]), help="Sagas with this status.")
+@click.option("--state", help="Sagas in this state of their table.")
+@click.option("--participant", help="Sagas whose call goes to this participant.")
+@click.option("--error", help="Sagas with exactly this error, as `saga list --json` shows it.")
+@click.option("--client", help="Sagas of this client.")
+@click.option("--store", help="Sagas of this store.")
+@click.option("--order", help="Sagas with this business number, the order= of their table.")
+@click.option("--parent", metavar="ID", help="Sagas that a step of this saga has started.")
+@click.option("--tag", "tags", metavar="NAME=VALUE", multiple=True, help="Sagas with this tag; repeat it for several.")
+@click.option("--created-from", metavar="TIME", help="Sagas created at this time or later, such as 2027-01-31.")
+@click.option("--created-to", metavar="TIME", help="Sagas created before this time.")
+@click.option("--job", type=click.UUID, metavar="ID", help="Sagas that are stuck again after this bulk job.")
+@click.option(
+    "--pace", type=click.FloatRange(0.1, LARGEST_PACE), default=PACE, show_default=True,
+    help="Largest number of sagas a second.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Show the sagas that would be moved, and change nothing.")
+@click.option("--reason", help="The reason, which is recorded with each saga; not needed for a dry run.")
+@actor_option
+def start(action: str, *, pace: float, dry_run: bool, reason: str | None, actor: str | None, **words: Any) -> None:
+    """Start a job on the sagas that need attention, as /admin/stuck lists them, and that match each option."""
+    wanted, given = _filter(words), {name: str(value) for name, value in words.items() if value}
+    if dry_run:
+        _show_dry_run(action, wanted)
+        return
+    if reason is None:
+        raise click.UsageError("give --reason; it is recorded with each saga.")
+    why, by = reason_from(reason), actor_named(actor)
+    job_id = start_job(services(), wanted, given, action=action, reason=why, pace=pace, actor=by)
+    job = services().bulk_jobs.store.find(job_id)
+    click.echo(f"{job_id}  {action} {job.sagas} sagas. The service does it; follow it: saga bulk show {job_id}")
+
+
+@bulk.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+def list_jobs(as_json: bool) -> None:
+    """List the jobs, the newest first."""
+    store = services().bulk_jobs.store
+    found = [(job, store.counts(job.id)) for job in store.newest(_JOBS)]
+    if as_json:
+        for job, counts in found:
+            write_json(job_json(job, counts))
+        return
+    lines = [
+        Line(
+            cells=(
+                cell(str(job.id)),
+                cell(moment(job.created_at)),
+                cell(job.action),
+                cell(str(job.sagas)),
+                cell(job.created_by),
+            ),
+            note=Text(progress(job, counts)),
+        )
+        for job, counts in found
+    ]
+    console = screen()
+    draw(grid(_COLUMNS, lines, console.width) if lines else ["There are no bulk jobs."], on=console)
+
+
+@bulk.command("show")
+@click.argument("job_id", type=click.UUID, metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+def show(job_id: UUID, *, as_json: bool) -> None:
+    """Show how far a job is, and the sagas that were refused or are stuck again."""
+    store = services().bulk_jobs.store
+    job, counts = store.find(job_id), store.counts(job_id)
+    if as_json:
+        write_json(job_json(job, counts))
+        return
+    click.echo(progress(job, counts))
+    for row in store.notable(job_id, _JOBS):
+        why = cause(row.error) if row.settled == Status.STUCK else row.detail
+        click.echo(f"  {row.saga_id}  {'stuck again' if row.settled == Status.STUCK else 'refused'}: {_safe(why)}")
+
+
+@bulk.command("pause")
+@click.argument("job_id", type=click.UUID, metavar="ID")
+def pause(job_id: UUID) -> None:
+    """Move no further sagas of a job until it is resumed."""
+    _change(job_id, "pause")
+
+
+@bulk.command("resume")
+@click.argument("job_id", type=click.UUID, metavar="ID")
+def resume(job_id: UUID) -> None:
+    """Go on with a paused job."""
+    _change(job_id, "resume")
+
+
+@bulk.command("stop")
+@click.argument("job_id", type=click.UUID, metavar="ID")
+def stop(job_id: UUID) -> None:
+    """End a job; the sagas that it has not moved stay as they are."""
+    _change(job_id, "stop")
+
+
+def _change(job_id: UUID, action: str) -> None:
+    change_job(services(), job_id, action, actor_named())
+    click.echo(f"The job is {services().bulk_jobs.store.find(job_id).status}.")
+
+
+def _filter(words: Mapping[str, Any]) -> SagaFilter:
+    registry = services().registry
+    participant = words["participant"]
+    states = states_with(registry, step="", participant=participant) if participant else None
+    if states == ():
+        raise MalformedError(f"--participant: no table calls {participant!r}")
+    return SagaFilter(
+        definitions=(words["definition"],) if words["definition"] else (),
+        statuses=(words["status"],) if words["status"] else (),
+        states=(words["state"],) if words["state"] else (),
+        state_keys=states,
+        error=words["error"],
+        job=words["job"],
+        **filters_from({name: words[name] for name in _words}, words["tags"]),
+    )
+
+
+def _show_dry_run(action: str, wanted: SagaFilter) -> None:
+    attention = attention_of(services().registry)
+    groups = attention.groups(wanted)
+    fit = fits(services().registry, attention.by_state(wanted))[action]
+    lines = [
+        Line(
+            cells=(
+                cell(str(row.sagas)),
+                cell(row.definition),
+                cell(row.state),
+                cell(_safe(cause(row.error)) or "stays longer than its table allows"),
+            )
+        )
+        for row in groups
+    ]
+    console = screen()
+    draw(grid(_GROUPS, lines, console.width), on=console)
+    total, hidden = (groups[0].total, groups[0].total_groups - len(groups)) if groups else (0, 0)
+    if hidden:
+        click.echo(f"and {hidden} groups more")
+    click.echo(f"Nothing was done. {action} would move {fit.sagas} of {total} sagas.")
+
+
+def _safe(text: str | None) -> str:
+    return printable(str(services().redact(text or "")))

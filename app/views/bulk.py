@@ -1,0 +1,110 @@
+"""Bulk jobs as people start and see them: which sagas an action fits, the start of a job, and its progress in words."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from app.services import Services
+from app.store.attention import Attention
+from app.store.audit import Entry
+from app.store.bulk import DONE, GONE, PAUSED, REFUSED, RUNNING, STOPPED
+from app.store.lists import SagaFilter, StateKey
+from app.views.states import dwell_limits
+from machines.progress import trigger_of
+from machines.registry import Registry, UnknownSagaError
+from machines.statuses import Status
+
+#: Actions on many sagas. `resolve` is missing, because a person must first do the work of each saga by hand.
+BULK_ACTIONS = ("retry", "compensate")
+#: Largest number of sagas a second that a job may move.
+LARGEST_PACE = 200.0
+#: Action on a job → its new status.
+JOB_ACTIONS = {"pause": PAUSED, "resume": RUNNING, "stop": STOPPED}
+
+
+@dataclass(kw_only=True)
+class Fit:
+    """The sagas of a filter that an action fits."""
+
+    sagas: int = 0
+    states: list[StateKey] = field(default_factory=list)
+
+
+def fits(registry: Registry, rows: Iterable[Row[Any]]) -> dict[str, Fit]:
+    """Return the sagas that each action fits, by action. rows: of `Attention.by_state`."""
+    found = {action: Fit() for action in BULK_ACTIONS}
+    for row in rows:
+        try:
+            table = registry.get(row.definition, row.definition_version)
+        except UnknownSagaError:
+            continue
+        if row.unknown or row.state not in table.states:
+            continue
+        for action, fit in found.items():
+            if trigger_of(action, table, row.state) is not None:
+                fit.sagas += row.sagas
+                fit.states.append((row.definition, row.definition_version, row.state))
+    return found
+
+
+def attention_of(registry: Registry) -> Attention:
+    return Attention(registry, dwell_limits(registry))
+
+
+def start_job(
+    parts: Services, wanted: SagaFilter, words: Mapping[str, Any], *, action: str, reason: str, pace: float,
+    actor: str, until: datetime | None = None,
+) -> UUID:  # fmt: skip
+    """Start a job on the sagas of a filter that the action fits. Return its id.
+
+    words: the filter in words, for the job's page and the audit trail. until: sagas that entered their state later are
+    left out; None: now. Raise ConflictError when the action fits no saga.
+    """
+    attention = attention_of(parts.registry)
+    fit = fits(parts.registry, attention.by_state(wanted))[action]
+    chosen = attention.chosen(replace(wanted, state_keys=tuple(fit.states)), until or attention.now)
+    entry = Entry(
+        actor=actor, action="bulk.start", reason=reason, after={"action": action, "filter": dict(words), "pace": pace}
+    )
+    values = {"action": action, "reason": reason, "wanted": dict(words), "pace": pace}
+    return parts.bulk_jobs.store.add(values, chosen, entry)
+
+
+def change_job(parts: Services, job_id: UUID, action: str, actor: str) -> None:
+    """Pause, resume or stop a job. Raise NotFoundError, or ConflictError when its status does not allow it."""
+    entry = Entry(actor=actor, action=f"bulk.{action}", target=str(job_id))
+    parts.bulk_jobs.store.set_status(job_id, JOB_ACTIONS[action], entry)
+
+
+def progress(job: Row[Any], counts: Mapping[str, int]) -> str:
+    """Return how far a job is, such as `Done: 470 completed, 11 stuck again.`."""
+    named = (
+        (Status.COMPLETED, "completed"), (Status.COMPENSATED, "compensated"), (Status.STUCK, "stuck again"),
+        (REFUSED, "refused"), ("moving", "under way"), (GONE, "deleted since"),
+    )  # fmt: skip
+    parts = [f"{counts[word]} {words}" for word, words in named if counts.get(word)]
+    left = counts.get("open", 0)
+    if left:
+        parts.append(f"{left} {'not touched' if job.status == STOPPED else 'to come'}")
+    state = {RUNNING: "Running", PAUSED: "Paused", STOPPED: "Stopped", DONE: "Done"}[job.status]
+    return f"{state}: {', '.join(parts)}."
+
+
+def job_json(job: Row[Any], counts: Mapping[str, int]) -> dict[str, object]:
+    return {
+        "id": str(job.id),
+        "action": job.action,
+        "reason": job.reason,
+        "filter": job.wanted,
+        "status": job.status,
+        "sagas": job.sagas,
+        "pace": job.pace,
+        "counts": dict(counts),
+        "created_at": job.created_at.isoformat(),
+        "created_by": job.created_by,
+        "finished_at": job.finished_at and job.finished_at.isoformat(),
+    }
