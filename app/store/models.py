@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -234,7 +235,7 @@ class BulkJobRow(db.Model):  # type: ignore[name-defined,misc]
     status: Mapped[str]
     #: Number of sagas, and largest number of sagas that are moved a second.
     sagas: Mapped[int]
-    pace: Mapped[float]
+    pace: Mapped[float] = mapped_column(Double)
     #: Process that works on the job, and the number of its claims (fencing token).
     owner: Mapped[str | None]
     epoch: Mapped[int]

@@ -25,7 +25,7 @@ def upgrade() -> None:
         sa.Column("wanted", JSON, nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("sagas", sa.Integer(), nullable=False),
-        sa.Column("pace", sa.Float(), nullable=False),
+        sa.Column("pace", sa.Double(), nullable=False),
         sa.Column("owner", sa.String(), nullable=True),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("due_at", MOMENT, nullable=True),

@@ -22,7 +22,7 @@ FROZEN = {
     "0011_schedules.py": "3ee3db8cd6778559ee48974991e00dec65ef80c17706746368ff41123e6c1efa",
     "0012_children.py": "317f92e5af1acc10e3dea5630257ac01c37d599b78b0ee509f5db370c8e0955e",
     "0013_participants.py": "d1446b8ae9f726efd09c13dc1ebcb6b4a265496b0d625fa0c6d14fc65afbdc17",
-    "0014_bulk_jobs.py": "c4097d5f781f05241bc1f4d50ade2594b271885b0c395bf9d68c1aeff446fb53",
+    "0014_bulk_jobs.py": "08cd714b6da4f88c64750d0b59dd106444d00fd97be5daae9d728415156c7775",
 }
 
 
