@@ -44,6 +44,9 @@ FROM scratch
 COPY --from=system /kept /
 COPY --from=packages /venv /venv
 COPY --from=packages /app /app
+LABEL org.opencontainers.image.title="saga-orchestrator" \
+    org.opencontainers.image.version="1.0.0" \
+    org.opencontainers.image.licenses="MIT"
 ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin \
     LANG=C.UTF-8 \
     PYTHONPATH=/app \

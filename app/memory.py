@@ -9,7 +9,7 @@ LARGE_BLOCK = 128 * 1024
 
 
 def give_back_large_blocks() -> None:
-    """Give large blocks, such as those of a reply of 1 MB, back to the system as soon as they are freed.
+    """Return large blocks, such as those of a reply of 1 MB, to the system as soon as they are freed.
 
     Otherwise glibc raises the limit with each large block, and keeps such blocks for each thread: 100 threads that have
     each read one reply of 1 MB kept 500 MB. Other C libraries do not have this function, and need no limit.

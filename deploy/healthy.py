@@ -1,4 +1,6 @@
-"""The container's health check: `healthy.py [URL]` exits 0 when the URL (or /health at HOST and PORT) answers 200.
+"""The container's health check: `healthy.py [URL or PATH]` exits 0 when it gets the answer 200.
+
+A path, by default /health, is asked at HOST and PORT.
 
 It imports only the standard library, because it is started every few seconds.
 """
@@ -15,7 +17,8 @@ def health_url(environ: "os._Environ[str]", arguments: list[str]) -> str:
     host = environ.get("HOST") or "127.0.0.1"
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  addresses that mean all interfaces
     host = f"[{host}]" if ":" in host else host
-    return arguments[0] if arguments else f"http://{host}:{environ.get('PORT', '8009')}/health"
+    asked = arguments[0] if arguments else "/health"
+    return f"http://{host}:{environ.get('PORT', '8009')}{asked}" if asked.startswith("/") else asked
 
 
 def healthy(url: str) -> bool:

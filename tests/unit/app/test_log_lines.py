@@ -79,7 +79,7 @@ def level_of(source, trigger, dest):
 
 
 def test_a_refusal_that_the_table_provides_for_is_no_error_in_the_log():
-    """Whoever alerts on errors in the log must not be called for each customer without money."""
+    """A person who is alerted for errors in the log must not be called for each customer without money."""
     refused = [it for it in CHECKOUT.transitions if it.trigger == Trigger.REFUSED]
     levels = {CHECKOUT.states[it.dest].phase: level_of(it.source, it.trigger, it.dest) for it in refused}
     assert levels == {Phase.PASSING: "INFO", Phase.STUCK: "ERROR"}

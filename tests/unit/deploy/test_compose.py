@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from app.version import VERSION
+from deploy import healthy
 from participants.settings import NAMES
 from tests.unit.deploy.compose import ROOT, composed, run_compose
 from tests.unit.deploy.kong import table
@@ -51,6 +53,11 @@ def test_image_needs_one_registry_and_does_not_run_as_root():
     assert {line.split()[1] for line in lines if line.startswith("FROM")} == {"python:3.13-slim", "scratch"}
     assert not [line for line in lines if re.match(r"#\s*syntax\s*=", line)]
     assert [line for line in lines if line.startswith("USER")] == ["USER 10001:10001"]
+
+
+def test_image_is_labelled_with_the_release():
+    labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', DOCKERFILE.read_text()))
+    assert labels == {"title": "saga-orchestrator", "version": VERSION, "licenses": "MIT"}
 
 
 @pytest.mark.parametrize("profile", PROFILES)
@@ -101,6 +108,19 @@ def test_demo_users_sign_in_with_the_documented_passwords():
     assert (grafana["GF_SECURITY_ADMIN_USER"], grafana["GF_SECURITY_ADMIN_PASSWORD"]) == ("admin", "admin")
     keys = [credential["key"] for consumer in table()["consumers"] for credential in consumer["keyauth_credentials"]]
     assert keys == [demo_secrets()["PARTICIPANTS_API_KEY"]] == ["magasin-secret-key-2025"]
+
+
+def test_no_service_fills_the_memory_or_the_disk_of_its_machine():
+    for name, service in composed("*")["services"].items():
+        assert int(service["deploy"]["resources"]["limits"]["memory"]) <= 1 << 30, name
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
+
+
+def test_a_replica_is_healthy_when_it_is_ready():
+    """The upgrade replaces one replica after the other, and waits until each one is healthy."""
+    for name in ORCHESTRATORS:
+        *_, asked = composed("core")["services"][name]["healthcheck"]["test"]
+        assert healthy.health_url({"HOST": "0.0.0.0", "PORT": "1"}, [asked]) == "http://127.0.0.1:1/ready"
 
 
 def test_an_orchestrator_has_the_documented_memory():
