@@ -104,6 +104,7 @@ from app.telemetry.entry_queue import EntryQueue
 from app.telemetry.exposition import Exposition
 from app.telemetry.process_gauges import breaker_gauge, build_info, thread_gauge
 from app.telemetry.saga_gauges import SagaGauges
+from app.telemetry.table_gauges import TableGauges
 from app.traces import Traces
 from app.values import LARGEST_CONTENT, read_back, written
 from app.views.schedules import checked_data
@@ -245,7 +246,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         metrics,
         transitions=telemetry.transitions,
         updates=updates,
-        collectors=[saga_gauges.collect],
+        collectors=[saga_gauges.collect, TableGauges(registry).collect],
         aliases=[alias for alias in ALIASES if alias.saga in registry],
     )
     engine = Engine(

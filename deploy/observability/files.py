@@ -11,8 +11,9 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from deploy.observability.alerts import MEASURED, OF_THE_BUDGET
 from deploy.observability.budget import budget_rules
 from deploy.observability.dashboards import dashboards
-from deploy.observability.facts import facts, table_rules
+from deploy.observability.tables import table_rules
 from diagrams.generated import GeneratedFiles
+from machines.facts import facts
 from machines.saga import Saga
 
 DASHBOARDS, RULES = Path("deploy/grafana/dashboards"), Path("deploy/prometheus/rules")
@@ -31,7 +32,7 @@ def files(sagas: Iterable[Saga]) -> dict[Path, str]:
         # The rates and the alerts that read them are in one group, because Prometheus evaluates only the rules of one
         # group one after the other.
         RULES / "budget.yml": _rules("saga-budget", [*budget_rules(), *(alert.as_rule() for alert in OF_THE_BUDGET)]),
-        RULES / "tables.yml": _rules("saga-tables", table_rules(known)),
+        RULES / "tables.yml": _rules("saga-tables", table_rules()),
     }
 
 

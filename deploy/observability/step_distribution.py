@@ -10,10 +10,10 @@ from grafana_foundation_sdk.builders.bargauge import Panel as BarGauge
 from grafana_foundation_sdk.builders.table import Panel as Table
 
 from deploy.observability.columns import FILLED, GAUGE, TEXT, Column, columns
-from deploy.observability.facts import Facts
 from deploy.observability.links import NOT_COMPLETED, UNFINISHED
 from deploy.observability.panels import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, bars, fixed, with_list, with_row_list
 from deploy.observability.promql import SAGA, count, gauge
+from machines.facts import Facts
 from machines.transitions import Phase
 
 _STEP = 'max by (saga, step, place) (saga_step_info{saga=~"$saga"})'

@@ -14,6 +14,7 @@ from app.store.statistics import SagaCounts
 from app.telemetry.aliases import ALIASES
 from app.telemetry.derived import DERIVED
 from app.telemetry.saga_gauges import SagaGauges
+from app.telemetry.table_gauges import TableGauges
 from docs.reference.markdown import WRITTEN, table
 from docs.reference.service import service
 
@@ -103,5 +104,7 @@ def _metrics(app: Flask) -> Iterator[tuple[Metric, tuple[str, ...]]]:
             yield metric, tuple(getattr(collector, "_labelnames", ()))
     for counter in DERIVED:
         yield Metric(counter.name, counter.help, "counter"), counter.labels
+    for family in TableGauges(services(app).registry).collect():
+        yield family, tuple(getattr(family, "_labelnames", ()))
     for family in SagaGauges(lambda: SagaCounts(**_NOTHING), services(app).registry).collect():
         yield family, tuple(getattr(family, "_labelnames", ()))

@@ -32,6 +32,8 @@ NAMES = {  # each metric with the labels that it must have
     "saga_oldest_age_seconds": {"saga", "state"},
     "saga_unknown_definition_sagas": {"saga", "version"},
     "saga_overdue_seconds": set(),
+    "saga_table_step": {"saga", "step", "place"},
+    "saga_table_dwell_limit_seconds": {"saga", "state", "step", "participant", "phase"},
     "saga_due": set(),
     "saga_build_info": {"version"},
     "saga_replicas": set(),

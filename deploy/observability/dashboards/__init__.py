@@ -3,8 +3,8 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from deploy.observability.dashboards import errors, golden_signals, observabilite, overview, performance, throughput
-from deploy.observability.facts import Facts
 from deploy.observability.frame import framed
+from machines.facts import Facts
 
 
 def dashboards(known: Facts) -> list[Dashboard]:

@@ -10,11 +10,11 @@ from grafana_foundation_sdk.models.dashboard import Panel
 from deploy.observability import shared
 from deploy.observability.alerts import FAILING
 from deploy.observability.budget import BUDGET, ENDED, FAILED
-from deploy.observability.facts import Facts
 from deploy.observability.links import NOT_COMPLETED
 from deploy.observability.panels import GREEN, ORANGE, PER_MINUTE, RED, bars, limited, lines, number, setting, with_list
 from deploy.observability.promql import INSTANCE, SAGA, TYPE, count, per_minute, rate, share
 from deploy.observability.step_distribution import standing_now
+from machines.facts import Facts
 
 UID, TITLE = "saga-errors", "Saga Errors"
 

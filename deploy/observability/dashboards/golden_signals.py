@@ -7,10 +7,10 @@ from grafana_foundation_sdk.models.dashboard import Panel
 
 from deploy.observability import shared
 from deploy.observability.alerts import JOB
-from deploy.observability.facts import Facts
 from deploy.observability.links import UNFINISHED
 from deploy.observability.panels import GREEN, ORANGE, RED, lines, number, wide, with_list
 from deploy.observability.promql import INSTANCE, SAGA, gauge, happened, quantile, rate, share
+from machines.facts import Facts
 
 UID, TITLE = "golden-signals", "Golden signals"
 

@@ -8,12 +8,12 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
 from deploy.observability import shared
-from deploy.observability.facts import Facts
 from deploy.observability.panels import BLUE, PER_MINUTE, bars, lines, wide
 from deploy.observability.promql import INSTANCE, busiest, count, per_minute
 from deploy.observability.step_distribution import standing_now, step_distribution
 from machines.checkout import CHECKOUT
 from machines.commande import COMMANDE
+from machines.facts import Facts
 
 UID, TITLE = "observabilite-sagas", "Observabilité des Sagas - LOG430 Lab6"
 

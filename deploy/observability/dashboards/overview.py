@@ -7,11 +7,11 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
 from deploy.observability import shared
-from deploy.observability.facts import Facts
 from deploy.observability.links import NOT_COMPLETED
 from deploy.observability.panels import GREEN, ORANGE, PER_MINUTE, bars, lines, number, with_list, with_row_list
 from deploy.observability.promql import SAGA, TYPE, busiest, count
 from deploy.observability.step_distribution import standing_now, step_distribution
+from machines.facts import Facts
 
 UID, TITLE = "saga-overview", "Saga Overview"
 

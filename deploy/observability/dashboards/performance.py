@@ -8,7 +8,6 @@ from grafana_foundation_sdk.models.dashboard import Panel
 
 from deploy.observability import shared
 from deploy.observability.columns import FILLED, GAUGE, TEXT, Column, columns
-from deploy.observability.facts import Facts
 from deploy.observability.panels import BLUE, GREY, ORANGE, PER_MINUTE, lines, wide, with_list, with_row_list
 from deploy.observability.promql import (
     INSTANCE,
@@ -22,6 +21,7 @@ from deploy.observability.promql import (
     quantile,
     quantile_of_range,
 )
+from machines.facts import Facts
 
 UID, TITLE = "saga-performance", "Saga Performance"
 

@@ -6,9 +6,9 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
 from deploy.observability import shared
-from deploy.observability.facts import Facts
 from deploy.observability.panels import PER_MINUTE, lines, wide
 from deploy.observability.promql import INSTANCE, SAGA, busiest, gauge, per_minute, rate
+from machines.facts import Facts
 
 UID, TITLE = "saga-throughput", "Saga Throughput"
 

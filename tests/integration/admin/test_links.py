@@ -9,9 +9,9 @@ import pytest
 from app.services import services
 from deploy.observability.alerts import ALERTS
 from deploy.observability.dashboards import dashboards
-from deploy.observability.facts import facts
 from deploy.observability.links import ORCHESTRATOR
 from machines.discovery import discover
+from machines.facts import facts
 
 STUCK = "STUCK_ENREGISTRER_VENTE"
 PAID = ("succeeded", "succeeded", "succeeded")

@@ -4,15 +4,17 @@ import json
 import re
 import subprocess
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 import yaml
 
+from app.telemetry.table_gauges import TableGauges
 from deploy.observability.alerts import ALERTS
-from deploy.observability.facts import facts
 from diagrams.generated import ROOT
 from machines.discovery import discover
+from machines.facts import facts
 from machines.transitions import Phase
 
 DEPLOY, TESTS, RUNBOOKS = ROOT / "deploy", Path(__file__).parent / "rules", ROOT / "docs" / "runbooks"
@@ -86,17 +88,26 @@ def test_each_state_of_each_table_has_its_own_limit(tmp_path):
     counts = [
         {"series": f'saga_current{{saga="{fact.saga}", state="{fact.state}"}}', "values": "1x400"} for fact in STATES
     ]
+    limits = [
+        {"series": sample(metric.name, metric.labels), "values": f"{metric.value:g}x400"}
+        for family in TableGauges(discover()).collect()
+        for metric in family.samples
+    ]
     expected = [
         _expected(fact.saga, fact.state, alert, seconds, fires=fires)
         for fact in STATES
         for alert, seconds, fires in _moments(fact.phase is Phase.STUCK, fact.dwell_s)
     ]
     rules = [str(file) for file in (DEPLOY / "prometheus/rules").glob("*.yml")]
-    test = {"interval": "15s", "input_series": ages + counts, "promql_expr_test": expected}
+    test = {"interval": "15s", "input_series": ages + counts + limits, "promql_expr_test": expected}
     file = tmp_path / "limits.yml"
     file.write_text(json.dumps({"rule_files": rules, "evaluation_interval": "15s", "tests": [test]}))
     assert len(expected) > 2 * len(STATES)
     promtool("test", "rules", file)
+
+
+def sample(name: str, labels: Mapping[str, str]) -> str:
+    return f"{name}{{{', '.join(f'{label}={json.dumps(value)}' for label, value in labels.items())}}}"
 
 
 def _moments(stuck, dwell_s):

@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from deploy.observability.dashboards import dashboards
-from deploy.observability.facts import facts
 from diagrams.generated import ROOT
 from machines.checkout import CHECKOUT
 from machines.discovery import discover
+from machines.facts import facts
 
 KNOWN = facts(discover())
 BOARDS = {board.title: board for board in dashboards(KNOWN)}

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from deploy.observability.facts import facts, table_rules
 from machines.discovery import discover
+from machines.facts import facts
 
 SUPPORT = Path(__file__).parents[2] / "support"
 
@@ -18,5 +18,3 @@ def test_each_waiting_state_says_what_is_waited_for_and_when_it_is_late():
     }
     limits = {(fact.saga, fact.state): fact.dwell_s for fact in known.states if fact.phase == "waiting"}
     assert limits == {("leave", "ASKED"): 86_700, ("leave", "AGREED"): 86_700, ("sale", "AWAITING_PAY"): 3_900}
-    info = [rule["labels"] for rule in table_rules(known) if rule["record"] == "saga_wait_info"]
-    assert {"saga": "sale", "state": "AWAITING_PAY", "waits_for": "answer of bank"} in info

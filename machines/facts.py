@@ -1,12 +1,11 @@
-"""The facts that dashboards and rules need from the definitions.
+"""The facts that metrics, dashboards and rules need from the definitions.
 
-All versions of a definition are merged, because metrics have no version. Recording rules give Prometheus the facts as
-constants: the order of the steps and the time limits.
+All versions of a definition are merged, because metrics have no version. /metrics shows the facts as constants: the
+order of the steps, the time limits, and what waits wait for (app.telemetry.table_gauges).
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from machines.saga import Saga
 from machines.transitions import Phase, State, Trigger
@@ -78,35 +77,6 @@ def facts(sagas: Iterable[Saga]) -> Facts:
         states=tuple(states.values()),
         failures={saga: tuple(found) for saga, found in failures.items()},
     )
-
-
-def table_rules(known: Facts) -> list[dict[str, Any]]:
-    """Return rules that record constants as series.
-
-    One series per step has its place in the saga, one per state its time limit, one per wait what is waited for.
-    """
-    places = [_constant("saga_step_info", 1, saga=fact.saga, step=fact.step, place=fact.place) for fact in known.steps]
-    limits = [
-        _constant(
-            "saga_dwell_limit_seconds",
-            fact.dwell_s,
-            saga=fact.saga,
-            state=fact.state,
-            step=fact.step,
-            participant=fact.participant,
-            phase=fact.phase.value,
-        )
-        for fact in known.states
-    ]
-    waits = [
-        _constant("saga_wait_info", 1, saga=fact.saga, state=fact.state, waits_for=fact.waits_for)
-        for fact in known.waits
-    ]
-    return places + limits + waits
-
-
-def _constant(name: str, value: float, **labels: str) -> dict[str, Any]:
-    return {"record": name, "expr": f"vector({value:g})", "labels": labels}
 
 
 def _failures(saga: Saga) -> list[str]:
