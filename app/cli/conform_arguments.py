@@ -10,7 +10,7 @@ import click
 
 from app.cli.arguments import data_from
 from app.config import check_participants, from_environment
-from app.conform.bench import Subject
+from app.conform.subject import Subject
 from app.participant_settings.words import variable_of
 from app.server_urls import http_url
 from app.values import written

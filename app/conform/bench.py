@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import count
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,20 +11,19 @@ from uuid import UUID, uuid4
 from app.calls.client import HttpClient, Request, Sender
 from app.conform.effects import Change, change, counts
 from app.conform.lines import Exchange, NotTriedError, SetUpError
-from app.participant_settings.model import ParticipantSettings
+from app.conform.subject import Subject
 from machines.attempts import filled, understood
 from machines.call import Call
 from machines.outcomes import Outcome
-from machines.references import FillError, split
+from machines.references import FillError
 from machines.replies import outcome_of
 from machines.running import RunningSaga
-from machines.saga import Saga
 from machines.step import Step
 from machines.transitions import Direction
 
 DONE = frozenset({Outcome.SUCCEEDED, Outcome.ACCEPTED})
 #: Seconds between two attempts of a call in doubt, and the seconds after which the attempts end.
-_PAUSE_S, _PATIENCE_S = 0.2, 30.0
+PAUSE_S, PATIENCE_S = 0.2, 30.0
 _LOOK_TIMEOUT_S = 10.0
 #: Where a participant of a step with later= could answer. Nothing listens there.
 _REPLY_TO = "http://127.0.0.1:9/saga-conform"
@@ -32,43 +31,6 @@ _OWN_HEADERS = {"Saga-Epoch": "1"}
 #: Replaced in the data by a text that is different for each saga.
 _DIFFERENT = "${n}"
 _AS_TABLE: Any = object()
-
-
-@dataclass(kw_only=True)
-class Subject:
-    """The participant that is tried, and what is known about its calls."""
-
-    definition: Saga
-    step: Step
-    #: The call that undoes the step; None: there is none.
-    undo: Call | None
-    #: Data of the sagas.
-    data: Mapping[str, Any]
-    #: Data that the participant refuses; None: not known.
-    refused_data: Mapping[str, Any] | None = None
-    #: Data that gives the call another body; None: not known.
-    other_data: Mapping[str, Any] | None = None
-    #: Replies of earlier steps, which are then not called.
-    replies: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, ParticipantSettings]
-    #: Path of a GET at the participant that shows the effects; "": there is none.
-    look: str = ""
-    #: Shell command that kills the participant and starts it again; "": there is none.
-    crash: str = ""
-
-    @property
-    def undo_needs_reply(self) -> bool:
-        return self.undo is not None and any(split(each)[0] == self.step.name for each in self.undo.references)
-
-    def earlier_steps(self) -> list[Step]:
-        """Return the earlier steps whose replies the calls need, in the order of the table."""
-        needed, before = {self.step.name}, list[Step]()
-        for step in reversed(self.definition.steps):
-            if step.name in needed:
-                own = (step.call, self.undo, step.probe) if step is self.step else (step.call, step.undo)
-                needed |= {root for call in own if call for each in call.references if (root := split(each)[0])}
-                before.append(step)
-        return [step for step in reversed(before) if step is not self.step]
 
 
 class Bench:
@@ -99,6 +61,8 @@ class Bench:
         """Return what the participant shows of its effects; None without a look."""
         if not self.subject.look:
             return None
+        for saga in self._sagas:
+            saga.settle()
         name = self.subject.step.call.participant  # type: ignore[union-attr]
         url = self.subject.settings[name].url + self.subject.look
         request = Request(participant=name, method="GET", url=url, headers={}, body=None, timeout_s=_LOOK_TIMEOUT_S)
@@ -133,6 +97,8 @@ class Trial:
         self._prepared: list[Step] = []
         self._done: list[Any] = []  # each different reply to the step: more than one shows more than one effect
         self._in_doubt = False
+        #: True: the call was accepted for later, and the participant may be at work.
+        self._accepted = False
 
     def prepare(self) -> None:
         """Make the calls of the earlier steps whose replies are needed. Raise SetUpError when one is not done."""
@@ -181,11 +147,11 @@ class Trial:
 
     def do_until_known(self) -> Exchange:
         """Send the call until its outcome is known. Raise NotTriedError when that takes too long."""
-        end = time.monotonic() + _PATIENCE_S
+        end = time.monotonic() + PATIENCE_S
         while (made := self.do()).outcome in (Outcome.IN_DOUBT, Outcome.NOT_SENT):
             if time.monotonic() > end:
-                raise NotTriedError(f"the call stays in doubt for {_PATIENCE_S:g} s: {made.reply.reason}")
-            time.sleep(_PAUSE_S)
+                raise NotTriedError(f"the call stays in doubt for {PATIENCE_S:g} s: {made.reply.reason}")
+            time.sleep(PAUSE_S)
         return made
 
     def undo(self, result: Any = None) -> Exchange:
@@ -195,13 +161,27 @@ class Trial:
         results = self.results if result is None else {**self.results, self._subject.step.name: result}
         made = self._send("undo", self._subject.step, undo, Direction.UNDO, results=results)
         if made.outcome in DONE:
-            self._done, self._in_doubt = [], False
+            self._done, self._in_doubt, self._accepted = [], False, False
         return made
 
     def probe(self) -> Exchange:
         probe = self._subject.step.probe
         assert probe is not None
         return self._send("probe", self._subject.step, probe, Direction.DO)
+
+    def poll(self, result: Any = None) -> Exchange:
+        """Ask for the answer to the accepted call. result: the reply that accepted it; default: the last one."""
+        poll = self._subject.step.poll
+        assert poll is not None
+        results = self.results if result is None else {**self.results, self._subject.step.name: result}
+        return self._send("poll", self._subject.step, poll, Direction.DO, results=results)
+
+    def settle(self) -> None:
+        """Ask until the participant has decided about the accepted call, so that its effect can be seen."""
+        end = time.monotonic() + PATIENCE_S
+        while self._accepted and self.poll().outcome is Outcome.ACCEPTED and time.monotonic() < end:
+            time.sleep(PAUSE_S)
+        self._accepted = False
 
     def undo_all(self) -> bool:
         """Undo the step and the earlier steps. Return False when something may be left."""
@@ -223,6 +203,7 @@ class Trial:
         return DONE.issuperset(outcomes)
 
     def _note(self, made: Exchange) -> None:
+        self._accepted |= made.outcome is Outcome.ACCEPTED and self._subject.step.poll is not None
         if made.outcome in DONE or made.outcome is Outcome.REFUSED_UNDO:
             if made.taken not in self._done:
                 self._done.append(made.taken)
@@ -247,7 +228,11 @@ class Trial:
             what=what, request=request, reply=replace(reply, says=kept.says), outcome=outcome, taken=kept.body
         )
         self._bench.exchanges.append(made)
-        if direction is Direction.DO and what != "probe" and made.outcome in (*DONE, Outcome.REFUSED_UNDO):
+        if (
+            direction is Direction.DO
+            and what not in ("probe", "poll")
+            and made.outcome in (*DONE, Outcome.REFUSED_UNDO)
+        ):
             self.results[step.name] = made.taken
         return made
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from app.conform.bench import Subject
+from app.conform.subject import Subject
 from machines.fields import FieldKind
 from machines.references import split
 

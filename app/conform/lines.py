@@ -51,6 +51,9 @@ LINES: Mapping[str, Line] = {
         Line(name="undo-unknown", says="the undo of something unknown is accepted", kinds=_BARRIER),
         Line(name="undo-before-do", says="a call that comes after its undo is refused", kinds=_BARRIER),
         Line(name="probe", says="the probe distinguishes what was done from what was not", kinds=_ALL),
+        Line(name="poll", says="a poll is answered as pending, and then as done", kinds=_ALL),
+        Line(name="poll-unknown", says="a poll for something unknown is not answered as done or pending", kinds=_ALL),
+        Line(name="poll-undone", says="after the undo a poll is not answered as done", kinds=_BARRIER),
         Line(name="refused-again", says="a refusal changes nothing, and a repeated call is refused again", kinds=_KEYS),
         Line(name="undo-refused", says="the undo of a refused call is accepted", kinds=_BARRIER),
         Line(name="crash", says="a call that a crash interrupts has one effect when it is repeated", kinds=_KEYS),
@@ -85,7 +88,7 @@ class Exchange:
 
     #: The part of the reply that the table keeps.
     taken: Any = None
-    #: "call", "undo", "probe", "look", or the name of an earlier step.
+    #: "call", "undo", "probe", "poll", "look", or the name of an earlier step.
     what: str
     request: Request
     reply: Reply

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from app.conform.bench import Subject
 from app.conform.lines import ADVICE, LINES, Exchange, Finding, Verdict, kind_found
+from app.conform.subject import Subject
 from app.logs import HIDDEN, Secrets
 from app.values import written
 from machines.lines import one_line, shortened
