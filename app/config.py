@@ -241,6 +241,21 @@ class Config:
 
     # The log and the metrics.
     log_level: str = setting("LOG_LEVEL", settings.log_level, "INFO", "DEBUG, INFO, WARNING or ERROR")
+    audit_key: str | None = setting(
+        "AUDIT_KEY",
+        settings.secret_key,
+        None,
+        "32 characters or more; seals the audit trail, so that nobody can rewrite it in the database alone "
+        "([how](#audit-trail))",
+        shown="none: the trail is sealed without a key",
+        secret=True,
+    )
+    audit_anchor_file: str | None = setting(
+        "AUDIT_ANCHOR_FILE",
+        settings.optional_path,
+        None,
+        "a file outside the database, to which each process appends the head of the audit trail every hour",
+    )
     log_redact: frozenset[str] = setting(
         "LOG_REDACT",
         settings.comma_separated,

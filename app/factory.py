@@ -5,9 +5,11 @@ import random
 import secrets
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -82,6 +84,8 @@ from app.services import Services
 from app.shared_cache import SharedCache
 from app.store.accounts import ApiKeys, LoginAttempts, Users
 from app.store.arrivals import Arrivals
+from app.store.audit import use_key
+from app.store.audit_anchors import Anchors
 from app.store.bulk import BulkStore
 from app.store.children import Children
 from app.store.database import db
@@ -223,6 +227,9 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     committed: _Committed, owner: str, threads: ServiceThreads,
 ) -> tuple[Engine, SagaService, Batches, Schedules, Pauses, Runner, Exposition]:  # fmt: skip
     with app.app_context():
+        use_key(db.engine, config.audit_key)
+        anchor_file = Path(config.audit_anchor_file) if config.audit_anchor_file else None
+        anchors = [Anchors(db.engine, anchor_file, time.monotonic).write_due] if anchor_file else []
         store = SagaStore(Connections(db.engine), registry, owner, webhooks=webhooks)
         leases = Leases(db.engine, registry, owner)
         tables = Tables(db.engine, registry, owner)
@@ -277,7 +284,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         heartbeat=Heartbeat(replicas, report=lambda: recorder.reports(guarded.breakers)),
         stopping=stopping,
         broker=Broker(config.broker_url, threads) if config.broker_url else None,
-        at_each_beat=(guarded.learn, pauses.learn, breakers.update, drafts.expire, schedules.start_due),
+        at_each_beat=(guarded.learn, pauses.learn, breakers.update, drafts.expire, schedules.start_due, *anchors),
         threads=threads,
     )
     service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, threads=threads)

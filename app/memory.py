@@ -1,4 +1,4 @@
-"""How this process gives memory back to the system."""
+"""How this process returns memory to the system."""
 
 import ctypes
 

@@ -123,6 +123,14 @@ def as_written(environ: Mapping[str, str], name: str, default: str) -> str:
     return environ.get(name, default)
 
 
+def optional_path(environ: Mapping[str, str], name: str, default: str | None) -> str | None:
+    """Return the path of a file to append to. Raise ConfigError when its folder is missing."""
+    path = environ.get(name) or default
+    if path and not Path(path).parent.is_dir():
+        raise ConfigError(f"{name}={path} cannot be written: there is no folder {Path(path).parent}")
+    return path
+
+
 def not_empty(environ: Mapping[str, str], name: str, default: str) -> str:
     """Return the text of the variable. An empty variable counts as not set."""
     return environ.get(name) or default

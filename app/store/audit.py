@@ -2,14 +2,18 @@
 
     hash = SHA-256(the row as JSON, keys sorted, without blanks, ASCII only, with `previous` and without `hash`)
 
+With AUDIT_KEY, the hash is an HMAC-SHA-256 with this key, which the database does not have: who can write to the
+database can then change no row and seal the chain again. `app.store.audit_anchors` finds rows that were cut off.
+
 `previous` is the hash of the row before, so a changed, removed or inserted row breaks the chain. A row is appended in
 the transaction of the change that it records. That transaction locks `audit_head`, so several writers extend one chain.
 """
 
 import hashlib
+import hmac
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +22,7 @@ import structlog
 from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from sqlalchemy import Engine as Database
 
+from app.derived_keys import derived_key
 from app.store.database import db_now
 from app.store.models import AuditHeadRow, AuditRow
 from app.store.transactions import atomic
@@ -26,8 +31,11 @@ _AUDIT, _HEAD = AuditRow.__table__, AuditHeadRow.__table__
 _log = structlog.get_logger("audit")
 #: `previous` of the first row of the trail, which has no row before it.
 GENESIS = "0" * 64
+#: Name of the option of the database engine that holds AUDIT_KEY.
+_KEY = "saga_audit_key"
 #: Largest number of rows that `verify` reads at a time, to bound its memory.
 _BATCH = 1000
+_UNKEYED = "not sealed with AUDIT_KEY"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +61,31 @@ class Verdict:
     seq: int
     #: Hash of the last intact row.
     hash: str
+    #: Number of the first row that is sealed with AUDIT_KEY; None: no row is.
+    keyed: int | None = None
     #: Number of the first row that was changed, removed or inserted; None: there is no such row.
     broken: int | None = None
     #: What is wrong with the row `broken`.
     why: str = ""
+
+
+def use_key(database: Database, key: str | None) -> None:
+    """Seal the rows that are written through this engine with AUDIT_KEY."""
+    if key:
+        database.update_execution_options(**{_KEY: derived_key(key, b"audit")})
+
+
+def audit_key(database: Database) -> bytes | None:
+    """Return the key that seals rows; None without AUDIT_KEY."""
+    found: bytes | None = database.get_execution_options().get(_KEY)
+    return found
+
+
+def head_of(database: Database) -> tuple[int, str]:
+    """Return the number and the hash of the last row."""
+    with database.connect() as connection:
+        head = connection.execute(select(_HEAD)).one()
+    return head.seq, head.hash
 
 
 def append(connection: Connection, entry: Entry) -> None:
@@ -74,7 +103,7 @@ def append(connection: Connection, entry: Entry) -> None:
         "after": entry.after,
         "previous": head.hash,
     }
-    row["hash"] = seal(row)
+    row["hash"] = seal(row, connection.get_execution_options().get(_KEY))
     connection.execute(insert(_AUDIT), row)
     connection.execute(update(_HEAD).values(seq=row["seq"], hash=row["hash"]))
     # The log is kept outside the database, so it also exposes a trail whose rows were all written again.
@@ -87,10 +116,11 @@ def record(database: Database, entry: Entry) -> None:
         append(connection, entry)
 
 
-def seal(row: Mapping[str, Any]) -> str:
+def seal(row: Mapping[str, Any], key: bytes | None = None) -> str:
+    """Return the hash of a row. key: the key of the HMAC; None: without a key, as before AUDIT_KEY was set."""
     content = {name: _plain(value) for name, value in row.items() if name != "hash"}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hmac.digest(key, text.encode(), "sha256").hex() if key else hashlib.sha256(text.encode()).hexdigest()
 
 
 def as_json(row: Row[Any]) -> dict[str, Any]:
@@ -99,18 +129,24 @@ def as_json(row: Row[Any]) -> dict[str, Any]:
 
 
 def verify(database: Database, newest: int | None = None) -> Verdict:
-    """Check every row, or only the `newest` last rows. Also check that the head names the last row."""
+    """Check every row, or only the `newest` last rows. Also check that the head names the last row.
+
+    With AUDIT_KEY, the last row and every row after a keyed one must be sealed with it.
+    """
+    key = audit_key(database)
     with database.connect() as connection:
         head = connection.execute(select(_HEAD, select(func.max(_AUDIT.c.seq)).scalar_subquery().label("last"))).one()
         first = 1 if newest is None else max(1, head.seq - newest + 1)
         verdict = Verdict(rows=0, seq=first - 1, hash=_hash_of(connection, first - 1))
         while verdict.seq < head.seq and verdict.broken is None:
             rows = connection.execute(_following(verdict.seq, head.seq)).mappings().all()
-            verdict = _checked(verdict, rows)
+            verdict = _checked(verdict, rows, key)
         if verdict.broken is None and (verdict.seq, verdict.hash) != (head.seq, head.hash):
             return _broken(verdict, head.seq, "it is not the row that the head of the trail names")
         if verdict.broken is None and (head.last or 0) > head.seq:
             return _broken(verdict, head.seq + 1, "it comes after the row that the head of the trail names")
+        if verdict.broken is None and key and verdict.rows and verdict.keyed is None:
+            return _broken(verdict, head.seq, f"it is {_UNKEYED}; if the key is new, run `saga audit seal` first")
         return verdict
 
 
@@ -119,25 +155,26 @@ def _following(seq: int, last: int) -> Select[Any]:
     return select(_AUDIT).where(_AUDIT.c.seq > seq, _AUDIT.c.seq <= last).order_by(_AUDIT.c.seq).limit(_BATCH)
 
 
-def _checked(verdict: Verdict, rows: Iterable[Mapping[Any, Any]]) -> Verdict:
-    count, seq, last = verdict.rows, verdict.seq, verdict.hash
+def _checked(verdict: Verdict, rows: Iterable[Mapping[Any, Any]], key: bytes | None) -> Verdict:
+    found = verdict
     for row in rows:
-        content = dict(row)
-        found = Verdict(rows=count, seq=seq, hash=last)
-        if content["seq"] != seq + 1:
-            return _broken(found, seq + 1, "it is missing")
-        if content["previous"] != last:
-            return _broken(found, seq + 1, "it does not name the hash of the row before")
-        if content["hash"] != seal(content):
-            return _broken(found, seq + 1, "its content is not what its hash was made of")
-        count, seq, last = count + 1, content["seq"], content["hash"]
-    if count == verdict.rows:
-        return _broken(verdict, seq + 1, "it is missing")
-    return Verdict(rows=count, seq=seq, hash=last)
+        content, seq = dict(row), found.seq + 1
+        if content["seq"] != seq:
+            return _broken(found, seq, "it is missing")
+        if content["previous"] != found.hash:
+            return _broken(found, seq, "it does not name the hash of the row before")
+        keyed = key is not None and content["hash"] == seal(content, key)
+        if not keyed and content["hash"] != seal(content):
+            return _broken(found, seq, "its content is not what its hash was made of")
+        if not keyed and found.keyed:
+            return _broken(found, seq, f"it is {_UNKEYED}, and rows before it are")
+        first = found.keyed or (seq if keyed else None)
+        found = Verdict(rows=found.rows + 1, seq=seq, hash=content["hash"], keyed=first)
+    return _broken(verdict, verdict.seq + 1, "it is missing") if found is verdict else found
 
 
 def _broken(verdict: Verdict, seq: int, why: str) -> Verdict:
-    return Verdict(rows=verdict.rows, seq=verdict.seq, hash=verdict.hash, broken=seq, why=why)
+    return replace(verdict, broken=seq, why=why)
 
 
 def _hash_of(connection: Connection, seq: int) -> str:

@@ -7,7 +7,8 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from app.store import sagas
-from app.store.audit import GENESIS, Entry, append, page, record, seal, verify
+from app.store.audit import GENESIS, Entry, append, page, record, seal, use_key, verify
+from app.store.audit_anchors import EVERY_S, Anchors, problem_of_anchors, write_anchor
 from app.store.models import AuditRow
 from app.store.sagas import FencedError
 from app.store.transactions import atomic
@@ -235,3 +236,104 @@ def test_lost_connection_reports_its_error_and_is_not_used_again(stored):
         loses()
     record(stored.engine, Entry(actor="a", action="c"))
     assert [row.action for row in page(stored.engine, limit=9)] == ["c"]
+
+
+KEY = "a key that the database does not have"
+AGAIN = Entry(actor="cli:ada", action="key.add", target="k9")
+
+
+@pytest.fixture
+def keyed(trail):
+    """Write three rows that are sealed with AUDIT_KEY, behind five that are not."""
+    use_key(trail.engine, KEY)
+    for number in range(3):
+        record(trail.engine, Entry(actor="cli:ada", action="key.revoke", target=f"k{number}"))
+    return trail
+
+
+def sealed_again(stored, first):
+    """Change the actor of a row, and seal this row and all that follow without AUDIT_KEY."""
+    with stored.engine.connect() as connection:
+        rows = connection.execute(select(AuditRow.__table__).order_by(AuditRow.seq)).mappings().all()
+    previous = rows[first - 2]["hash"] if first > 1 else GENESIS
+    unguarded(stored, "SELECT 1")
+    for row in rows[first - 1 :]:
+        content = dict(row) | {"previous": previous} | ({"actor": "cli:eve"} if row["seq"] == first else {})
+        previous = seal(content)
+        changed = update(AuditRow.__table__).where(AuditRow.seq == row["seq"])
+        with stored.engine.connect() as connection:
+            connection.execute(changed.values(actor=content["actor"], previous=content["previous"], hash=previous))
+    unguarded(stored, f"UPDATE audit_head SET hash = '{previous}'")
+
+
+def test_trail_may_begin_without_a_key(keyed):
+    found = verify(keyed.engine)
+    assert (found.rows, found.broken, found.keyed) == (8, None, 6)
+
+
+@pytest.mark.parametrize(("first", "broken"), [(7, 7), (6, 8), (3, 8), (1, 8)])
+def test_row_that_is_sealed_again_without_the_key_is_found(keyed, first, broken):
+    sealed_again(keyed, first)
+    found = verify(keyed.engine)
+    assert found.broken == broken
+    assert "not sealed with AUDIT_KEY" in found.why
+
+
+def test_another_key_does_not_fit(keyed):
+    use_key(keyed.engine, KEY.upper())
+    assert verify(keyed.engine).broken == 6
+
+
+def test_keyed_trail_does_not_fit_without_its_key(keyed):
+    keyed.engine.update_execution_options(saga_audit_key=None)
+    assert verify(keyed.engine).broken == 6
+
+
+def test_new_key_that_has_sealed_no_row_is_reported_with_a_remedy(trail):
+    use_key(trail.engine, KEY)
+    assert "run `saga audit seal` first" in verify(trail.engine).why
+
+
+def test_cut_end_is_found_by_its_anchor(keyed, tmp_path):
+    file = tmp_path / "anchors"
+    assert write_anchor(keyed.engine, file) == 8
+    assert problem_of_anchors(keyed.engine, file.read_text().splitlines()) is None
+    (at,) = keyed.rows("SELECT hash FROM audit WHERE seq = 7")
+    unguarded(keyed, "DELETE FROM audit WHERE seq > 7")
+    unguarded(keyed, f"UPDATE audit_head SET seq = 7, hash = '{at['hash']}'")
+    assert verify(keyed.engine).broken is None
+    assert "the end was cut off" in problem_of_anchors(keyed.engine, file.read_text().splitlines())
+
+
+def test_trail_that_was_written_again_does_not_fit_its_anchors(trail, tmp_path):
+    write_anchor(trail.engine, tmp_path / "anchors")
+    sealed_again(trail, 2)
+    assert verify(trail.engine).broken is None
+    assert "it was written again" in problem_of_anchors(trail.engine, (tmp_path / "anchors").read_text().splitlines())
+
+
+def test_anchor_that_somebody_else_wrote_is_found(keyed, tmp_path):
+    file = tmp_path / "anchors"
+    write_anchor(keyed.engine, file)
+    file.write_text(file.read_text().replace('"seq": 8', '"seq": 7'))
+    assert "was not written with this AUDIT_KEY" in problem_of_anchors(keyed.engine, file.read_text().splitlines())
+    assert "is no anchor" in problem_of_anchors(keyed.engine, ["[]"])
+
+
+def test_anchors_are_written_when_the_trail_has_grown_and_once_an_hour(trail, tmp_path):
+    now, file = [0.0], tmp_path / "anchors"
+    anchors = Anchors(trail.engine, file, lambda: now[0])
+    for now[0] in (0.0, 1.0, EVERY_S, EVERY_S + 1):
+        anchors.write_due()
+    assert len(file.read_text().splitlines()) == 1
+    record(trail.engine, AGAIN)
+    anchors.write_due()
+    assert len(file.read_text().splitlines()) == 1
+    now[0] = 2 * EVERY_S
+    anchors.write_due()
+    assert len(file.read_text().splitlines()) == 2
+
+
+def test_file_that_cannot_be_written_stops_nothing(trail, tmp_path, capsys):
+    Anchors(trail.engine, tmp_path, lambda: 0.0).write_due()
+    assert "audit.not_anchored" in capsys.readouterr().out

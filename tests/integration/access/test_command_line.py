@@ -112,4 +112,22 @@ def test_audit_verify_prints_the_last_hash_or_the_first_broken_row(admin_service
     admin_service.run(text("DROP TRIGGER audit_no_update"))
     admin_service.run(text("UPDATE audit SET reason = 'because' WHERE seq = 2"))
     done = saga("audit", "verify", code=1)
-    assert done.stderr == ("saga: the audit trail is broken at row 2: its content is not what its hash was made of\n")
+    assert done.stderr == (
+        "saga: the audit trail is broken at row 2: its content is not what its hash was made of; "
+        "if AUDIT_KEY seals the trail, set it here\n"
+    )
+
+
+def test_audit_anchor_and_verify_find_rows_that_were_cut_off(admin_service, saga, tmp_path):
+    file = tmp_path / "anchors"
+    assert saga("audit", "anchor", str(file)).stdout == f"row 3 is anchored in {file}\n"
+    assert "3 rows" in saga("audit", "verify", "--anchors", str(file)).stdout
+    admin_service.run(text("DROP TRIGGER audit_no_delete"))
+    admin_service.run(text("DELETE FROM audit WHERE seq = 3"))
+    admin_service.run(text("UPDATE audit_head SET seq = 2, hash = (SELECT hash FROM audit WHERE seq = 2)"))
+    assert "2 rows, each as it was written" in saga("audit", "verify").stdout
+    assert "the end was cut off" in saga("audit", "verify", "--anchors", str(file), code=1).stderr
+
+
+def test_audit_seal_needs_the_key(saga):
+    assert "AUDIT_KEY is not set" in saga("audit", "seal", code=2).stderr
