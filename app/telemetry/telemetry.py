@@ -8,7 +8,7 @@ memory. The commit writes the recorded moves to the journal (`SagaStore.save` in
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from math import inf
 from typing import Any, NamedTuple, TypeVar
@@ -79,6 +79,11 @@ class Telemetry:
         self.queue = queue or EntryQueue()
         self._transitions = counter(TRANSITIONS, "Transitions of sagas, counted after their commit", *LABELS)
         self._sagas = counter("saga", "Sagas that have started, ended or got stuck", "saga", "type", "status")
+        #: Children are no orders: a saga of a hundred lines counts once.
+        self._children = counter(
+            "saga_children", "Sagas that steps of other sagas have started, which have started, ended or got stuck",
+            "saga", "status",
+        )  # fmt: skip
         self._claims = counter("saga_claims", "Due sagas claimed from the database", "saga")
         call_labels = "saga", "participant", "endpoint"
         self._calls = counter("saga_participant_calls", "Calls to participants", *call_labels, "status_code")
@@ -138,7 +143,10 @@ class Telemetry:
         data = saga.data if before is None or before.status == Status.PENDING else None
         if data is not None and (secrets := saga.definition.secrets):
             data = secrets.masked_data(data)
-        self.queue.add(self._committed, time.time(), saga.definition, after, saga.epoch, moves, before, took_s, data)
+        self.queue.add(
+            self._committed, time.time(), saga.definition, after, saga.epoch, moves, before, took_s, data,
+            saga.parent_id is not None,
+        )  # fmt: skip
 
     def claiming(self) -> AbstractContextManager[Any]:
         """Return a context that measures the duration of a claim."""
@@ -158,7 +166,7 @@ class Telemetry:
 
     def _committed(  # noqa: PLR0917  the facts that `committed` has recorded
         self, at: float, definition: Saga, snapshot: SagaSnapshot, epoch: int, moves: Sequence[Move],
-        before: SagaSnapshot | None, took_s: float | None, data: Mapping[str, Any] | None,
+        before: SagaSnapshot | None, took_s: float | None, data: Mapping[str, Any] | None, is_child: bool,
     ) -> None:  # fmt: skip
         saga = CommittedSaga(at, definition, snapshot, epoch)
         for move in moves:
@@ -173,18 +181,21 @@ class Telemetry:
             self._lines.moved(saga, move, transition, level, CREATED if created else event, data)
         old_status = before.status if before else None
         if old_status != snapshot.status:
-            self._status_changed(saga, old_status, data)
-            if took_s is not None:
+            self._status_changed(saga, old_status, data, is_child=is_child)
+            if took_s is not None and not is_child:
                 self._saga_s.labels(definition.name, snapshot.state).observe(took_s)
 
-    def _status_changed(self, saga: CommittedSaga, old_status: str | None, data: Mapping[str, Any] | None) -> None:
+    def _status_changed(
+        self, saga: CommittedSaga, old_status: str | None, data: Mapping[str, Any] | None, *, is_child: bool
+    ) -> None:
         name, status = saga.definition.name, saga.snapshot.status
+        series = partial(self._children.labels, name) if is_child else partial(self._sagas.labels, name, name)
         if status != Status.PENDING and old_status in (None, Status.PENDING):
-            self._sagas.labels(name, name, "started").inc()
+            series("started").inc()
             if old_status:
                 self._lines.started(saga, data)
         if status in _ENDS:
-            self._sagas.labels(name, name, status).inc()
+            series(status).inc()
 
     def _claimed(self, saga: CommittedSaga) -> None:
         self._claims.labels(saga.definition.name).inc()
@@ -209,9 +220,15 @@ class Telemetry:
         for transition in saga.transitions:
             self._counted_transition(saga, transition.source, transition.trigger, transition.dest)
         for status in ("started", *_ENDS):
-            self._sagas.labels(saga.name, saga.name, status)
-        for end in (saga.completed, saga.compensated):
+            if saga.is_branch:
+                self._children.labels(saga.name, status)
+            else:
+                self._sagas.labels(saga.name, saga.name, status)
+        for end in () if saga.is_branch else (saga.completed, saga.compensated):
             self._saga_s.labels(saga.name, end)
+        for child in {step.call.participant for step in saga.steps if step.starts and not step.group and step.call}:
+            for status in ("started", *_ENDS):
+                self._children.labels(child, status)
         self._claims.labels(saga.name)
         for state in saga.states.values():
             self._create_call_series(saga.name, state)

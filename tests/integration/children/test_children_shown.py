@@ -187,3 +187,29 @@ def test_a_key_sees_no_parent_and_no_child_that_it_may_not_read(keyed):
     assert of_leaves.listed() == [child], "a child without a parent that the key may read is no part of a tree to it"
     assert of_leaves.get(f"/api/v1/sagas/{trip}").status_code == 404
     assert [each["id"] for each in shop.shown(trip)["children"]] == [child]
+
+
+def metric(client: FlaskClient, name: str, **labels: str) -> float | None:
+    """Return the value of a series; None when there is none."""
+    for line in client.get("/metrics").text.splitlines():
+        head, _, value = line.rpartition(" ")
+        if head.startswith(f"{name}{{") and all(f'{label}="{words}"' in head for label, words in labels.items()):
+            return float(value)
+    return None
+
+
+def test_children_are_counted_apart_and_are_no_orders(client, trip):
+    for status in ("started", "completed", "compensated", "stuck"):
+        assert metric(client, "saga_children_total", saga="leave", status=status) is not None
+        assert metric(client, "saga_children_total", saga="meeting.prepare.rent", status=status) is not None
+        assert metric(client, "saga_total", saga="meeting.prepare.rent", status=status) is None
+    orders, children = (
+        metric(client, "saga_total", saga="leave", status="completed"),
+        metric(client, "saga_children_total", saga="leave", status="completed"),
+    )
+    timed = metric(client, "saga_duration_seconds_count", type="leave", etat_final="TAKEN")
+    agree(client, trip)
+    assert metric(client, "saga_children_total", saga="leave", status="completed") == children + 1
+    assert metric(client, "saga_total", saga="leave", status="completed") == orders
+    assert metric(client, "saga_duration_seconds_count", type="leave", etat_final="TAKEN") == timed
+    assert metric(client, "saga_total", saga="trip", status="started") == 1
