@@ -4,6 +4,7 @@ import sys
 
 from benchmarks import (
     asynchronous,
+    branches,
     breakdown,
     comparison,
     concurrency,
@@ -30,6 +31,8 @@ BENCHMARKS = {
     "health": health.measure,
     "waiting": waiting.measure,
     "polling": waiting.measure_polls,
+    "branches": branches.measure,
+    "lines": branches.measure_lines,
 }
 
 
