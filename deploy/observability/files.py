@@ -17,6 +17,7 @@ from machines.facts import facts
 from machines.saga import Saga
 
 DASHBOARDS, RULES = Path("deploy/grafana/dashboards"), Path("deploy/prometheus/rules")
+CHART_RULES = Path("deploy/helm/rules")
 GENERATED = "# Written by `make dashboards` from machines/ and deploy/observability/: change those, not this file.\n"
 
 
@@ -27,13 +28,15 @@ def files(sagas: Iterable[Saga]) -> dict[Path, str]:
         DASHBOARDS / f"{board.uid}.json": json.dumps(board, cls=JSONEncoder, indent=1, ensure_ascii=False) + "\n"
         for board in dashboards(known)
     }
-    return drawn | {
-        RULES / "alerts.yml": _rules("saga-alerts", [alert.as_rule() for alert in MEASURED]),
+    rules = {
+        "alerts.yml": _rules("saga-alerts", [alert.as_rule() for alert in MEASURED]),
         # The rates and the alerts that read them are in one group, because Prometheus evaluates only the rules of one
         # group one after the other.
-        RULES / "budget.yml": _rules("saga-budget", [*budget_rules(), *(alert.as_rule() for alert in OF_THE_BUDGET)]),
-        RULES / "tables.yml": _rules("saga-tables", table_rules()),
+        "budget.yml": _rules("saga-budget", [*budget_rules(), *(alert.as_rule() for alert in OF_THE_BUDGET)]),
+        "tables.yml": _rules("saga-tables", table_rules()),
     }
+    # The chart has the same rules, because Helm reads no file outside of a chart.
+    return drawn | {folder / name: text for folder in (RULES, CHART_RULES) for name, text in rules.items()}
 
 
 class _Dumper(yaml.SafeDumper):
@@ -55,7 +58,7 @@ def _rules(group: str, rules: list[dict[str, Any]]) -> str:
 OBSERVABILITY = GeneratedFiles(
     module="deploy.observability",
     description="Write the dashboards and Prometheus rules in deploy/.",
-    folders=(DASHBOARDS, RULES),
+    folders=(DASHBOARDS, RULES, CHART_RULES),
     render=files,
     outdated="is not what machines/ and deploy/observability/ say now",
     obsolete="is of nothing any more",

@@ -1,0 +1,86 @@
+{{- /* Names, labels, and what all pods have in common. */ -}}
+{{- define "saga.name" -}}
+{{- if contains "saga" .Release.Name }}{{ .Release.Name }}{{ else }}{{ .Release.Name }}-saga{{ end -}}
+{{- end }}
+
+{{- define "saga.selector" -}}
+app.kubernetes.io/name: saga-orchestrator
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .role }}
+{{- end }}
+
+{{- define "saga.labels" -}}
+{{ include "saga.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{- define "saga.pod" -}}
+{{- with .root.Values.imagePullSecrets }}
+imagePullSecrets: {{ toYaml . | nindent 2 }}
+{{- end }}
+automountServiceAccountToken: false
+# Kubernetes would set a variable such as REDIS_PORT for each service; such variables could be taken for settings.
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  seccompProfile: {type: RuntimeDefault}
+volumes:
+  - {name: tmp, emptyDir: {sizeLimit: 256Mi}}
+  {{- with .root.Values.sagas.configMap }}
+  - name: sagas
+    configMap: {name: {{ . | quote }}}
+  {{- end }}
+{{- end }}
+
+{{- /* The settings stand in the pod itself, so a changed setting replaces the pods, and the hook needs no ConfigMap. */ -}}
+{{- define "saga.container" -}}
+image: "{{ .root.Values.image.repository }}{{ with .root.Values.image.digest }}@{{ . }}{{ else }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}{{ end }}"
+imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+envFrom:
+  - secretRef: {name: {{ .root.Values.existingSecret | quote }}}
+env:
+  {{- range $name, $value := .root.Values.settings }}
+  - {name: {{ $name }}, value: {{ $value | quote }}}
+  {{- end }}
+  - {name: HOST, value: 0.0.0.0}
+  {{- if .root.Values.sagas.configMap }}
+  - {name: SAGAS, value: /sagas}
+  {{- end }}
+  {{- range $name, $value := .env }}
+  - {name: {{ $name }}, value: {{ $value | toString | quote }}}
+  {{- end }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+  {{- if .root.Values.sagas.configMap }}
+  - {name: sagas, mountPath: /sagas, readOnly: true}
+  {{- end }}
+{{- end }}
+
+{{- /* Where the pods of a role run: spread over zones and hosts, unless `affinity` says otherwise. */ -}}
+{{- define "saga.placement" -}}
+topologySpreadConstraints:
+  {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+  - maxSkew: 1
+    topologyKey: {{ . }}
+    whenUnsatisfiable: ScheduleAnyway
+    labelSelector:
+      matchLabels: {{ include "saga.selector" $ | nindent 8 }}
+  {{- end }}
+{{- with .values.nodeSelector }}
+nodeSelector: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.tolerations }}
+tolerations: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with .values.affinity }}
+affinity: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,137 @@
+"""The Helm chart: Helm itself lints and renders it, and what it renders is valid for Kubernetes."""
+
+import kubernetes_validate
+import pytest
+import yaml
+from helm_python import Chart, lint
+from helm_python.errors import HelmError
+
+from app.version import VERSION
+from tests.unit.deploy.compose import ROOT, composed
+
+FOLDER = ROOT / "deploy" / "helm"
+#: Versions of Kubernetes: the oldest one that has all kinds used here, and a recent one.
+VERSIONS = ("1.27", "1.34")
+#: Every part of the chart that is off by default.
+EVERYTHING = {
+    "image": {"digest": f"sha256:{64 * 'a'}"},
+    "sagas": {"configMap": "our-sagas"},
+    "worker": {"keda": {"enabled": True}, "tolerations": [{"key": "sagas", "operator": "Exists"}]},
+    "prune": {"enabled": True},
+    "ingress": {"enabled": True, "className": "nginx", "tlsSecret": "tls"},
+    "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
+    "networkPolicy": {"enabled": True, "from": [{"namespaceSelector": {"matchLabels": {"name": "kong"}}}]},
+    "monitoring": {"enabled": True, "labels": {"release": "prometheus"}},
+}
+#: Kinds of operators, whose schemas Kubernetes does not have.
+OF_OPERATORS = {"ScaledObject", "HTTPRoute", "PodMonitor", "PrometheusRule"}
+
+
+def rendered(values=None, **options):
+    with Chart.load(FOLDER) as chart:
+        chart.validate_schema(values or {})
+        files = chart.render(values or {}, name="shop", namespace="sagas", **options)
+    texts = [text for name, text in files.items() if name.endswith(".yaml")]
+    return [found for text in texts for found in yaml.safe_load_all(text) if found]
+
+
+def of(kind, manifests):
+    return {found["metadata"]["name"]: found for found in manifests if found["kind"] == kind}
+
+
+def pods(manifests):
+    """Yield each role with its pod."""
+    for found in manifests:
+        spec = found["spec"].get("jobTemplate", found).get("spec", {})
+        if "containers" in spec.get("template", {}).get("spec", {}):
+            labels = spec["template"]["metadata"]["labels"]
+            yield labels["app.kubernetes.io/component"], spec["template"]["spec"]
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING])
+def test_helm_finds_no_fault_in_the_chart(values):
+    checked = lint(FOLDER, values, strict=True)
+    assert [note for note in checked["messages"] if note["severity"] > 1] == []
+    assert checked["errors"] == []
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_manifest_of_the_chart_is_valid(values, version):
+    manifests = rendered(values)
+    assert len(manifests) >= 6
+    for manifest in manifests:
+        if manifest["kind"] not in OF_OPERATORS:
+            kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_each_value_switches_its_part_on():
+    off, on = ({found["kind"] for found in rendered(values)} for values in ({}, EVERYTHING))
+    assert on - off == OF_OPERATORS | {"CronJob", "Ingress", "NetworkPolicy"}
+
+
+def test_each_pod_runs_the_command_of_the_stack_and_has_no_further_rights():
+    stack = {name.removesuffix("-1"): it["command"] for name, it in composed("core")["services"].items()}
+    stack["orchestrator"] = stack["saga-orchestrator"]
+    found = dict(pods(rendered(EVERYTHING)))
+    assert found.keys() == {"orchestrator", "worker", "migrate", "prune"}
+    for role, pod in found.items():
+        (container,) = pod["containers"]
+        if role != "prune":
+            assert container["command"] == stack[role]
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert container["resources"]["limits"]["memory"]
+        assert {"name": "SAGAS", "value": "/sagas"} in container["env"]
+
+
+def test_migration_ends_before_the_pods_of_a_release_start():
+    (job,) = of("Job", rendered(revision=7)).values()
+    assert job["metadata"]["name"] == "shop-saga-migrate-7", "a Job cannot be changed, so each upgrade has its own"
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+
+
+def test_pods_are_found_by_their_services_and_budgets():
+    manifests = rendered(EVERYTHING)
+    labels = {
+        name: found["spec"]["template"]["metadata"]["labels"] for name, found in of("Deployment", manifests).items()
+    }
+    selectors = [found["spec"]["selector"] for found in of("Service", manifests).values()]
+    for kind in ("PodDisruptionBudget", "PodMonitor"):
+        selectors += [found["spec"]["selector"]["matchLabels"] for found in of(kind, manifests).values()]
+    assert len(selectors) == 5
+    for selector in selectors:
+        assert len([name for name, found in labels.items() if selector.items() <= found.items()]) == 1
+
+
+def test_chart_has_the_rules_of_the_stack():
+    (rules,) = of("PrometheusRule", rendered(EVERYTHING)).values()
+    files = sorted((ROOT / "deploy" / "prometheus" / "rules").glob("*.yml"))
+    assert rules["spec"]["groups"] == [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    monitors = of("PodMonitor", rendered(EVERYTHING)).values()
+    jobs = {found["spec"]["podMetricsEndpoints"][0]["relabelings"][0]["replacement"] for found in monitors}
+    assert "saga-orchestrator" in jobs, "the alerts read this job"
+
+
+def test_chart_and_image_have_the_release():
+    chart = yaml.safe_load((FOLDER / "Chart.yaml").read_text())
+    assert chart["version"] == chart["appVersion"] == VERSION
+    images = [pod["containers"][0]["image"] for _, pod in pods(rendered())]
+    assert set(images) == {f"saga-orchestrator:{VERSION}"}
+    assert all("@sha256:" in pod["containers"][0]["image"] for _, pod in pods(rendered(EVERYTHING)))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"settings": {"DB_PASSWORD": "s3cret"}},
+        {"settings": {"THREADS": 64}},
+        {"orchestrator": {"replicas": "two"}},
+        {"image": {"digest": "latest"}},
+        {"workers": {"replicas": 2}},
+    ],
+)
+def test_wrong_value_is_refused(values):
+    with pytest.raises(HelmError):
+        rendered(values)
