@@ -114,6 +114,17 @@ def test_chart_has_the_rules_of_the_stack():
     assert "saga-orchestrator" in jobs, "the alerts read this job"
 
 
+def test_links_of_alerts_lead_to_the_installation():
+    places = {"enabled": True, "url": "https://sagas.example/", "runbooks": "https://wiki.example/runbooks"}
+    (rules,) = of("PrometheusRule", rendered({"monitoring": places})).values()
+    alerts = [rule for group in rules["spec"]["groups"] for rule in group["rules"] if "alert" in rule]
+    runbooks = [f"https://wiki.example/runbooks/{rule['alert']}.md" for rule in alerts]
+    assert [rule["annotations"]["runbook_url"] for rule in alerts] == runbooks
+    pages = [rule["annotations"]["sagas_url"] for rule in alerts if "sagas_url" in rule["annotations"]]
+    assert pages
+    assert all(page.startswith("https://sagas.example/admin/") for page in pages)
+
+
 def test_chart_and_image_have_the_release():
     chart = yaml.safe_load((FOLDER / "Chart.yaml").read_text())
     assert chart["version"] == chart["appVersion"] == VERSION
