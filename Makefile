@@ -46,6 +46,7 @@ check: lint test $(VENV)/.dev ## lint, all tests, chaos and fuzz in a short form
 	$(BIN)/python -m diagrams --check
 	$(BIN)/python -m deploy.observability --check
 	$(BIN)/python -m app.settings_table --check
+	$(BIN)/python -m deploy.sbom --check
 	$(BIN)/python -m docs.reference --check
 	$(BIN)/python -m docs.site
 	$(BIN)/python -m app.cli verify --all

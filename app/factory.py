@@ -15,11 +15,10 @@ from typing import Any
 from flask import Flask
 from flask.json.provider import JSONProvider
 from prometheus_client import CollectorRegistry
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import access, admin, failpoints
 from app.access import browser_policy
-from app.access.address import install_rate_limit
+from app.access.address import install_rate_limit, trust_proxies
 from app.access.api_keys import KeyRing
 from app.api import batches as batches_api
 from app.api import (
@@ -146,10 +145,8 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     app = _Application(__name__)
     app.json = _OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_CONTENT
-    if proxies := config.trusted_proxies:
-        # Read the address of the client and the path prefix from the headers of the trusted proxies. Values that a
-        # client itself has sent are ignored.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_prefix=proxies)  # type: ignore[method-assign]
+    if config.trusted_proxies:
+        trust_proxies(app, config.trusted_proxies)
     install_database(app, config)
     threads = ServiceThreads()
     metrics, queue = CollectorRegistry(), EntryQueue(threads)

@@ -1,19 +1,45 @@
 """The address of the client of a request, and the limit of requests per address (RATE_LIMIT)."""
 
 import ipaddress
-from typing import cast
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, cast
 
 from flask import Flask, request
 
 from app.config import Config
 from app.shared_cache import TIMEOUT_S
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 #: Number of leading bits of an IPv6 network. An internet provider gives each customer a network of this size, so all
 #: addresses in it are counted as one client.
 _IPV6_NETWORK_BITS = 64
 _IPV6_BITS = 128
+#: A path prefix that links of answers may begin with.
+_PREFIX = re.compile(r"(/[\w.~-]+)*/?", re.ASCII)
 #: Endpoints of probes and of Prometheus, which have no limit.
 _UNLIMITED = ("health.live", "health.ready", "prometheus_metrics")
+
+
+def trust_proxies(app: Flask, proxies: int) -> None:
+    """Read the client's address and the path prefix from the headers that this number of proxies has set.
+
+    Values that a client itself has sent are ignored. A prefix that is no plain path is ignored, too: links of answers
+    begin with it, and `//shop.example` would lead to another host.
+    """
+    from werkzeug.middleware.proxy_fix import ProxyFix  # noqa: PLC0415  only behind a proxy
+
+    behind = ProxyFix(app.wsgi_app, x_for=proxies, x_prefix=proxies)
+
+    def with_plain_prefix(environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        prefixes = environ.get("HTTP_X_FORWARDED_PREFIX", "").split(",")  # each proxy may add one
+        if not all(_PREFIX.fullmatch(prefix.strip()) for prefix in prefixes):
+            del environ["HTTP_X_FORWARDED_PREFIX"]
+        return behind(environ, start_response)
+
+    app.wsgi_app = with_plain_prefix  # type: ignore[method-assign]
 
 
 def client_address() -> str:

@@ -7,6 +7,8 @@ from flask import Flask, Response, g
 #: Request headers that a page of another site may send, and headers of an answer that the page may read.
 SENT = ("Authorization", "Content-Type", "Idempotency-Key", "Prefer", "X-API-Key", "traceparent")
 READ = ("Idempotent-Replayed", "Location", "Retry-After")
+#: Types of answers with data of sagas.
+_DATA = frozenset({"application/json", "application/problem+json"})
 #: Seconds for which a browser may cache the answer to a preflight request.
 PREFLIGHT_CACHE_S = 600
 
@@ -52,4 +54,8 @@ def _add_headers(answer: Response) -> Response:
         answer.headers["X-Content-Type-Options"] = "nosniff"
         answer.headers["Referrer-Policy"] = "same-origin"  # Flask-WTF checks the Referer over TLS
         answer.headers.setdefault("Cache-Control", "no-store")
+    elif answer.mimetype in _DATA and "Cache-Control" not in answer.headers:
+        # A shared cache does not know that an answer depends on X-API-Key.
+        answer.headers["Cache-Control"] = "no-store"
+        answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer

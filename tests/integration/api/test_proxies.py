@@ -69,3 +69,18 @@ def test_location_contains_the_prefix_of_the_gateway(behind, proxies, prefix):
     )
     assert answer.status_code == 201, answer.json
     assert answer.headers["Location"] == f"{prefix}{SAGAS}/{answer.json['saga']['id']}"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["//evil.example", "/a//evil.example", "https://evil.example", "/a, //evil.example", "\\evil"]
+)
+def test_prefix_that_leads_to_another_host_is_ignored(behind, prefix):
+    shown = behind(1).get("/login", headers={"X-Forwarded-Prefix": prefix}).text
+    assert "evil" not in shown
+    assert 'src="/static/' in shown
+
+
+@pytest.mark.parametrize("path", ["/api/v1/sagas", "/api/v1/sagas/nothing", "/api/v1/definitions"])
+def test_answers_with_data_are_stored_in_no_shared_cache(behind, path):
+    headers = behind(0).get(path).headers
+    assert (headers["Cache-Control"], headers["X-Content-Type-Options"]) == ("no-store", "nosniff")
