@@ -23,6 +23,6 @@ def show(saga_id: UUID) -> str:
         raise NotFoundError(f"there is no saga {saga_id}")
     call, outcome = request.args.get("call", ""), request.args.get("outcome", "")
     change = f"{call}={outcome}" if call or outcome else None
-    found = replayed(services().registry, saga, queries.journal(saga.id), what_if=change)
+    found = replayed(services().registry, saga, what_if=change)
     pairs = side_by_side(found.way, found.what_if.way) if found.what_if else []
     return render_template("admin/replay.html", saga=saga, replay=found, pairs=pairs, call=call, outcome=outcome)

@@ -5,6 +5,8 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify, request
 from marshmallow import RAISE, Schema, fields, validate
 
+from app.access.permissions import Scope
+from app.access.principal import principal
 from app.api.openapi.operation import operation
 from app.api.schemas.sagas import SagaReplay
 from app.errors import NotFoundError
@@ -49,5 +51,4 @@ def show(saga_id: UUID) -> Response:
     saga = queries.find(saga_id)
     if saga is None:
         raise NotFoundError(f"there is no saga {saga_id}")
-    journal = queries.journal(saga.id)
-    return jsonify(replay_json(replayed(services().registry, saga, journal, **query)))
+    return jsonify(replay_json(replayed(services().registry, saga, reach=principal().reach(Scope.READ), **query)))

@@ -12,7 +12,6 @@ from app.cli.group import FAULT, saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
 from app.errors import MalformedError
 from app.services import services
-from app.store import queries
 from app.views.replay import Pair, Replay, WhatIf, replay_json, replayed, side_by_side
 
 
@@ -36,9 +35,7 @@ def replay(
     """  # noqa: D301  click needs the backspace character
     row = saga_with_id(saga_id)
     try:
-        found = replayed(
-            services().registry, row, queries.journal(row.id), what_if=what_if, redact=redact, version=table_version
-        )
+        found = replayed(services().registry, row, what_if=what_if, redact=redact, version=table_version)
     except MalformedError as error:
         raise MalformedError(_as_option(error.detail)) from None
     if out is not None:

@@ -9,18 +9,25 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from app.errors import ConflictError, MalformedError
-from app.store.models import JournalRow, SagaRow
+from app.store import queries
+from app.store.models import SagaRow
+from app.store.queries import Reach
 from app.views.masking import shown
 from machines.discovery import SAMPLES
 from machines.history import StepEffect
 from machines.registry import Registry, UnknownSagaError
 from machines.replay.playing import Difference, Played, difference, play, play_once
-from machines.replay.recording import Recording, recording
+from machines.replay.recording import Recording
 from machines.replay.source import source_of
 from machines.replay.stand_ins import redacted, without_secrets
+from machines.replay.trees import Journalled, tree_recording
 from machines.replay.what_if import OUTCOMES, UnknownChangeError, calls_of, changed, effects
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
+from machines.testing.scenario import places
+
+#: Largest number of children of one saga that are replayed; each one is a query.
+_MOST_CHILDREN = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,15 +77,15 @@ class Replay:
 
 
 def replayed(
-    registry: Registry, saga: SagaRow, journal: Sequence[JournalRow], *, what_if: str | None = None,
-    redact: bool = False, version: int | None = None,
+    registry: Registry, saga: SagaRow, *, what_if: str | None = None, redact: bool = False, version: int | None = None,
+    reach: Reach = None,
 ) -> Replay:  # fmt: skip
-    """Run a saga's journal again. version: of the table; None: the saga's own.
+    """Run a saga's journal again, with those of its children within `reach`. version: of its table; None: its own.
 
     Raise MalformedError for an illegal change or version, and ConflictError for a saga that no test can run.
     """
     table = _table(registry, saga, version)
-    recorded = _recorded(registry, table, saga, journal, redact=redact)
+    recorded = _recorded(registry, table, saga, redact=redact, reach=reach)
     changed_one = _changed(recorded, what_if) if what_if else None
     try:
         played = play(recorded)
@@ -89,7 +96,7 @@ def replayed(
             what_if=_what_if(what_if or "", played, play_once(changed_one)) if changed_one else None,
             calls=calls_of(table),
         )  # fmt: skip
-    except AssertionError as error:  # the run makes more requests than a test may
+    except (AssertionError, ValueError) as error:  # more requests than a test may make; tables that do not fit
         raise ConflictError(f"it cannot be replayed: {str(error).splitlines()[0]}") from None
 
 
@@ -161,23 +168,58 @@ def _table(registry: Registry, saga: SagaRow, version: int | None) -> Saga:
         raise ConflictError(f"this release has no table {saga.definition}, so the saga cannot be replayed") from None
 
 
-def _recorded(
-    registry: Registry, table: Saga, saga: SagaRow, journal: Sequence[JournalRow], *, redact: bool
-) -> Recording:
-    if saga.status == Status.PENDING or len(journal) == 0:
+def _recorded(registry: Registry, table: Saga, saga: SagaRow, *, redact: bool, reach: Reach) -> Recording:
+    if saga.status == Status.PENDING:
         raise ConflictError("the saga has not started, so there is nothing to replay")
-    row, moves = shown(registry, saga, journal)
+    try:
+        found = tree_recording(
+            _journalled(registry, table, saga, redact=redact, reach=reach), _started(registry, table)
+        )
+    except (ValueError, UnknownSagaError) as error:
+        raise ConflictError(f"it cannot be replayed: {error}") from None
+    if _under_way(saga) and not found.requests:
+        raise ConflictError("no call of the saga has been answered yet, so there is nothing to replay")
+    return found
+
+
+def _journalled(registry: Registry, table: Saga, saga: SagaRow, *, redact: bool, reach: Reach) -> Journalled:
+    """Return a saga with its journal, and those of its children, without secrets."""
+    row, moves = shown(registry, saga, queries.journal(saga.id))
+    if not moves:
+        raise ConflictError("the saga has not started, so there is nothing to replay")
     data, rows = without_secrets(table, row.data, moves)
     if redact:
         data, rows = redacted(table, data, rows)
-    under_way = saga.status not in (*FINISHED, Status.STUCK, Status.WAITING)
-    try:
-        found = recording(table, data, rows, under_way=under_way)
-    except ValueError as error:
-        raise ConflictError(f"it cannot be replayed: {error}") from None
-    if under_way and not found.requests:
-        raise ConflictError("no call of the saga has been answered yet, so there is nothing to replay")
-    return found
+    known = queries.children(saga.id, reach) if any(step.starts is not None for step in table.steps) else ()
+    if len(known) > _MOST_CHILDREN:
+        raise ConflictError(
+            f"the saga has {len(known)} children, and a replay has at most {_MOST_CHILDREN} of one saga"
+        )
+    rows_of = queries.sagas([child.id for child in known])
+
+    def below(child: SagaRow) -> Journalled:
+        of_child = registry.get(child.definition, child.definition_version)
+        return _journalled(registry, of_child, child, redact=redact, reach=reach)
+
+    return Journalled(
+        definition=table, data=data, journal=rows, state=saga.state, under_way=_under_way(saga),
+        step=saga.parent_step or "", number=saga.child_number or 0,
+        children=[below(child) for child in rows_of.values()],
+    )  # fmt: skip
+
+
+def _under_way(saga: SagaRow) -> bool:
+    return saga.status not in (*FINISHED, Status.STUCK, Status.WAITING)
+
+
+def _started(registry: Registry, table: Saga) -> list[Saga]:
+    """Return the tables of the sagas that the steps of a table start, and those that these start."""
+    found: list[Saga] = []
+    for place in places(table.steps):
+        if place.step.starts is not None:
+            child = registry.latest(place.step.starts)
+            found += [child, *_started(registry, child)]
+    return list(dict.fromkeys(found))
 
 
 def _changed(recorded: Recording, what_if: str) -> Recording:

@@ -1,5 +1,6 @@
 """What came to a saga from outside: time, signals, later answers and people."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,3 +18,7 @@ class Act:
     named: Mapping[str, Any] = field(default_factory=dict)
     #: Seconds from the move before, as the journal has them.
     gap_s: float = 0.0
+    #: When it came.
+    at: dt.datetime
+    #: The child that it was for, from the root: name and number of the item of each; () for the root.
+    child: tuple[tuple[str, int | None], ...] = ()

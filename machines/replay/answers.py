@@ -123,3 +123,9 @@ def _meant(call: Call) -> dict[str, Any]:
             put(body, parts(path), refusing[0])
             break
     return body
+
+
+def outcomes_of(call: Call) -> list[str]:
+    """Return every outcome that the call's `means=` names."""
+    each = [meant if isinstance(meant, Mapping) else {None: meant} for meant in call.means.values()]
+    return [outcome for meanings in each for outcome in meanings.values()]

@@ -62,7 +62,8 @@ def play(recording: Recording) -> Played:
 def play_once(recording: Recording) -> Played:
     run, done, unused = recording.scenario.run(), [], []
     for act in recording.acts:
-        made = _made(run, act) if run.state == act.state else []
+        at = _child(run, act.child)
+        made = _made(at, act) if at is not None and at.state == act.state else []
         done += made
         unused += [] if made else [act]
     return Played(recording=recording, run=run, done=tuple(done), unused=tuple(unused))
@@ -75,7 +76,23 @@ def difference(played: Played) -> Difference | None:
         then, now = _nth(recorded, number), _nth(made, number)
         if then is None or now is None or _told(then) != _told(now):
             return Difference(number=number + 1, recorded=_words(then), played=_words(now))
+    for path, state in played.recording.ends.items():
+        child = _child(played.run, path)
+        if child is None or child.state != state:
+            name = ", ".join(part if item is None else f"{part}[{item}]" for part, item in path)
+            now = f"{name} is in {child.state}" if child else f"{name} is not started"
+            return Difference(number=len(recorded), recorded=f"{name} is in {state}", played=now)
     return None
+
+
+def _child(run: Run, path: Sequence[tuple[str, int | None]]) -> Run | None:
+    """Return the run of a child; None when the run has not started it."""
+    try:
+        for name, item in path:
+            run = run.child(name, item)
+    except LookupError:
+        return None
+    return run
 
 
 def _nth(moves: Sequence[Any], number: int) -> Any:

@@ -4,11 +4,11 @@ The journal does not record every fact. A reply that was lost leaves open what i
 died leaves no row. `Recording.unknown` names each such gap; nothing is guessed without a note.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from machines.call import Call
 from machines.history import ANSWERED, NO_ATTEMPT_LEFT, STILL_UNKNOWN, JournalEntry, is_probe, outcome, polls
 from machines.later import Later
 from machines.outcomes import DEFINITE, Outcome
@@ -18,19 +18,7 @@ from machines.replay.acts import Act
 from machines.replay.script import Script
 from machines.saga import Saga
 from machines.step import Step
-from machines.testing import (
-    Answer,
-    Scenario,
-    always,
-    died,
-    died_before,
-    down,
-    given,
-    lost,
-    ok,
-    pending,
-    refused,
-)
+from machines.testing import Answer, Scenario, always, died, died_before, down, given, lost, ok, pending, refused
 from machines.testing.memory import MAX_CLAIMS
 from machines.transitions import Direction, Phase, State, Trigger
 from machines.waiting import Waiting
@@ -39,6 +27,8 @@ from machines.waiting import Waiting
 _ONLY_ONCE, _PROBED_AFTER = "it may have been sent before, and it is sent only once", "; its probe: "
 _NOT_DONE = refused("nothing was done", 404)
 _SIGNAL = "signal "
+#: Reason of the move of a child whose parent goes back, see `Families.obey`.
+_OBEYS = re.compile(r"saga [0-9a-f-]{36} compensates its step \w+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,20 +43,23 @@ class Recording:
     requests: Mapping[tuple[str, str], int]
     #: What the journal does not say, in sentences.
     unknown: tuple[str, ...]
+    #: Child → the state in which it was.
+    ends: Mapping[tuple[tuple[str, int | None], ...], str] = field(default_factory=dict)
 
 
 def recording(
-    definition: Saga, data: Mapping[str, Any], journal: Sequence[JournalEntry], *, under_way: bool = False
-) -> Recording:
+    definition: Saga, data: Mapping[str, Any], journal: Sequence[JournalEntry], *, under_way: bool = False,
+    below: bool = False,
+) -> Recording:  # fmt: skip
     """Return the journal of a saga as a test of this table.
 
-    under_way: the saga has not come to rest, so the test ends after the last answer. Raise ValueError for data that the
+    under_way: the saga has not come to rest, so the test ends after the last answer. below: its parent is in the test,
+    too, so what its parent asks for is no act of a person. Raise ValueError for data that the
     table refuses, and for a table that no test can run.
     """
-    if starts := next((step for step in definition.steps if step.starts is not None), None):
-        raise ValueError(f"{definition}: the step {starts.name} starts other sagas, and a replay runs one saga alone")
-    scenario = given(definition, data)
-    reader = _Reader(definition, [row for row in as_named_now(journal) if row.trigger != MIGRATE])
+    # A branch has its data from its parent, so no client was held to the bounds of its fields.
+    scenario = Scenario(definition=definition, data=data) if definition.is_branch else given(definition, data)
+    reader = _Reader(definition, [row for row in as_named_now(journal) if row.trigger != MIGRATE], below=below)
     reader.read(under_way=under_way)
     bodies = {step.name: body for step in definition.steps if (body := reader.body(step)) is not None}
     dated = any(step.waits is not None and step.waits.until is not None for step in definition.steps)
@@ -81,8 +74,8 @@ def recording(
 class _Reader:
     """Reads the rows of a journal from the first to the last."""
 
-    def __init__(self, definition: Saga, rows: Sequence[JournalEntry]) -> None:
-        self.definition, self.rows = definition, rows
+    def __init__(self, definition: Saga, rows: Sequence[JournalEntry], *, below: bool) -> None:
+        self.definition, self.rows, self._below = definition, rows, below
         self.script = Script()
         self.acts: list[Act] = []
         self.notes: dict[str, None] = {}
@@ -109,12 +102,14 @@ class _Reader:
         """Return the body of the step's success; None when the journal has none."""
         done = [row for row in self.rows if row.step == step.name and row.direction == Direction.DO]
         row = next((row for row in done if row.trigger == Trigger.SUCCEEDED), None)
-        if row is None or step.call is None or not row.reply:
+        if row is None or step.call is None or step.starts is not None or not row.reply:
             return None
         return answers.body_of((step.call, *(call for call in (step.probe, step.poll) if call)), row.reply)
 
     def _row(self, row: JournalEntry, at: State) -> None:
-        if at.phase in (Phase.STUCK, Phase.COMPLETED):
+        if (self._below and _OBEYS.fullmatch(str(row.reason or ""))) or at.awaits_child:
+            self._family(row, at)
+        elif at.phase in (Phase.STUCK, Phase.COMPLETED):
             self._person(row)
         elif row.trigger == Trigger.CANCEL:
             self._cancel(row, at)
@@ -128,6 +123,16 @@ class _Reader:
             self._note(f"{_name(at)}: the processes that claimed it died; the test lets each die before the call.")
         elif at.call is not None and row.step in self._steps and outcome(row) is not None:
             self._called(row, at)
+
+    def _family(self, row: JournalEntry, at: State) -> None:
+        """Read a move of a parent that waits for its children, or that of a child whose parent goes back."""
+        if not at.awaits_child:
+            if at.phase is Phase.FORWARD and not self._doubted:
+                self._note(f"{_name(at)}: its parent went back meanwhile; the test takes it that this call came first.")
+        elif row.trigger == Trigger.CANCEL:
+            self._act(row, "compensate", str(row.reason or "test"))
+        elif row.trigger == Trigger.EXPIRE:
+            self._act(row, "after")
 
     def _called(self, row: JournalEntry, at: State) -> None:
         """Read the answer to the call in flight, and to its probe."""
@@ -190,7 +195,7 @@ class _Reader:
             return row.trigger == Trigger.REFUSED_IN_DOUBT
         following = self._following
         step = self._steps[row.step or ""]
-        left = step.call is not None and Outcome.REFUSED_UNDO in _outcomes(step.call)
+        left = step.call is not None and Outcome.REFUSED_UNDO in answers.outcomes_of(step.call)
         included = following is not None and following.trigger == Trigger.COMPENSATE_INCLUDING
         undone = row.trigger == Trigger.REFUSED and included and not left
         once = str(row.reason or "").startswith(_ONLY_ONCE)
@@ -268,7 +273,7 @@ class _Reader:
     def _act(self, row: JournalEntry, method: str, *arguments: Any, **named: Any) -> None:
         before = self.rows[self._number - 1]
         gap_s = (row.at - before.at).total_seconds()
-        act = Act(state=str(row.source), method=method, arguments=arguments, named=named, gap_s=gap_s)
+        act = Act(state=str(row.source), method=method, arguments=arguments, named=named, gap_s=gap_s, at=row.at)
         self.acts.append(act)
         self.script.seal()
 
@@ -282,11 +287,4 @@ def _step(at: State) -> str:
 
 
 def _name(at: State) -> str:
-    name = at.step.name if at.step else ""
-    return f"undo {name}" if at.undoes else name
-
-
-def _outcomes(call: Call) -> list[str]:
-    """Return every outcome that the call's `means=` names."""
-    each = [meant if isinstance(meant, Mapping) else {None: meant} for meant in call.means.values()]
-    return [outcome for meanings in each for outcome in meanings.values()]
+    return f"undo {_step(at)}" if at.undoes else _step(at)

@@ -5,9 +5,11 @@ from typing import Any
 
 from machines.replay.playing import Difference, Played
 from machines.replay.what_if import certain
-from machines.testing import Always, Answer
+from machines.saga import Saga
+from machines.testing import Always, Answer, Items, Scenario
 from machines.testing.written import INDENT, WIDTH, answer_source, literal, words_of
 
+_METHODS = (("do", "when"), ("undo", "when_undone"), ("probe", "when_probed"), ("poll", "when_polled"))
 _UNITS = (("days", 86_400), ("hours", 3_600), ("minutes", 60))
 
 
@@ -18,10 +20,11 @@ def source_of(played: Played, difference: Difference | None, *, title: str, saga
     """
     definition = played.run.definition
     scenario = played.recording.scenario
-    names = {name for call in scenario.script.values() for answer in call for name in words_of(answer)}
+    names = {name for said in scenario.script.values() for name in _words(said)}
     names |= {
         name for act in played.done for each in act.arguments if isinstance(each, Answer) for name in words_of(each)
     }
+    tables = list(dict.fromkeys(scenario.tables()))
     lines = [
         f'"""{title}, as a test. `saga replay` wrote it from the journal."""',
         "",
@@ -29,6 +32,10 @@ def source_of(played: Played, difference: Difference | None, *, title: str, saga
         f"from machines.testing import {', '.join(sorted({'given', *names}))}",
         "",
         f"TABLE = discover({literal(sagas)}).get({literal(definition.name)}, {definition.version})",
+        *(
+            f"{_constant(each)} = discover({literal(sagas)}).get({literal(each.name)}, {each.version})"
+            for each in tables
+        ),
         *_assigned("DATA", scenario.data),
         "",
         "",
@@ -46,7 +53,8 @@ def _body(played: Played, difference: Difference | None) -> Iterable[str]:
         yield f"# The present table goes another way: {difference}"
     yield from _given(played)
     for act in played.done:
-        yield f"saga.{act.method}({_arguments(act.method, act.arguments, act.named)})"
+        child = "".join(f".child({literal(name)}{'' if item is None else f', {item}'})" for name, item in act.child)
+        yield f"saga{child}.{act.method}({_arguments(act.method, act.arguments, act.named)})"
     moves, run = played.recording.moves, played.run
     yield from _assert("saga.states", [move.dest for move in moves if move.source != move.dest])
     if difference is None:
@@ -62,17 +70,18 @@ def _body(played: Played, difference: Difference | None) -> Iterable[str]:
 def _given(played: Played) -> Iterable[str]:
     scenario = played.recording.scenario
     yield "saga = ("
-    yield f"{INDENT}given(TABLE, DATA)"
+    children = ", ".join(map(_constant, dict.fromkeys(scenario.children)))
+    yield f"{INDENT}given(TABLE, DATA{f', children=[{children}]' if children else ''})"
     if scenario.began is not None:
         yield f"{INDENT}.starting_at({literal(scenario.began.isoformat())})"
     if not scenario.backs_off:
         yield f"{INDENT}.without_back_off()"
     if scenario.bodies:
         yield from _keywords("replying", {step: literal(body, 2) for step, body in scenario.bodies.items()})
-    for purpose, method in (("do", "when"), ("undo", "when_undone"), ("probe", "when_probed"), ("poll", "when_polled")):
+    for purpose, method in _METHODS:
         answers = {step: each for (known, step), each in scenario.script.items() if known == purpose}
         if answers:
-            yield from _keywords(method, {step: _listed(each) for step, each in answers.items()})
+            yield from _keywords(method, {step: _said(each) for step, each in answers.items()})
     yield f"{INDENT}.run()"
     yield ")"
 
@@ -86,6 +95,35 @@ def _keywords(method: str, given: Mapping[str, str]) -> Iterable[str]:
     for name, text in given.items():
         yield from f"{INDENT * 2}{name}={text},".split("\n")
     yield f"{INDENT})"
+
+
+def _constant(table: Saga) -> str:
+    return table.name.upper().replace("-", "_")
+
+
+def _words(said: Any) -> set[str]:
+    """Return the words of `machines.testing` that the source of what is said of a call uses."""
+    if isinstance(said, Items):
+        return {"items", *(word for each in said.of_item for word in _words(each))}
+    if isinstance(said, Scenario):
+        return {word for each in said.script.values() for word in _words(each)}
+    return {word for answer in said for word in words_of(answer)}
+
+
+def _said(said: Any) -> str:
+    """Return what is said of a call as source: its answers, those of each item, or the scenario of a child."""
+    if isinstance(said, Items):
+        return f"items({', '.join(map(_said, said.of_item))})"
+    if not isinstance(said, Scenario):
+        return _listed(said) if said else "[]"
+    text = f"given({_constant(said.definition)})"
+    if said.bodies:
+        text += f".replying({', '.join(f'{step}={literal(body)}' for step, body in said.bodies.items())})"
+    for purpose, method in _METHODS:
+        answers = {step: each for (known, step), each in said.script.items() if known == purpose}
+        if answers:
+            text += f".{method}({', '.join(f'{step}={_said(each)}' for step, each in answers.items())})"
+    return text
 
 
 def _listed(answers: Sequence[Answer | Always]) -> str:

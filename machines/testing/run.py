@@ -154,6 +154,14 @@ class Run:
         """True when an attempt of the call in flight may have worked."""
         return self._memory.load().in_doubt
 
+    def tree(self) -> "list[Run]":
+        """Return this saga, its children and theirs: each before its own children."""
+        return [Run(self._family, each) for each in self._tree()]
+
+    def label(self, step: str) -> str:
+        """Return the name that a step of this saga has in `calls` and `effects`: `reserve[1]`, `pay.charge`."""
+        return self._member.label(step)
+
     def start(self) -> "Run":
         """Start the saga. `Scenario.run` has done this."""
         self._family.start(self._member)

@@ -81,13 +81,16 @@ def test_the_pages_and_the_diagrams_can_be_seen(client, meeting, refused):
     assert client.get("/metrics").status_code == 200
 
 
-def test_a_branch_is_replayed_and_its_parent_is_refused(client, meeting):
+def test_a_branch_is_replayed_and_so_is_its_parent(app, client, meeting):
     branch = children(client, meeting)["meeting.prepare.rent 2"]
     answer(client, branch, "rent", yes=False)
-    assert client.get(f"/api/v1/sagas/{branch}/replay").status_code == 200
-    refused = client.get(f"/api/v1/sagas/{meeting}/replay")
-    assert (refused.status_code, "starts other sagas" in refused.json["detail"]) == (409, True)
-    assert client.get(f"/admin/sagas/{meeting}/replay").status_code in (200, 409)
+    assert client.get(f"/api/v1/sagas/{branch}/replay").json["same_way"]
+    replay = client.get(f"/api/v1/sagas/{meeting}/replay").json
+    assert (replay["same_way"], replay["run"]["state"]) == (True, "CALLED_OFF"), replay["difference"]
+    assert '.child("rent").signal("rent"' in replay["test"]
+    assert client.get(f"/admin/sagas/{meeting}/replay").status_code == 200
+    shown = app.test_cli_runner().invoke(saga, ["replay", meeting], catch_exceptions=False)
+    assert (shown.exit_code, '.child("rent")' in shown.output) == (0, True)
 
 
 def test_branches_cannot_be_started_and_are_no_types(client, meeting):
