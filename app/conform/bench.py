@@ -125,13 +125,16 @@ class Trial:
         return made
 
     def differs(self, data: Mapping[str, Any]) -> bool:
-        """Return True when other data give the call another path, query, header or body."""
+        """Return True when other data give the call another path, query, header or body, and it can be built."""
         step = self._subject.step
         assert step.call is not None
-        own, other = (
-            self._request(self._running(step, each, self.results), step, step.call, Direction.DO)
-            for each in (self.data, _different(data, self._number))
-        )
+        try:
+            own, other = (
+                self._request(self._running(step, each, self.results), step, step.call, Direction.DO)
+                for each in (self.data, _different(data, self._number))
+            )
+        except FillError:
+            return False
         return own != other
 
     def body(self) -> Any:

@@ -1,8 +1,9 @@
 """The trials of the undo, of refusals and of the probe of a step."""
 
+import time
 from collections.abc import Callable
 
-from app.conform.bench import DONE, Bench, Trial
+from app.conform.bench import DONE, PATIENCE_S, PAUSE_S, Bench, Trial
 from app.conform.lines import Exchange, NotKeptError, NotTriedError
 from machines.outcomes import Outcome
 
@@ -55,7 +56,10 @@ def undo_before_do(bench: Bench) -> None:
 def probe(bench: Bench) -> None:
     if bench.subject.step.probe is None:
         raise NotTriedError("the step has no probe")
-    found = _done(bench).probe()
+    saga = _done(bench)
+    end = time.monotonic() + PATIENCE_S
+    while (found := saga.probe()).outcome is Outcome.IN_DOUBT and bench.subject.step.later and time.monotonic() < end:
+        time.sleep(PAUSE_S)  # an accepted call is done later
     if found.outcome not in DONE:
         raise NotKeptError(f"the probe does not find what was done: {found.reply.reason}")
     unknown = bench.saga().probe()

@@ -34,7 +34,8 @@ FULFILMENT = Saga(
               post("warehouse", "/reservations/{reserve.id}/pick", body=None,
                    means={"reason": {"in_progress": IN_DOUBT, "picked": SUCCEEDED}}),
               later=poll(get("warehouse", "/reservations/{reserve.id}",
-                             means={"reservation.status": {"picking": ACCEPTED, "short": REFUSED}}),
+                             means={"reservation.status": {"picking": ACCEPTED, "short": REFUSED,
+                                                           "reserved": IN_DOUBT}}),
                          every_s=1, slowest_s=60, within_s=8 * 3_600),
               done="GOODS_PICKED", refused="NOT_PICKED"),
         # The reply is a PDF. The saga keeps only its address, from the header Location.
