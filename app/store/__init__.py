@@ -11,6 +11,8 @@ transactions     writes of several statements, and the repetition of a statement
 instance         one running saga in memory
 loading          a saga from its row and journal
 sagas            the commits of a saga
+commits          their SQL
+group_commit     the commits of several sagas together
 leases           which process holds which saga
 tables           the tables that sagas use
 queries, lists, attention, statistics    the sagas as people and metrics read them

@@ -33,6 +33,8 @@ class Meaning(StrEnum):
 #: SQLSTATEs of statements that changed nothing and can be repeated at once: serialization failure, deadlock and
 #: lock_timeout.
 REPEATABLE = frozenset({"40001", "40P01", "55P03"})
+#: SQLSTATEs of statements that may have changed something.
+RESULT_UNKNOWN = frozenset({"40003"})
 #: SQLSTATEs of a prepared statement that is missing or exists already. They occur behind a pooler, which can run each
 #: transaction on another server.
 UNPREPARED = frozenset({"26000", "42P05"})

@@ -1,4 +1,4 @@
-"""Writes of sagas. A commit is one statement.
+"""Writes of sagas. A commit is one statement, or part of one: see app.store.group_commit.
 
 The commit changes nothing when epoch or version have changed since the read.
 """
@@ -6,29 +6,16 @@ The commit changes nothing when epoch or version have changed since the read.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from math import inf
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Integer,
-    Row,
-    String,
-    and_,
-    bindparam,
-    case,
-    cast,
-    func,
-    insert,
-    literal_column,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from app.store import commits
 from app.store.audit import append
 from app.store.children import (
     is_quiet,
@@ -38,8 +25,9 @@ from app.store.children import (
     wake_if_born_finished,
     wake_parent,
 )
-from app.store.database import db_now, in_seconds, later_of, stored_moment
+from app.store.database import stored_moment
 from app.store.deliveries import address
+from app.store.group_commit import AT_ONCE, Commit, GroupCommit, in_one_transaction
 from app.store.instance import WRITTEN_OUT, Instance, search_text
 from app.store.loading import SAGA_COLUMNS, instance, journals
 from app.store.models import SagaRow, SagaTagRow
@@ -56,89 +44,6 @@ _SAGA, _TAG = SagaRow.__table__, SagaTagRow.__table__
 #: Seconds. A move that is younger than this at its commit gets the time of the commit. The database then does not
 #: compute the move's own time.
 SAME_MOMENT_S = 0.001
-_ONE: ColumnElement[int] = literal_column("1", Integer())
-_DEADLINE = in_seconds(bindparam("deadline_s"))
-_MOVED = {
-    "state": bindparam("new_state"),
-    "status": bindparam("new_status"),
-    "attempt": bindparam("new_attempt"),
-    "deferrals": bindparam("new_deferrals"),
-    "error": bindparam("new_error"),
-    "owner": bindparam("new_owner"),
-    "claims": bindparam("new_claims"),
-    "unsure": bindparam("new_unsure"),
-    "order_ref": bindparam("new_reference"),
-    "due_at": in_seconds(bindparam("delay_s")),
-    "moves": bindparam("new_moves", type_=_SAGA.c.moves.type),
-}
-#: Condition: the commit leaves the saga in its state. A pending saga counts as entering its state when it starts.
-_STAYS = and_(
-    # The casts give the parameter one type in the whole statement, which a prepared statement of PostgreSQL requires.
-    _SAGA.c.state == cast(bindparam("new_state"), String),
-    _SAGA.c.status == cast(bindparam("new_status"), String),
-)
-_ENTERED = case((_STAYS, _SAGA.c.entered_at), else_=in_seconds(bindparam("entered_s")))
-#: Time of the commit. It is never earlier than the commit before, so the journal keeps its order when the clock is set
-#: back.
-_UPDATED = later_of(_SAGA.c.updated_at, db_now())
-_INSERT = insert(_SAGA).values(
-    **_MOVED,
-    id=bindparam("saga_id"),
-    definition=bindparam("name"),
-    definition_version=bindparam("name_version"),
-    data=bindparam("new_data", type_=_SAGA.c.data.type),
-    client=bindparam("new_client"),
-    store=bindparam("new_store"),
-    idempotency_key=bindparam("key"),
-    fingerprint=bindparam("new_fingerprint"),
-    epoch=_ONE,
-    version=_ONE,
-    deadline_at=_DEADLINE,
-    started_by=bindparam("new_started_by"),
-    sent_digest=bindparam("new_sent_digest"),
-    table_digest=bindparam("new_table_digest"),
-    webhook=bindparam("new_webhook"),
-    created_at=in_seconds(bindparam("created_s")),
-    entered_at=in_seconds(bindparam("entered_s")),
-    updated_at=db_now(),
-)
-#: The insert of a saga that is to start later. Its start time is also the time when it is due and enters its state.
-_INSERT_LATER = _INSERT.values(due_at=bindparam("start_at"), entered_at=bindparam("start_at"))
-_INSERT_CHILD = _INSERT.values(
-    parent_id=bindparam("parent"), parent_step=bindparam("of_step"), child_number=bindparam("number")
-)
-_AS_KNOWN = (
-    _SAGA.c.id == bindparam("saga_id"),
-    _SAGA.c.epoch == bindparam("known_epoch"),
-    _SAGA.c.version == bindparam("known_version"),
-)
-_SAVE = (
-    update(_SAGA)
-    .where(*_AS_KNOWN)
-    .values(
-        **_MOVED,
-        version=_SAGA.c.version + _ONE,
-        deadline_at=func.coalesce(_SAGA.c.deadline_at, _DEADLINE),
-        entered_at=_ENTERED,
-        updated_at=_UPDATED,
-    )
-)
-#: A commit that releases a waiting saga. The saga is due at once when a signal has arrived since it was read and before
-#: the saga waited; a later signal changes the version, see app.store.arrivals. The CASE reads a column of the row
-#: itself, which PostgreSQL reads again when another transaction has held the row. A subquery would not see the signal
-#: of that transaction.
-_SAVE_WAITING = _SAVE.values(
-    due_at=case((_SAGA.c.arrived != bindparam("known_arrived"), db_now()), else_=in_seconds(bindparam("delay_s")))
-)
-#: A commit that does not renew the lease. It changes no indexed column, so PostgreSQL updates no index (a HOT update).
-_SAVE_ON = (
-    update(_SAGA)
-    .where(*_AS_KNOWN)
-    .values(
-        {name: value for name, value in _MOVED.items() if name != "due_at"}
-        | {"version": _SAGA.c.version + _ONE, "entered_at": _ENTERED, "updated_at": _UPDATED}
-    )
-)
 
 
 class FencedError(Exception):
@@ -162,14 +67,18 @@ class SagaStore:
         self.connections, self._database = connections, connections.database
         self._registry, self.owner, self.clock = registry, owner, clock
         self._webhooks = webhooks or Webhooks()
-        self._insert = Statement("saga_insert", _INSERT, connections)
-        self._insert_later = Statement("saga_insert_later", _INSERT_LATER, connections)
-        self._insert_child = Statement("saga_insert_child", _INSERT_CHILD, connections)
-        self._save = Statement("saga_save", _SAVE, connections)
-        self._save_waiting = Statement("saga_save_waiting", _SAVE_WAITING, connections)
-        self._save_on = Statement("saga_save_on", _SAVE_ON, connections)
+        self._insert = Statement("saga_insert", commits.INSERT, connections)
+        self._insert_later = Statement("saga_insert_later", commits.INSERT_LATER, connections)
+        self._insert_child = Statement("saga_insert_child", commits.INSERT_CHILD, connections)
+        self._save = Statement("saga_save", commits.SAVE, connections)
+        self._save_waiting = Statement("saga_save_waiting", commits.SAVE_WAITING, connections)
+        self._save_on = Statement("saga_save_on", commits.SAVE_ON, connections)
+        on_sqlite = self._database.dialect.name == "sqlite"
+        together = partial(in_one_transaction, self._database) if on_sqlite else commits.SaveAll(connections)
+        #: Writes the commits of sagas that exist and have no rows beside their own to write.
+        self.saves = GroupCommit(together, 1 if on_sqlite else AT_ONCE)
         # The format in which SQLAlchemy stores a Uuid on each database.
-        self._id_of = attrgetter("id.hex" if self._database.dialect.name == "sqlite" else "id_text")
+        self._id_of = attrgetter("id.hex" if on_sqlite else "id_text")
 
     def insert(self, saga: Instance, delay_s: float | None, owner: str | None) -> None:
         """Make a new saga durable. Raise KeyTakenError when another saga has its Idempotency-Key.
@@ -264,7 +173,7 @@ class SagaStore:
         """
         known = {"known_epoch": saga.epoch, "known_version": saga.version}
         leased = enough_s is not None and enough_s < saga.lease_end - self.clock() < inf and not saga.audit_entry
-        values = self._moved(saga, owner) | known
+        values = self._moved(saga, owner) | known | {"renews": not leased}
         statement = self._save_on if leased else self._save
         if not leased:
             values |= self._due(saga, delay_s)
@@ -273,7 +182,7 @@ class SagaStore:
                 values["known_arrived"] = saga.arrived
         if saga.audit_entry or saga.current.awaits_child or saga.ends_for_parent:
             self._save_together(saga, statement, values)
-        elif statement.run(values) != 1:
+        elif self.saves.write(Commit(statement, values)) != 1:
             raise FencedError(saga.id)
         saga.committed()
 

@@ -7,11 +7,11 @@ SQLAlchemy's pool, because borrowing a connection takes half as long as the stat
 
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from operator import itemgetter
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ClauseElement, Connection, PoolProxiedConnection, event
 from sqlalchemy import Engine as Database
@@ -112,6 +112,19 @@ _NAMED = re.compile(r"%\((\w+)\)s")
 _CURSOR = "cursor"
 
 
+_Result = TypeVar("_Result")
+
+
+def _changed(cursor: Any) -> int:
+    changed: int = cursor.rowcount
+    return changed
+
+
+def _rows(cursor: Any) -> Sequence[tuple[Any, ...]]:
+    rows: Sequence[tuple[Any, ...]] = cursor.fetchall()
+    return rows
+
+
 class Statement:
     """One statement for one database, in autocommit. The driver gets its values unchanged."""
 
@@ -124,8 +137,8 @@ class Statement:
         constants = [name for name, value in compiled.params.items() if value is not None]
         assert not constants, f"they are written out, and not sent each time: {constants}"
         self._names: list[str] = compiled.positiontup or list(dict.fromkeys(_NAMED.findall(self.sql)))
-        assert len(self._names) > 1, "itemgetter of one name returns no tuple"
-        self._in_order = itemgetter(*self._names)
+        # itemgetter of one name returns no tuple
+        self._in_order = itemgetter(*self._names) if len(self._names) > 1 else self._only
         self._prepare, self._execute = "", self.sql  # SQLite: the driver prepares each statement by itself
         if self._dialect.name == "postgresql":
             placed = _NAMED.sub(lambda found: f"${self._names.index(found[1]) + 1}", self.sql)
@@ -134,10 +147,20 @@ class Statement:
 
     def run(self, values: Mapping[str, Any]) -> int:
         """Execute the statement and return the number of changed rows. Raise SQLAlchemy's errors."""
+        return self._with_connection(values, _changed)
+
+    def fetch(self, values: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        """Execute the statement and return its rows. Raise SQLAlchemy's errors."""
+        return self._with_connection(values, _rows)
+
+    def _only(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        return (values[self._names[0]],)
+
+    def _with_connection(self, values: Mapping[str, Any], result: Callable[[Any], _Result]) -> _Result:
         connection: PoolProxiedConnection | None = None
         try:
             connection = self._connections.take()
-            return self._run_on(connection, values)
+            return result(self._run_on(connection, values))
         except self._errors as error:
             raise self._translated(error, connection) from error
         finally:
@@ -147,7 +170,7 @@ class Statement:
     def run_within(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Execute the statement as `run` does, but on a connection with an open transaction."""
         try:
-            return self._run_on(connection.connection, values)
+            return _changed(self._run_on(connection.connection, values))
         except self._errors as error:
             raise self._translated(error, connection.connection) from error
 
@@ -162,7 +185,7 @@ class Statement:
         )
         return translated
 
-    def _run_on(self, connection: PoolProxiedConnection, values: Mapping[str, Any]) -> int:
+    def _run_on(self, connection: PoolProxiedConnection, values: Mapping[str, Any]) -> Any:
         cursor = connection.info.get(_CURSOR)
         if cursor is None:
             cursor = connection.info[_CURSOR] = connection.cursor()
@@ -172,8 +195,7 @@ class Statement:
             if sqlstate(error) in UNPREPARED:  # a pooler that the check of the connection did not find
                 connection.info[POOLED] = inf
             repeat(error, cursor, lambda: self._execute_on(cursor, connection.info, values))
-        changed: int = cursor.rowcount
-        return changed
+        return cursor
 
     def _execute_on(self, cursor: Any, info: Any, values: Mapping[str, Any]) -> None:
         if self._prepare and POOLED in info:  # behind a pooler the next server may not have the prepared statement

@@ -1,8 +1,9 @@
-/* Group commit, as DESIGN.md 13 describes it. It is not built: this model is checked before the code is written.
+/* Group commit: the commits of several sagas by one statement.
  *
  * Two processes hold sagas, and each writes the commits of its sagas by one statement. Another process may claim a saga
  * at any moment, so that its row in the batch is fenced. The database may refuse one row, so that the whole statement
- * fails; the commit of a batch may give no result, whether it was written or not.
+ * fails; the commit of a batch may give no result, whether it was written or not. A process with several statements on
+ * their way is here like several processes, because no two of its threads hold the same saga.
  */
 #include "shared.h"
 /* search two processes, batches of two and of one: -DPROCESSES=2 */
@@ -28,8 +29,8 @@
 #ifndef UNKNOWN_IS_FORGOTTEN /* breaks DURABLE: when the result of a batch is unknown, all its sagas are forgotten */
 #define UNKNOWN_IS_FORGOTTEN 1
 #endif
-#ifndef SORTED /* breaks deadlock: the rows of a batch are sorted, so that two processes lock them in one order */
-#define SORTED 1
+#ifndef SKIPS_LOCKED /* breaks deadlock: a batch does not wait for a locked row; the row is written by a later statement */
+#define SKIPS_LOCKED 1
 #endif
 #ifndef LEASE_ENDS /* breaks ends: a saga that was forgotten is due again when its lease ends */
 #define LEASE_ENDS 1
@@ -127,6 +128,10 @@ inline unknown(i) {
     fi
 }
 
+inline skip_locked(i) {
+    my[i].sent = false; my[i].waits = true
+}
+
 inline claim(i) {
     row[i].due = (LEASE_ENDS -> LATER : NEVER);
     process[0].copy[i].knows = false; process[1].copy[i].knows = false;
@@ -146,11 +151,12 @@ end_idle:
     :: atomic { my[0].waits || my[1].waits -> /* the statement is sent with what waits now */
         my[0].sent = my[0].waits; my[1].sent = my[1].waits;
         my[0].waits = false; my[1].waits = false;
-        first = ((SORTED || me == 0) -> 0 : 1) }
+        first = me % 2 }
     fi;
 
-    if /* the statement locks one row after the other */
+    if /* the statement locks one row after the other, and two processes do so in opposite orders */
     :: atomic { my[first].sent && FREE(first) -> row[first].locked = me + 1 }
+    :: atomic { my[first].sent && !FREE(first) && SKIPS_LOCKED -> skip_locked(first) }
     :: atomic { !my[first].sent -> skip }
     fi;
     if /* a saga that is claimed while a batch is on its way waits for the next one */
@@ -160,6 +166,7 @@ end_idle:
     fi;
     if
     :: atomic { my[1 - first].sent && FREE(1 - first) -> row[1 - first].locked = me + 1 }
+    :: atomic { my[1 - first].sent && !FREE(1 - first) && SKIPS_LOCKED -> skip_locked(1 - first) }
     :: atomic { !my[1 - first].sent -> skip }
     fi;
 

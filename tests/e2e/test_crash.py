@@ -7,6 +7,7 @@ CHAOS=full (`make chaos`) tests all boundaries on both.
 
 import multiprocessing
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,6 +22,7 @@ from app.store.database import db
 from app.store.models import SagaRow
 from machines.purchase import PURCHASE
 from tests.e2e.crashing import (
+    BATCH_BOUNDARIES,
     BOUNDARIES,
     CALLBACK_BOUNDARIES,
     LATER_START_BOUNDARIES,
@@ -104,6 +106,29 @@ def test_a_crash_at_this_boundary_loses_and_doubles_nothing(store_url, participa
     participants.assert_balanced()
 
 
+def begin_many(url: str, participants_url: str, failpoint: str) -> None:
+    """Start sagas at the same time. One statement is on its way at once, so their commits are written together."""
+    parts = services(make_app(url, participants_url, failpoint))
+    parts.runner._engine.store.saves.at_once = 1
+    data = {"client_id": 4, "magasin_id": 1}
+    with ThreadPoolExecutor(12) as threads:
+        list(threads.map(lambda _number: parts.sagas.start("checkout", data), range(24)))
+
+
+@pytest.mark.parametrize(("store_url", "place", "number"), swept(BATCH_BOUNDARIES), indirect=["store_url"])
+def test_a_crash_around_a_batch_loses_and_doubles_nothing(store_url, participants, place, number):
+    run = RUNS[0]
+    assert in_a_process(begin_many, store_url, participants.url, f"{place}:{number}") == -9
+    assert in_a_process(recover, store_url, participants.url) == 0
+    sagas = begun(store_url, run)
+    assert len(sagas) > 1
+    for saga_id, row in sagas.items():
+        assert (row.state, row.due_at) == (run.end, None)
+        effects = participants.effects(str(saga_id))
+        assert {step: effects[step] for step in run.effects} == run.effects
+    participants.assert_balanced()
+
+
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("run", RUNS, ids=str)
 def test_list_of_boundaries_is_complete(store_url, participants, run):
@@ -177,7 +202,7 @@ def test_list_of_boundaries_of_polls_is_complete(store_url, press, run):
 def test_reliability_page_counts_every_boundary():
     every = [
         *BOUNDARIES, *POLLED_BOUNDARIES, *PATIENT_BOUNDARIES, *FAMILY_BOUNDARIES, *CALLBACK_BOUNDARIES,
-        *LATER_START_BOUNDARIES, *SCHEDULE_BOUNDARIES,
+        *LATER_START_BOUNDARIES, *SCHEDULE_BOUNDARIES, *BATCH_BOUNDARIES,
     ]  # fmt: skip
     count = len(every)
     page = (Path(__file__).parents[2] / "docs/reliability.md").read_text()

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, update
 
 from app.engine.calls import Calls
 from app.engine.engine import Engine
-from app.store import leases, loading, sagas
+from app.store import commits, leases, loading, sagas
 from app.store.instance import Instance
 from machines import restoring
 from machines import saga as definitions
@@ -46,8 +46,8 @@ def a_write_names_the_version(patch: MonkeyPatch) -> None:
 
 
 def _write_only_where(patch: MonkeyPatch, *conditions: Any) -> None:
-    values = sagas._SAVE._values
-    patch.setattr(sagas, "_SAVE", update(sagas._SAGA).where(*conditions).values(values))
+    values = commits.SAVE._values
+    patch.setattr(commits, "SAVE", update(sagas._SAGA).where(*conditions).values(values))
 
 
 @guard

@@ -8,7 +8,7 @@ from app.engine import answers, service, signals
 from app.engine.actions import take_action
 from app.engine.calls import Calls
 from app.engine.engine import Engine
-from app.store import arrivals, sagas
+from app.store import arrivals, commits
 from app.store.instance import Instance
 from machines.outcomes import SUCCEEDED, Outcome
 from machines.progress import Progress
@@ -69,7 +69,7 @@ def a_signal_makes_a_waiting_saga_due(patch: MonkeyPatch) -> None:
 
 @guard
 def the_commit_that_enters_a_wait_sees_the_signals_before_it(patch: MonkeyPatch) -> None:
-    patch.setattr(sagas, "_SAVE_WAITING", sagas._SAVE)
+    patch.setattr(commits, "SAVE_WAITING", commits.SAVE)
 
 
 @guard

@@ -10,11 +10,12 @@ def recorded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list to which each statement on this engine is appended."""
     sent: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda _c, _u, statement, *_: sent.append(statement))
-    run = Statement.run
+    for name in ("run", "fetch"):
+        real = getattr(Statement, name)
 
-    def noted(self, values):
-        sent.append(self.sql)
-        return run(self, values)
+        def noted(self, values, real=real):
+            sent.append(self.sql)
+            return real(self, values)
 
-    monkeypatch.setattr(Statement, "run", noted)
+        monkeypatch.setattr(Statement, name, noted)
     return sent
