@@ -33,13 +33,13 @@ def trust_proxies(app: Flask, proxies: int) -> None:
 
     behind = ProxyFix(app.wsgi_app, x_for=proxies, x_prefix=proxies)
 
-    def with_plain_prefix(environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
-        prefixes = environ.get("HTTP_X_FORWARDED_PREFIX", "").split(",")  # each proxy may add one
+    def with_plain_prefix(sent: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        prefixes = sent.get("HTTP_X_FORWARDED_PREFIX", "").split(",")  # each proxy may add one
         if not all(_PREFIX.fullmatch(prefix.strip()) for prefix in prefixes):
-            del environ["HTTP_X_FORWARDED_PREFIX"]
-        return behind(environ, start_response)
+            del sent["HTTP_X_FORWARDED_PREFIX"]
+        return behind(sent, start_response)
 
-    app.wsgi_app = with_plain_prefix  # type: ignore[method-assign]
+    app.wsgi_app = with_plain_prefix  # type: ignore[method-assign, assignment]
 
 
 def client_address() -> str:
