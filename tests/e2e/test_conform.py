@@ -205,6 +205,14 @@ OWN = {
     "order_saga.envoyer_recu": ("recus", ("catalogue", "commandes"), ()),
     "purchase_saga.CREATE_SALE": ("ventes", (), ()),
     "purchase_saga.UPDATE_INVENTORY": ("stock", (), ()),
+    "purchase_saga.RESERVE_INVENTORY": ("stock", (), ()),
+    "purchase_saga.PROCESS_PAYMENT": ("client", (), ()),
+    "order_saga.vendre_inventaire": ("stock", ("catalogue",), ()),
+    "checkout.reserver_stock": ("stock", ("panier",), ()),
+    "checkout.payer": ("client", ("panier", "stock"), ()),
+    "checkout.enregistrer_vente": ("ventes", ("panier", "stock", "client"), ()),
+    "commande.reserver_stock": ("stock", ("catalogue",), ()),
+    "commande.creer_commande": ("commandes", ("catalogue", "stock"), ()),
 }  # fmt: skip
 
 
