@@ -93,6 +93,20 @@ def test_one_replica_always_runs_and_more_under_load():
     assert scaling["scaleTargetRef"]["name"] == "saga-orchestrator"
 
 
+def test_only_labelled_namespaces_reach_a_pod():
+    """A pod without a policy of its own is reached by nobody."""
+    policies = {each["metadata"]["name"]: each["spec"] for each in manifests() if each["kind"] == "NetworkPolicy"}
+    assert policies.pop("nobody") == {"podSelector": {}, "policyTypes": ["Ingress"]}
+    for spec in policies.values():
+        name = spec["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
+        (container,) = dict(pods())[name]["containers"]
+        ports = {port["name"] for port in container["ports"]}
+        for rule in spec["ingress"]:
+            assert {port["port"] for port in rule["ports"]} <= ports
+            assert all("saga-access" in str(source["namespaceSelector"]) for source in rule["from"])
+    assert len(policies) == 2
+
+
 def test_no_secret_is_in_a_file():
     settings = (FOLDER / "settings.env").read_text()
     assert not [word for word in ("PASSWORD", "SECRET", "API_KEY") if word in settings]
