@@ -94,7 +94,7 @@ def replayed(
             table=table, difference=found, unknown=recorded.unknown, way=_way(played),
             test=source_of(played, found, title=f"Saga {saga.id}", sagas=os.environ.get("SAGAS", SAMPLES)),
             what_if=_what_if(what_if or "", played, play_once(changed_one)) if changed_one else None,
-            calls=calls_of(table),
+            calls=calls_of(table, recorded.scenario.children),
         )  # fmt: skip
     except (AssertionError, ValueError) as error:  # more requests than a test may make; tables that do not fit
         raise ConflictError(f"it cannot be replayed: {str(error).splitlines()[0]}") from None

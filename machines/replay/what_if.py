@@ -1,7 +1,7 @@
 """What if: a recording with one outcome changed."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from machines.history import StepEffect, effects_of
 from machines.replay.recording import Recording
 from machines.saga import Saga
+from machines.step import Step
 from machines.testing import (
     Always,
     Answer,
@@ -26,7 +27,7 @@ from machines.testing import (
     refused,
     unheard,
 )
-from machines.testing.scenario import places
+from machines.testing.scenario import Scenario, places
 
 #: Word → the answers to every request of the call.
 OUTCOMES: Mapping[str, Sequence[Answer | Always]] = MappingProxyType({
@@ -45,52 +46,81 @@ OUTCOMES: Mapping[str, Sequence[Answer | Always]] = MappingProxyType({
     "pending": (pending,),
     "always-pending": (always(pending),),
 })  # fmt: skip
-_CHANGE = re.compile(r"(?:(undo|probe|poll)[ :])?(\w+(?:\[\d+\])*)=([\w-]+)")
+_CHANGE = re.compile(r"(?:(undo|probe|poll)[ :])?(\w[\w.\[\]]*)=([\w-]+)")
 
 
 class UnknownChangeError(ValueError):
     """The text is no change of an outcome. The message says what can be changed."""
 
 
-def calls_of(definition: Saga) -> list[str]:
-    """Return every call whose outcome can be changed: `pay`, `undo pay`, `probe pay`, `poll pay`, `reserve[0]`."""
-    each = [(place.step.name + "[0]" * place.items, place.step) for place in places(definition.steps)]
-    each = [(name, step) for name, step in each if step.starts is None]
+def calls_of(definition: Saga, children: Sequence[Saga] = ()) -> list[str]:
+    """Return every call whose outcome can be changed: `pay`, `undo pay`, `probe pay`, `poll pay`, `reserve[0]`.
+
+    children: the tables of the sagas that its steps start; their calls are `pay.charge`, `undo pay.charge`.
+    """
+    each = list(_calls(definition, {table.name: table for table in children}))
     done = [name for name, step in each if step.call]
     undone = [f"undo {name}" for name, step in each if step.undo]
     probed = [f"probe {name}" for name, step in each if step.probe]
     return [*done, *undone, *probed, *(f"poll {name}" for name, step in each if step.poll)]
 
 
+def _calls(definition: Saga, children: Mapping[str, Saga]) -> Iterator[tuple[str, Step]]:
+    """Yield the name of each step with a call, and the step."""
+    for place in places(definition.steps):
+        name = place.step.name + "[0]" * place.items
+        if place.step.starts is None:
+            yield name, place.step
+        elif child := children.get(place.step.starts):
+            yield from ((f"{name}.{inner}", step) for inner, step in _calls(child, children))
+
+
 def changed(recording: Recording, change: str) -> Recording:
     """Return the recording with the outcome of one call changed: `pay=refused`, `undo reserve[1]=always-lost`."""
-    definition = recording.scenario.definition
+    scenario = recording.scenario
+    calls = calls_of(scenario.definition, scenario.children)
     found = _CHANGE.fullmatch(change.strip())
     call = f"{found[1]} {found[2]}" if found and found[1] else found[2] if found else ""
-    if found is None or re.sub(r"\d+", "0", call) not in {re.sub(r"\d+", "0", each) for each in calls_of(definition)}:
-        raise UnknownChangeError(
-            f"{change!r} changes no call; write CALL=OUTCOME with {', '.join(calls_of(definition))}"
-        )
+    if found is None or _any_item(call) not in map(_any_item, calls):
+        raise UnknownChangeError(f"{change!r} changes no call; write CALL=OUTCOME with {', '.join(calls)}")
     if found[3] not in OUTCOMES:
         raise UnknownChangeError(f"{found[3]!r} is no outcome; use {', '.join(OUTCOMES)}")
-    step, *numbers = re.split(r"[\[\]]+", found[2].rstrip("]"))
-    key = (found[1] or "do", step)
-    scenario = recording.scenario
-    bodies = {name: body for name, body in scenario.bodies.items() if key != ("do", name) or found[3] == "ok"}
-    said = _said(scenario.script.get(key, ()), list(map(int, numbers)), tuple(OUTCOMES[found[3]]))
-    script = {**scenario.script, key: said}
-    asked = {**recording.requests, (key[0], found[2]): len(recording.moves) + 10_000}  # the question, no assumption
-    return replace(recording, scenario=replace(scenario, script=script, bodies=bodies), requests=asked)
+    key = (found[1] or "do", found[2])
+    asked = {**recording.requests, key: len(recording.moves) + 10_000}  # its answers are the question, no assumption
+    return replace(recording, scenario=_with(scenario, key[0], key[1], found[3]), requests=asked)
 
 
-def _said(said: Any, numbers: list[int], answers: Any) -> Any:
-    """Return what the test says of a call, with other answers for the item with these numbers."""
+def _any_item(call: str) -> str:
+    return re.sub(r"\d+\]", "0]", call)
+
+
+def _with(scenario: Scenario, purpose: str, label: str, outcome: str) -> Scenario:
+    """Return a scenario with one outcome changed. label: name of the step in the tree."""
+    name, _, below = label.partition(".")
+    step, *numbers = re.split(r"[\[\]]+", name.rstrip("]"))
+    key = ("do" if below else purpose, step)
+    tables = {table.name: table for table in scenario.children}
+
+    def other(said: Any) -> Any:
+        if not below:
+            return tuple(OUTCOMES[outcome])
+        starts = next(place.step.starts for place in places(scenario.definition.steps) if place.step.name == step)
+        child = said or Scenario(definition=tables[starts or ""], data={})
+        return _with(replace(child, children=scenario.children), purpose, below, outcome)
+
+    said = _said(scenario.script.get(key, ()), list(map(int, numbers)), other)
+    bodies = {each: body for each, body in scenario.bodies.items() if key != ("do", each) or outcome == "ok"}
+    return replace(scenario, script={**scenario.script, key: said}, bodies=bodies)
+
+
+def _said(said: Any, numbers: list[int], other: Callable[[Any], Any]) -> Any:
+    """Return what the test says of a call, changed for the item with these numbers. other: returns the change."""
     if not numbers:
-        return answers
+        return other(said)
     number, *inner = numbers
     each = list(said.of_item) if isinstance(said, Items) else [said] * (number + 1)
     each += [()] * (number + 1 - len(each))
-    each[number] = _said(each[number], inner, answers)
+    each[number] = _said(each[number], inner, other)
     return Items(tuple(each))
 
 

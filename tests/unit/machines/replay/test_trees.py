@@ -99,7 +99,11 @@ def test_what_if_changes_one_item_or_every_call_of_a_branch():
     assert play_once(changed(played.recording, "invoice=refused")).run.ended == "OFF"
     stuck = play_once(changed(played.recording, "undo archive=always-lost"))
     assert stuck.run.ended == "SENT"
-    with pytest.raises(UnknownChangeError, match=r"reserve\[0\]"):
+    child = play_once(changed(played.recording, "pay.charge=refused"))
+    assert (child.run.ended, child.run.took_effect) == ("OFF", [])
+    assert "undo pay.hold" in child.assumed
+    assert "pay.charge" not in child.assumed
+    with pytest.raises(UnknownChangeError, match=r"reserve\[0\].*pay\.charge.*undo pay\.hold"):
         changed(played.recording, "papers=refused")
 
 
