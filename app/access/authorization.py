@@ -1,6 +1,6 @@
 """The checks before every request: the sender, the permission that the view needs, and the CSRF token of a form."""
 
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from flask import Flask, current_app, g, redirect, request, session
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -116,14 +116,25 @@ def _refused(need: Need, sender: Principal) -> Response:
     if request.method in _SAFE and (isinstance(need, Role) or request.accept_mimetypes.best == "text/html"):
         return _to_sign_in()
     if isinstance(need, Role):
-        raise UnauthenticatedError("sign in at /login first")
+        if "HX-Request" in request.headers or not _form_page():
+            raise UnauthenticatedError("sign in at /login first")
+        return _to_sign_in(_form_page())  # the form's page keeps what was typed
     raise UnauthenticatedError("this needs an API key: send it as X-API-Key, or as Authorization: Bearer")
 
 
-def _to_sign_in() -> Response:
-    if "HX-Request" in request.headers:  # htmx requested a part of a page: redirect the whole page
-        answer = Response(status=401, headers={"HX-Redirect": "/login"})
+def _form_page() -> str:
+    """Return the path of the page whose form was sent; "" when it is no page of this service."""
+    page = urlsplit(request.referrer or "")
+    if page.netloc != request.host:
+        return ""
+    return f"{page.path}?{page.query}" if page.query else page.path
+
+
+def _to_sign_in(then: str = "") -> Response:
+    """Send the person to /login, and afterwards to the path `then`; default: the path of the request."""
+    if "HX-Request" in request.headers:  # htmx requested a part of a page: admin.js loads the whole page again
+        answer = Response(status=401)
     else:
-        answer = redirect(f"/login?next={quote(request.full_path.rstrip('?'))}", 303)
+        answer = redirect(f"/login?next={quote(then or request.full_path.rstrip('?'))}", 303)
     answer.headers["Cache-Control"] = "no-store"
     return answer

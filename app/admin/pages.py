@@ -37,6 +37,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
     app.jinja_env.filters |= {
         "duration": formatting.duration,
         "moment": formatting.moment,
+        "exact_moment": formatting.exact_moment,
         "time_of_day": formatting.time_of_day,
         "as_json": as_json,
         "cause": _cause,

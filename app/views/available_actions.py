@@ -142,7 +142,7 @@ def _explained(at: State, trigger: Trigger, step: str) -> tuple[str, str, bool]:
         return "Resolve by hand", description, False
     if trigger is Trigger.CANCEL:
         description = "Cancels the saga: everything that was or may have been done is undone, a call in flight too."
-        return "Cancel", description, True
+        return "Cancel this saga", description, True
     if at.phase is Phase.COMPLETED:
         return "Take back", "The saga is completed. All of its steps will be undone, in reverse order.", False
     if trigger is Trigger.COMPENSATE_INCLUDING:

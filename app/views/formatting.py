@@ -49,6 +49,11 @@ def moment(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def exact_moment(at: datetime) -> str:
+    """Return a date and time in UTC, with milliseconds."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
 def time_of_day(at: datetime) -> str:
     """Return the time of day in UTC, with milliseconds."""
     return at.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]

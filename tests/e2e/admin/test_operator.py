@@ -6,7 +6,7 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.e2e.admin.conftest import sign_in
+from tests.e2e.admin.conftest import PASSWORD, sign_in
 
 pytestmark = pytest.mark.programs
 
@@ -171,6 +171,40 @@ def test_only_ticked_sagas_are_acted_on(site):
     page.get_by_role("checkbox", name=first[:8]).check()
     page.get_by_role("button", name="Act on the ticked sagas").click()
     expect(page.get_by_role("region", name="Dry run")).to_contain_text("Retry now: all 1")
+
+
+def test_reason_is_still_there_after_the_session_has_ended(site):
+    (saga_id,) = site.stuck_orders(1)
+    page = site.open(f"/admin/sagas/{saga_id}")
+    card = offer(page, "Compensate")
+    card.locator("summary").first.click()
+    card.get_by_label("Why").fill("the customer has called")
+    site.context.clear_cookies()
+    page.wait_for_url("**/login?next=*")
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"**/admin/sagas/{saga_id}")
+    why = offer(page, "Compensate").get_by_label("Why")
+    expect(why).to_be_visible()
+    expect(why).to_have_value("the customer has called")
+    offer(page, "Compensate").get_by_role("button", name="Compensate").click()
+    expect(page.locator(".notice.done")).to_be_visible()
+    page.goto(page.url)
+    assert page.evaluate("Object.keys(sessionStorage).length") == 0, "it was sent, so it is forgotten"
+
+
+def test_form_that_a_colleague_has_overtaken_leaves_its_text_in_a_notice(site):
+    (saga_id,) = site.stuck_orders(1)
+    page = site.open(f"/admin/sagas/{saga_id}")
+    card = offer(page, "Compensate")
+    card.locator("summary").first.click()
+    card.get_by_label("Why").fill("the customer has called")
+    other = site.open(f"/admin/sagas/{saga_id}")
+    choose(other, "Retry now", "sales is back")
+    expect(other.locator(".notice.done")).to_be_visible()
+    notice = page.locator(".notice.warning")
+    expect(notice).to_contain_text("Nothing was sent. Your text: the customer has called")
 
 
 def test_page_shows_a_lost_connection_and_its_return(site):

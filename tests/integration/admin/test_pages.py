@@ -151,7 +151,7 @@ def test_only_actions_of_the_table_are_available(client, walk):
         return re.findall(r"<summary><b>([^<]+)</b>", page)
 
     assert titles(*STUCK) == ["Retry now", "Compensate", "Resolve by hand"]
-    assert titles("succeeded", "succeeded") == ["Cancel"]
+    assert titles("succeeded", "succeeded") == ["Cancel this saga"]
     assert titles("succeeded", "succeeded", "succeeded") == []
     assert titles("succeeded", "refused") == []
 
