@@ -7,9 +7,11 @@
   const FIELDS = "form[method=post] textarea[name=reason], form[method=post] input[name=reason]";
   const onLogin = () => location.pathname === "/login";
 
+  // Not `form.action`: that is the form's field of this name, when it has one.
+  const target = (form) => new URL(form.getAttribute("action") ?? "", location.href).pathname;
   const keyOf = (field) => {
     const action = field.form.querySelector("input[name=action]")?.value ?? "";
-    return `${PREFIX}${new URL(field.form.action).pathname}:${action}:${field.name}`;
+    return `${PREFIX}${target(field.form)}:${action}:${field.name}`;
   };
   const saved = () => Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX));
   const fields = () => [...document.querySelectorAll(FIELDS)];
@@ -23,7 +25,7 @@
 
   // A form that the browser itself sends: the next page shows whether it was taken, or asks for a sign-in.
   document.addEventListener("submit", (event) => {
-    if (new URL(event.target.action).pathname === "/logout") sessionStorage.clear(); // nobody else sees them
+    if (target(event.target) === "/logout") sessionStorage.clear(); // nobody else sees them
     else if (!event.target.hasAttribute("hx-post")) {
       const keys = fields().filter((field) => field.form === event.target).map(keyOf);
       sessionStorage.setItem(SENT, JSON.stringify(keys));
