@@ -23,18 +23,23 @@
     else sessionStorage.removeItem(keyOf(field));
   });
 
-  // A form that the browser itself sends: the next page shows whether it was taken, or asks for a sign-in.
+  const forgetSent = () => {
+    for (const key of JSON.parse(sessionStorage.getItem(SENT) ?? "[]")) sessionStorage.removeItem(key);
+    sessionStorage.removeItem(SENT);
+  };
+  // The answer shows whether a form was taken, or whether a sign-in is needed first.
   document.addEventListener("submit", (event) => {
     if (target(event.target) === "/logout") sessionStorage.clear(); // nobody else sees them
-    else if (!event.target.hasAttribute("hx-post")) {
+    else {
       const keys = fields().filter((field) => field.form === event.target).map(keyOf);
       sessionStorage.setItem(SENT, JSON.stringify(keys));
     }
   });
   document.addEventListener("htmx:afterRequest", (event) => {
-    const { elt, xhr, requestConfig } = event.detail;
-    if (requestConfig?.verb !== "post" || xhr.status >= 400) return;
-    for (const field of elt.querySelectorAll("[name=reason]")) sessionStorage.removeItem(keyOf(field));
+    const { xhr, requestConfig } = event.detail;
+    if (requestConfig?.verb !== "post") return;
+    if (xhr.status < 400) forgetSent();
+    else sessionStorage.removeItem(SENT);
   });
 
   const restore = () => {
@@ -62,11 +67,10 @@
     if (event.detail.requestConfig?.verb === "get") sayVanished();
   });
 
-  if (onLogin()) {
+  if (onLogin() || document.querySelector("[data-error]")) {
     sessionStorage.removeItem(SENT); // the form was not taken, so its text is still needed
     return;
   }
-  for (const key of JSON.parse(sessionStorage.getItem(SENT) ?? "[]")) sessionStorage.removeItem(key);
-  sessionStorage.removeItem(SENT);
+  forgetSent();
   restore();
 })();

@@ -180,7 +180,7 @@ def test_reason_is_still_there_after_the_session_has_ended(site):
     card.locator("summary").first.click()
     card.get_by_label("Why").fill("the customer has called")
     site.context.clear_cookies()
-    page.wait_for_url("**/login?next=*")
+    page.wait_for_url(re.compile(r"/login\?next="))
     page.get_by_label("Name").fill("ada")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
@@ -191,7 +191,7 @@ def test_reason_is_still_there_after_the_session_has_ended(site):
     offer(page, "Compensate").get_by_role("button", name="Compensate").click()
     expect(page.locator(".notice.done")).to_be_visible()
     page.goto(page.url)
-    assert page.evaluate("Object.keys(sessionStorage).length") == 0, "it was sent, so it is forgotten"
+    assert page.evaluate("Object.keys(sessionStorage).filter(key => key.startsWith('draft'))") == [], "it was sent"
 
 
 def test_form_that_a_colleague_has_overtaken_leaves_its_text_in_a_notice(site):
