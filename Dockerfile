@@ -1,7 +1,7 @@
 # One image for every part of the stack; the command selects the part:
 #   python -m app                                      the orchestrator, on HOST and PORT
 #   flask --app app db upgrade                         the orchestrator's migrations, once before its start
-#   python -m celery -A app.worker worker | … beat     workers that run sagas, and the clock that wakes them
+#   python -m celery -q -A app.worker worker | … beat     workers that run sagas, and the clock that wakes them
 #   python -m participants --only stock                a reference participant
 #   saga check                                         any command of the command line
 # It is also the base of an image with sagas of your own, whose whole Dockerfile is:

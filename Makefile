@@ -94,10 +94,10 @@ bench-pages: $(VENV)/.dev ## measure the operator's pages with a million sagas; 
 	@$(BIN)/python -m benchmarks.admin_pages
 
 worker: migrate ## run a worker for sagas from the broker (BROKER_URL)
-	@$(BIN)/python -m celery -A app.worker worker --without-gossip --without-mingle
+	@$(BIN)/python -m celery -q -A app.worker worker --without-gossip --without-mingle
 
 beat: migrate ## wake the workers for due sagas (BROKER_URL)
-	@$(BIN)/python -m celery -A app.worker beat
+	@$(BIN)/python -m celery -q -A app.worker beat
 
 clean: ## remove .venv and all caches, but no database
 	rm -rf $(VENV) build *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -19,10 +19,10 @@ from app.cli.verify import verify
 _PROCESSES = {
     "serve": (("app",), "Serve the API and the pages, and run sagas; HOST, PORT and WORKERS set how."),
     "worker": (
-        ("celery", "-A", "app.worker", "worker", "--without-gossip", "--without-mingle"),
+        ("celery", "-q", "-A", "app.worker", "worker", "--without-gossip", "--without-mingle"),
         "Run sagas on this machine; needs BROKER_URL.",
     ),
-    "beat": (("celery", "-A", "app.worker", "beat"), "Wake the workers at intervals: one process in all."),
+    "beat": (("celery", "-q", "-A", "app.worker", "beat"), "Wake the workers at intervals: one process in all."),
     "migrate": (("flask", "--app", "app", "db", "upgrade"), "Bring the database up to date."),
 }
 

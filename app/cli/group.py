@@ -1,5 +1,6 @@
 """The command group `saga`: exit codes, errors in one line, and the checks before every command."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from app.store.sqlite_file import check_database_file
 from app.version import VERSION
 from machines.statuses import Status
 
-FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, UNREACHABLE, INTERRUPTED = 1, 2, 6, 7, 8, 130
+FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, UNREACHABLE, INTERRUPTED, OUTPUT_CLOSED = 1, 2, 6, 7, 8, 130, 141
 
 #: Status of a saga → exit code of a command that started, moved or watched the saga.
 EXIT_CODES: Mapping[str, int] = {
@@ -57,6 +58,7 @@ Exit codes of every command:
     1  an error in this program     7  not possible in this state
     2  bad input or no database    8  a participant fails its check
                                130  interrupted
+                               141  the reader of the output has ended
 \b
 An ID may be cut to its first 4 digits or more. DATABASE_URL and
 PARTICIPANTS_URL must be those of the service. NO_COLOR=1 turns colours off.
@@ -128,6 +130,9 @@ def one_line(ctx: click.Context) -> Iterator[None]:
         raise
     except KeyboardInterrupt:
         ctx.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of the output has ended, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+        ctx.exit(OUTPUT_CLOSED)
     except Exception as error:
         text, code = _text_and_code(error)
         if code == FAULT and _verbose(ctx):

@@ -67,6 +67,9 @@ class Fleet:
         )
         return self._workers[:count]
 
+    def log_lines(self) -> list[str]:
+        return self._log.read_text().splitlines()
+
     def _begin(self, service: str) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
             process = subprocess.Popen(

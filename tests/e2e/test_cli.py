@@ -71,6 +71,17 @@ def stuck(started, saga, participants):
         saga("compensate", saga_id, "--reason", "the test is over", code=3)
 
 
+def test_export_ends_silently_when_its_reader_has_ended(environment, started):
+    """`saga export | head` is no error of the program."""
+    started(4, code=0)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "flask", "--app", "app", "saga", "export"]
+    ended = subprocess.run(command, env=environment, stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (141, b"")
+
+
 @pytest.mark.parametrize(
     "command",
     [

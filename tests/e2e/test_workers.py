@@ -89,6 +89,14 @@ def test_workers_run_the_sagas_that_a_web_process_accepts(fleet, web, participan
     assert_each_effect_once(participants, sagas)
 
 
+def test_log_of_worker_and_beat_begins_without_a_banner(fleet, web, participants):
+    fleet.workers(2)
+    fleet.ended(begin(web, 1))
+    lines = fleet.log_lines()
+    assert [line for line in lines if line.startswith("{")]
+    assert [line for line in lines if any(word in line for word in ("celery@", "[config]", "celery beat"))] == []
+
+
 def test_wake_up_is_sent_when_the_queue_does_not_exist(broker, monkeypatch):
     """Redis deletes an empty queue. A wake-up must create the queue again and must not be lost."""
     monkeypatch.setattr("app.broker.QUEUE", "nobody-listens")
