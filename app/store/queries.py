@@ -86,6 +86,7 @@ def descendant_counts(saga_id: UUID, reach: Reach = None) -> Sequence[Row[Any]]:
             later.parent_id == SagaRow.parent_id,
             later.parent_step == SagaRow.parent_step,
             later.definition == SagaRow.definition,
+            later.child_number > SagaRow.child_number,
             later.created_at >= SagaRow.updated_at,
         )
         .exists(),
