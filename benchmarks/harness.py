@@ -42,7 +42,9 @@ class Harness:
     """Starts programs for a benchmark; `open_harness` ends them all."""
 
     def __init__(self, folder: Path, stack: ExitStack, root: Path = ROOT) -> None:
-        self.folder, self._stack, self._root = folder, stack, root
+        self.folder, self._stack = folder, stack
+        #: Tree whose programs are started.
+        self.root = root
         self._postgres: list[str] = []  # empty until the first database is needed
 
     def database(self) -> str:
@@ -52,7 +54,7 @@ class Harness:
             self._postgres.append(self._stack.enter_context(_postgres(self.folder)))
         server = self._postgres[0]
         _execute(server, f"CREATE DATABASE {name}")
-        return _migrated(server % name, self._root)
+        return _migrated(server % name, self.root)
 
     def settle(self) -> None:
         """Checkpoint the database, so that the writes of an earlier measurement do not slow down the next one."""
@@ -61,7 +63,7 @@ class Harness:
 
     def file(self) -> str:
         """Return the URL of a new, migrated SQLite file."""
-        return _migrated(f"sqlite:///{self.folder / f'{time.monotonic_ns()}.db'}", self._root)
+        return _migrated(f"sqlite:///{self.folder / f'{time.monotonic_ns()}.db'}", self.root)
 
     def responder(self, delay_s: float = 0.0, refused: int = 0) -> str:
         """Start a responder and return its URL. `refused`: with N, one of N sales is refused; with 0, none."""
@@ -101,7 +103,7 @@ class Harness:
         command = arguments if arguments[0].startswith("/") else (sys.executable, "-m", *arguments)
         with (self.folder / f"{Path(arguments[0]).name}-{time.monotonic_ns()}.log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603  no input from outside
-                command, cwd=self._root, env=os.environ | environment, stdout=log, stderr=log
+                command, cwd=self.root, env=os.environ | environment, stdout=log, stderr=log
             )
         (stack or self._stack).callback(_end, process)
         return process

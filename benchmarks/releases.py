@@ -56,10 +56,10 @@ def compare(bench: Harness, trees: Mapping[str, Path], connections: list[int], *
     with ExitStack() as stack:
         servers = {}
         for name, folder in trees.items():
-            harness.ROOT = folder
+            bench.root = folder
             environment = settings(bench.file() if sqlite else bench.database(), responder)
             servers[name] = stack.enter_context(bench.server("ours", 1 if sqlite else 2, 64, **environment))
-        harness.ROOT = Path(__file__).parents[1]
+        bench.root = harness.ROOT
         postgres = None if sqlite else postgres_of(bench)
         for count in connections:
             for server in servers.values():
