@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from sqlalchemy.exc import IntegrityError
 
 from tests.property import wait_mutants
 from tests.property.mutants import GUARDS
@@ -70,5 +71,6 @@ def lines_for(guard: str) -> list[StepLine]:
 def test_property_fails_without_a_guard(chaos, monkeypatch, guard):
     monkeypatch.setattr("tests.property.chaos.drawn", lambda _lines: lines_for(guard))
     GUARDS[guard](monkeypatch)
-    with pytest.raises(AssertionError):
+    # IntegrityError: a write of a process that no longer owns the saga has met the primary key of the journal.
+    with pytest.raises((AssertionError, IntegrityError)):
         run_state_machine_as_test(chaos, settings=STABLE)
