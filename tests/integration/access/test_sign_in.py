@@ -106,6 +106,20 @@ def test_htmx_request_without_session_redirects_the_whole_page(admin_service):
     assert "HX-Redirect" not in answer.headers, "the page loads itself again, so that the sign-in leads back to it"
 
 
+def test_form_of_an_ended_session_leads_to_the_sign_in_and_back_to_its_page(admin_service):
+    browser = admin_service.browser(Role.OPERATOR)
+    admin_service.run(update(SessionRow.__table__).values(ends_at=in_seconds(-1)))
+
+    def sent_from(page):
+        headers = {"Referer": page, "X-CSRFToken": browser.token}
+        path = "/admin/participants/stock/pause"
+        return browser.client.post(path, base_url="https://saga.example", headers=headers, data={"reason": "x"})
+
+    answer = sent_from("https://saga.example/admin/participants?q=4")
+    assert (answer.status_code, answer.location) == (303, "/login?next=/admin/participants%3Fq%3D4")
+    assert sent_from("https://evil.example/admin").status_code == 401
+
+
 def test_repeated_failures_block_even_the_right_password(admin_service):
     browser = admin_service.browser()
     for _ in range(OF_ONE_NAME):
