@@ -151,9 +151,9 @@ def _root(reference: str) -> str:
 
 
 def data_of_branch(table: Saga, parent_data: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the data of a branch without its item: what its table takes of the parent's data and replies."""
+    """Return what the table of a branch takes of the parent's data and replies. each() puts its own item over it."""
     known = {**parent_data, **results}
-    return {name: known[name] for name in table.data if name in known and name not in (ITEM, INDEX)}
+    return {name: known[name] for name in table.data if name in known}
 
 
 def result_of(branch: Branch, replies: Mapping[str, Any]) -> Any:

@@ -217,6 +217,16 @@ def test_groups_stand_within_groups():
     assert (saga.ended, saga.took_effect) == ("OFF", [])
 
 
+def test_branches_within_each_know_its_item():
+    inner = together(
+        step("pick", sent={"sku": "item.sku", "place": "index"}), step("pack"), name="box", done="B", refused="N"
+    )
+    table = order(each("lines", inner, name="line", done="LINES_DONE", refused="LINES_NOT"), step("ship"))
+    saga = given(table, LINES).run()
+    sent = [call.body for call in saga.calls if call.step == "pick"]
+    assert sent == [{"sku": sku, "place": place} for place, sku in enumerate("abc")]
+
+
 def test_wrong_words_about_children_are_named():
     with pytest.raises(ValueError, match=r"starts 'payment'.*given\(TABLE, data, children=\[…\]\)"):
         given(PAID).run()
