@@ -29,7 +29,7 @@ from tests.property.world import Incident, Simulation
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
 _DUE_NOW = update(_SAGA).values(due_at=db_now())
 #: A saga is due when it is due before this time is over. It is shorter than every wait.
-_SOON = timedelta(seconds=0.3)
+_SOON = timedelta(seconds=10)
 
 
 class FamilyIncident(StrEnum):
@@ -38,6 +38,7 @@ class FamilyIncident(StrEnum):
     OTHERS_RUN = "another process runs what is due"
     OTHER_FREEZES = "another process claims what is due, and freezes"
     OTHER_THAWS = "a frozen process goes on"
+    PARENTS_LOOK = "a quarter of an hour is over, after which every parent looks at its children"
     ALL_CALLED_OFF = "an operator has the whole family compensated"
 
 
@@ -48,6 +49,8 @@ class FamilySimulation(Simulation):
     lines: Sequence[StepLine] = ()
     nodes: Nodes = ()
     family: Family = field(init=False)
+    #: So long that no wait is over by itself while an example runs.
+    jitter_s: float = 300.0
 
     def _tables(self) -> tuple[Saga, Registry, Mapping[str, Any]]:
         self.family = Family(self.nodes)
@@ -93,6 +96,10 @@ class FamilySimulation(Simulation):
     def pass_deadlines(self) -> None:
         """Move the clock beyond every deadline. Every saga is due by then, because no wait outlasts the deadline."""
         super().pass_deadlines()
+        self.look()
+
+    def look(self) -> None:
+        """End every wait, also those for children, and all leases."""
         with self.database.begin() as connection:
             connection.execute(_DUE_NOW.where(_SAGA.c.due_at.is_not(None)))
 
@@ -109,6 +116,7 @@ class FamilySimulation(Simulation):
             FamilyIncident.OTHERS_RUN: self.run_due,
             FamilyIncident.OTHER_FREEZES: self.freeze,
             FamilyIncident.OTHER_THAWS: lambda: self.thaw(0) if self.frozen else None,
+            FamilyIncident.PARENTS_LOOK: self.look,
             FamilyIncident.ALL_CALLED_OFF: self._call_off,
         }
 

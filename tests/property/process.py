@@ -70,6 +70,8 @@ class Surroundings(Protocol):
     broken: list[Exception]
     #: The time in seconds, the same for every process.
     now: float
+    #: The wait before each retry, in seconds.
+    jitter_s: float
 
     #: Let other people and processes act now.
     def happen(self, saga_id: UUID) -> None: ...
@@ -215,7 +217,7 @@ class Process:
             families=Families(children=Children(world.database), registry=registry),
             telemetry=world.telemetry,
             actor=name,
-            jitter=lambda _longest: JITTER_S,
+            jitter=lambda _longest: world.jitter_s,
             sleep=lambda _seconds: None,
             broken=world.broken,
         )

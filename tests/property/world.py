@@ -30,7 +30,7 @@ from machines.saga import Saga
 from machines.step import Kind
 from machines.transitions import Trigger
 from tests.property.participant import REFUSED, Participant
-from tests.property.process import CONFIG, Crash, Process
+from tests.property.process import CONFIG, JITTER_S, Crash, Process
 from tests.property.tables import LONGEST_WAIT_S, NAMES, WAIT, StepLine, body_of, table_of
 from tests.property.waits import Sent
 
@@ -92,6 +92,8 @@ class Simulation:
     processes: int = 0
     #: The time in seconds, the same for every process.
     now: float = 0.0
+    #: The wait before each retry, in seconds.
+    jitter_s: float = JITTER_S
 
     def __post_init__(self) -> None:
         self.table, self.registry, self.data = self._tables()
