@@ -54,13 +54,20 @@ class FamilyChaos(RuleBasedStateMachine):
         self._schedule(faults, incidents)
         self.world.run_due()
 
+    @rule(faults=FAULTS, incidents=ANY_INCIDENTS)
+    def look(self, faults: Faults, incidents: Any) -> None:
+        """Let every parent look at its children, although nothing has woken it."""
+        self._schedule(faults, incidents)
+        self.world.look()
+        self.world.run_due()
+
     @rule(
         action=st.sampled_from(["execute", "retry", "compensate", "compensate", "send_now"]), which=WHICH, wait_s=WAITS
     )
     def operate(self, action: str, which: int, wait_s: float) -> None:
         """Let an operator request an action, whether or not the action is possible."""
-        for saga in self.world.sagas()[which:][:1]:
-            self.world.operate(action, saga.id, wait_s=wait_s)
+        if sagas := self.world.sagas():
+            self.world.operate(action, sagas[which % len(sagas)].id, wait_s=wait_s)
 
     @precondition(lambda self: self._asked())
     @rule(which=WHICH)

@@ -158,7 +158,9 @@ class WatchedStore(SagaStore):
         """Count and check what a commit that goes back changes of its children."""
         before = _children(connection, saga)
         super().move_family(connection, saga)
+        goes_back = any(child.status == "compensating" for child in before.values())
         for child, after in _children(connection, saga).items():
+            assert child in before or not goes_back, "a branch was started beside one that goes back"
             if (old := before.get(child)) is not None and old != after:
                 self.world.sent_back[child] += 1
                 assert saga.current.undoes, "a parent moved its children, and does not go back"
