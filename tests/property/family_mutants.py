@@ -34,7 +34,7 @@ MUST_SUB: Nodes = (StepLine(PIVOT), Sub((LINE,), must=True))
 #: The pivot is another saga.
 PIVOT_SUB: Nodes = (LINE, Sub((LINE, StepLine(PIVOT))))
 #: Branches of which nothing is done, and an empty list before another group.
-SKIPPED: Nodes = (shapes.Branches(((StepLine(COMPENSATABLE, when=When.FAILS),),), items=2), LINE)
+SKIPPED: Nodes = (LINE, shapes.Branches(((StepLine(COMPENSATABLE, when=When.FAILS),),), items=2), LINE)
 EMPTY: Nodes = (shapes.Branches(((LINE,),), items=0), shapes.Branches(((LINE,),), items=2))
 #: The ids that the items keep are a list.
 KEPT: Nodes = (LINE, shapes.Branches(((StepLine(COMPENSATABLE, own_id=True),),), items=3), LINE)
