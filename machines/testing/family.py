@@ -19,7 +19,7 @@ from machines.replies import Reply
 from machines.running import RunningSaga
 from machines.saga import Saga
 from machines.signals import step_waiting_for
-from machines.statuses import Status
+from machines.statuses import FINISHED, Status
 from machines.step import EFFECTFUL
 from machines.testing.answering import Answering, Log
 from machines.testing.answers import Answer, ProcessDiedError, endless
@@ -186,7 +186,10 @@ class Family:
                 indexes=indexes,
             )
         )  # fmt: skip
-        memory.save(memory.new(), self.log.clock(), held=False)
+        child = memory.new()
+        memory.save(child, self.log.clock(), held=False)
+        if child.status in FINISHED:  # every step was skipped
+            self._wake(parent.memory)
 
     def _join(self, member: Member) -> Member:
         memory = member.memory

@@ -7,6 +7,7 @@ from machines import (
     branch,
     compensatable,
     each,
+    equal,
     get,
     integer,
     list_of,
@@ -225,6 +226,12 @@ def test_branches_within_each_know_its_item():
     saga = given(table, LINES).run()
     sent = [call.body for call in saga.calls if call.step == "pick"]
     assert sent == [{"sku": sku, "place": place} for place, sku in enumerate("abc")]
+
+
+def test_saga_goes_on_at_once_after_a_branch_without_a_step_to_do():
+    skipped = together(step("gift", when=equal("customer", "Eve")), name="extra", done="OK", refused="NO")
+    saga = given(order(skipped, step("ship")), {"customer": "Ada"}).run()
+    assert (saga.ended, saga.seconds, saga.effects["gift"]) == ("SHIP_DONE", 0, "skipped")
 
 
 def test_wrong_words_about_children_are_named():
