@@ -41,10 +41,10 @@ class Server:
 class Harness:
     """Starts programs for a benchmark; `open_harness` ends them all."""
 
-    def __init__(self, folder: Path, stack: ExitStack, root: Path = ROOT) -> None:
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder, self._stack = folder, stack
         #: Tree whose programs are started.
-        self.root = root
+        self.root = ROOT
         self._postgres: list[str] = []  # empty until the first database is needed
 
     def database(self) -> str:
@@ -124,10 +124,9 @@ class Harness:
 
 
 @contextmanager
-def open_harness(root: Path = ROOT) -> Iterator[Harness]:
-    """Open a harness. root: the tree whose programs it starts."""
+def open_harness() -> Iterator[Harness]:
     with ExitStack() as stack:
-        yield Harness(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench"))), stack, root)
+        yield Harness(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench"))), stack)
 
 
 def free_port() -> int:

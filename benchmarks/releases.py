@@ -1,15 +1,18 @@
-"""Compare this tree with another one: orders per second, times, and CPU per order, in turns on one PostgreSQL.
+"""Compare this tree with an earlier revision: orders per second, times, and CPU per order, in turns on one machine.
 
-`python -m benchmarks.releases FOLDER [CONNECTIONS …] [--sqlite]`. FOLDER: a git worktree of the release before.
+`python -m benchmarks.releases REVISION [CONNECTIONS …] [--sqlite]`. The tables of the benchmark have four steps with an
+effect and nothing else, so they should cost no more than before.
 """
 
 import argparse
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
@@ -84,13 +87,29 @@ def _print(count: int, before: list[tuple[float, ...]], now: list[tuple[float, .
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("before", type=Path)
+    arguments.add_argument("before", help="a revision of git, as a commit, a tag or a branch")
     arguments.add_argument("connections", type=int, nargs="*", default=[1, 16, 64])
     arguments.add_argument("--sqlite", action="store_true")
     given = arguments.parse_args()
-    trees = {"before": given.before.resolve(), "now": Path(__file__).parents[1]}
-    with open_harness() as bench:
+    with open_harness() as bench, _tree_of(given.before) as before:
+        trees = {"before": before, "now": harness.ROOT}
         compare(bench, trees, given.connections or [1, 16, 64], sqlite=given.sqlite)
+
+
+@contextmanager
+def _tree_of(revision: str) -> Iterator[Path]:
+    """Check the revision out into a folder of its own, which is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="before") as folder:
+        tree = Path(folder) / "tree"
+        _git("worktree", "add", "--detach", str(tree), revision)
+        try:
+            yield tree
+        finally:
+            _git("worktree", "remove", "--force", str(tree))
+
+
+def _git(*arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=harness.ROOT, check=True, capture_output=True)  # noqa: S603, S607  fixed words
 
 
 if __name__ == "__main__":

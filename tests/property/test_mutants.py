@@ -46,6 +46,8 @@ TABLES_OF_WAITS = {
     "an_accepted_call_without_an_answer_is_in_doubt": CALLED_BACK,
     "a_poll_without_an_answer_proves_nothing": POLLED,
 }
+#: Without this guard, a write of a process that no longer owns the saga can meet the primary key of the journal.
+FOUND_BY = {"a_write_names_epoch_and_version": (AssertionError, IntegrityError)}
 GUARDS_OF_CONDITIONS = {
     "a_condition_that_does_not_hold_skips_the_step",
     "a_condition_sees_the_reply_of_its_own_commit",
@@ -71,6 +73,5 @@ def lines_for(guard: str) -> list[StepLine]:
 def test_property_fails_without_a_guard(chaos, monkeypatch, guard):
     monkeypatch.setattr("tests.property.chaos.drawn", lambda _lines: lines_for(guard))
     GUARDS[guard](monkeypatch)
-    # IntegrityError: a write of a process that no longer owns the saga has met the primary key of the journal.
-    with pytest.raises((AssertionError, IntegrityError)):
+    with pytest.raises(FOUND_BY.get(guard, AssertionError)):
         run_state_machine_as_test(chaos, settings=STABLE)
