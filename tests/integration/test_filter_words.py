@@ -34,6 +34,8 @@ NO_FILTERS = {"sort", "limit", "offset", "cursor", "after", "json"}
 #: Words of a page that are no filter word elsewhere: `q` finds a saga by any of id, client, number and key; the others
 #: name a group of stuck sagas.
 OF_PAGES = {"q", "version", "step", "participant", "error", "cause"}
+#: Words that name single sagas: those that a person has ticked, or that a bulk job has left stuck.
+OF_JOBS = {"id", "ticked", "job"}
 WORDS = {
     "type", "status", "state", "stuck", "client", "store", "order", "tag", "created_from", "created_to", "parent",
     "unknown",
@@ -76,7 +78,7 @@ def test_list_has_the_filter_words_of_all_lists(place):
 
 
 def test_page_of_stuck_sagas_has_the_words_but_stuck():
-    assert names(forms.StuckQuery) - NO_FILTERS - OF_PAGES == WORDS - {"stuck"}
+    assert names(forms.StuckQuery) - NO_FILTERS - OF_PAGES - OF_JOBS == WORDS - {"stuck"}
 
 
 def test_both_clients_take_the_same_filters():

@@ -99,7 +99,7 @@ def test_error_outside_the_database_is_a_defect():
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_a_sqlite_file_that_takes_no_writes_is_away(stored, store_url):
-    write = "INSERT INTO replica VALUES ('x', '2020-01-01', '2020-01-01')"
+    write = "INSERT INTO parked (id) VALUES (1)"
     assert meaning(error_of(stored.engine, "PRAGMA query_only = on", write)) is Meaning.AWAY
     locked = create_engine(store_url, connect_args={"timeout": 0})
     other = sqlite3.connect(store_url.removeprefix("sqlite:///"))

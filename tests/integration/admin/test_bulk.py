@@ -44,7 +44,8 @@ def make_due(job_id=None):
 
 def settle(status, *sagas):
     """Let sagas end, or get stuck again, as the engine would do."""
-    values = {"status": status, "owner": None, "due_at": None}
+    # With a new version, because a thread may still run the saga.
+    values = {"status": status, "owner": None, "due_at": None, "version": SagaRow.version + 1}
     db.session.execute(update(SagaRow).where(SagaRow.id.in_([saga.id for saga in sagas])).values(values))
     db.session.commit()
 

@@ -120,7 +120,8 @@ def test_redacted_test_has_no_value_of_the_saga(cli, stored):
 
 def test_test_names_the_places_of_the_tables(cli, stored, checkout, monkeypatch):
     monkeypatch.setitem(os.environ, "SAGAS", "samples,./more")
-    assert 'discover("samples,./more").get("checkout", 1)' in cli(stored(checkout.run())).stdout
+    shown = cli(stored(checkout.run()))
+    assert 'discover("samples,./more").get("checkout", 1)' in shown.stdout, shown.stderr
 
 
 def test_api_says_the_same_way_and_what_if(client, stored, checkout):
