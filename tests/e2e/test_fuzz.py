@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
+
+from tests.support.waiting import eventually
 
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
@@ -62,3 +65,18 @@ def test_every_answer_fits_the_schema(orchestrator, participants, tmp_path, key)
     sys.stdout.write(run.stdout)
     assert run.returncode == 0, run.stdout[-20_000:] + run.stderr
     assert int(re.search(r"(\d+) generated", run.stdout)[1]) > 1000, "the schema's own cases alone are more"
+    let_sagas_end(f"{server.url}/api/v1", {"X-API-Key": key})
+
+
+def let_sagas_end(api, headers):
+    """Resume the participants that a case has paused. Otherwise goods stay reserved, which the next test would see."""
+    for participant in requests.get(f"{api}/participants", headers=headers, timeout=30).json()["participants"]:
+        if participant["paused_by"]:
+            resumed = requests.post(f"{api}/participants/{participant['name']}/resume", headers=headers, timeout=30)
+            resumed.raise_for_status()
+
+    def under_way():
+        query = {"status": "in_progress", "limit": 1}
+        return requests.get(f"{api}/sagas", params=query, headers=headers, timeout=30).json()["sagas"]
+
+    eventually(lambda: not under_way(), "no saga is under way")
