@@ -32,6 +32,7 @@ from machines.fields import Field
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
 from machines.samples import example
+from machines.statuses import Status
 from machines.step import Step
 
 #: The beginning of a saga's id, or the whole id: 4 to 32 hexadecimal digits.
@@ -56,6 +57,30 @@ class Seconds(click.FloatRange):
         if seconds != seconds:  # noqa: PLR0124  only nan differs from itself
             self.fail(f"{value!r} is no number of seconds.", param, ctx)
         return seconds
+
+
+#: The options that choose sagas, in each command that works on a list of them.
+_FILTER_OPTIONS = (
+    click.option("--type", "definition", metavar="TYPE", help="Sagas of this definition."),
+    click.option("--status", type=click.Choice([status.value for status in Status]), help="Sagas with this status."),
+    click.option("--state", help="Sagas in this state of their table."),
+    click.option("--client", help="Sagas of this client."),
+    click.option("--store", help="Sagas of this store."),
+    click.option("--order", help="Sagas with this business number, the order= of their table."),
+    click.option("--parent", metavar="ID", help="Sagas that a step of this saga has started."),
+    click.option(
+        "--tag", "tags", metavar="NAME=VALUE", multiple=True, help="Sagas with this tag; repeat it for several."
+    ),
+    click.option("--created-from", metavar="TIME", help="Sagas created at this time or later, such as 2027-01-31."),
+    click.option("--created-to", metavar="TIME", help="Sagas created before this time."),
+)
+
+
+def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose sagas to a command; `filters_from` reads the words among them."""
+    for option in reversed(_FILTER_OPTIONS):
+        command = option(command)
+    return command
 
 
 def actor_named(name: str | None = None) -> str:

@@ -7,7 +7,7 @@ from uuid import UUID
 import click
 from rich.text import Text
 
-from app.cli.arguments import actor_named, actor_option, filters_from, reason_from
+from app.cli.arguments import actor_named, actor_option, filter_options, filters_from, reason_from
 from app.cli.group import SagaGroup, saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
 from app.engine.bulk import PACE
@@ -17,7 +17,6 @@ from app.store.lists import SagaFilter
 from app.views.bulk import (
     BULK_ACTIONS,
     LARGEST_PACE,
-    attention_of,
     change_job,
     fits,
     job_json,
@@ -25,7 +24,7 @@ from app.views.bulk import (
     start_job,
 )
 from app.views.formatting import cause, moment
-from app.views.states import states_with
+from app.views.states import attention_of, states_with
 from machines.statuses import Status
 
 _COLUMNS = (
@@ -53,18 +52,9 @@ def bulk() -> None:
 
 @bulk.command("start")
 @click.argument("action", type=click.Choice(BULK_ACTIONS))
-@click.option("--type", "definition", metavar="TYPE", help="Sagas of this definition.")
-@click.option("--status", type=click.Choice([status.value for status in Status]), help="Sagas with this status.")
-@click.option("--state", help="Sagas in this state of their table.")
+@filter_options
 @click.option("--participant", help="Sagas whose call goes to this participant.")
 @click.option("--error", help="Sagas with exactly this error, as `saga list --json` shows it.")
-@click.option("--client", help="Sagas of this client.")
-@click.option("--store", help="Sagas of this store.")
-@click.option("--order", help="Sagas with this business number, the order= of their table.")
-@click.option("--parent", metavar="ID", help="Sagas that a step of this saga has started.")
-@click.option("--tag", "tags", metavar="NAME=VALUE", multiple=True, help="Sagas with this tag; repeat it for several.")
-@click.option("--created-from", metavar="TIME", help="Sagas created at this time or later, such as 2027-01-31.")
-@click.option("--created-to", metavar="TIME", help="Sagas created before this time.")
 @click.option("--job", type=click.UUID, metavar="ID", help="Sagas that are stuck again after this bulk job.")
 @click.option(
     "--pace", type=click.FloatRange(0.1, LARGEST_PACE), default=PACE, show_default=True,

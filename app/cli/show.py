@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from app.cli import drawing
-from app.cli.arguments import Seconds, definition_of, filters_from, saga_with_id
+from app.cli.arguments import Seconds, definition_of, filter_options, filters_from, saga_with_id
 from app.cli.group import EXIT_CODES, saga
 from app.cli.output import STATUS_LOOKS, Column, Line, cell, draw, grid, printable, screen, write_json
 from app.errors import MalformedError
@@ -41,16 +41,7 @@ _WIDE = 120
 
 
 @saga.command("list")
-@click.option("--type", "definition", metavar="TYPE", help="Sagas of this definition.")
-@click.option("--status", type=click.Choice([status.value for status in Status]), help="Sagas with this status.")
-@click.option("--state", help="Sagas in this state of their table.")
-@click.option("--client", help="Sagas of this client.")
-@click.option("--store", help="Sagas of this store.")
-@click.option("--order", help="Sagas with this business number, the order= of their table.")
-@click.option("--parent", metavar="ID", help="Sagas that a step of this saga has started.")
-@click.option("--tag", "tags", metavar="NAME=VALUE", multiple=True, help="Sagas with this tag; repeat it for several.")
-@click.option("--created-from", metavar="TIME", help="Sagas created at this time or later, such as 2027-01-31.")
-@click.option("--created-to", metavar="TIME", help="Sagas created before this time.")
+@filter_options
 @click.option("--stuck", is_flag=True, help="Sagas that wait for a person: --status stuck.")
 @click.option("--unknown", is_flag=True, help="Unfinished sagas whose table this release does not have.")
 @click.option("--limit", type=click.IntRange(1, LARGEST_PAGE), default=50, show_default=True)
