@@ -28,13 +28,13 @@ from app.views.bulk import (
     BULK_ACTIONS,
     JOB_ACTIONS,
     LARGEST_PACE,
-    attention_of,
     change_job,
     fits,
     progress,
     start_job,
 )
 from app.views.masking import shown
+from app.views.states import attention_of
 from machines.history import replies, skipped_steps
 from machines.preview import Known
 

@@ -11,10 +11,9 @@ from app.access.permissions import Role, needs
 from app.admin.chart import chart
 from app.admin.pages import pages
 from app.services import services
-from app.store.attention import Attention
 from app.store.lists import SagaFilter
 from app.store.statistics import Minute, counts_by_status, oldest_unfinished, started_lately
-from app.views.states import dwell_limits
+from app.views.states import attention_of
 from machines.statuses import FINISHED
 
 blueprint = pages("overview")
@@ -29,7 +28,7 @@ _OLDEST, _GROUPS = 8, 5
 def show() -> str:
     registry = services().registry
     rows, minutes = counts_by_status(), _last_hour()
-    groups = Attention(registry, dwell_limits(registry)).groups(SagaFilter())
+    groups = attention_of(registry).groups(SagaFilter())
     now: dict[str, int] = defaultdict(int)
     sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in registry.names}
     for row in rows:

@@ -13,10 +13,9 @@ from app.admin.forms import StuckQuery, query_of
 from app.admin.pages import pages
 from app.errors import InvalidError
 from app.services import services
-from app.store.attention import Attention
 from app.store.lists import SagaFilter
 from app.views.saga_filters import narrowed
-from app.views.states import dwell_limits, participant_of, state_of, states_with
+from app.views.states import attention_of, participant_of, participants_of, state_of, states_with
 from app.views.validation import cursor_at
 from machines.transitions import Direction
 
@@ -60,7 +59,7 @@ class Group:
 @needs(Role.VIEWER)
 def show() -> str:
     query, registry = query_of(StuckQuery()), services().registry
-    wanted, attention = filter_of(query), Attention(registry, dwell_limits(registry))
+    wanted, attention = filter_of(query), attention_of(registry)
     causes, found = attention.groups(wanted), attention.page(wanted, PAGE + 1, query["after"])
     following = cursor_at(found[PAGE - 1].entered_at, found[PAGE - 1].id) if len(found) > PAGE else None
     return render_template(
@@ -75,7 +74,7 @@ def show() -> str:
         following=following,
         jobs=services().bulk_jobs.store.newest(JOBS, unfinished=True),
         types=registry.names,
-        participants=sorted({name for definition in registry for name in definition.participants}),
+        participants=participants_of(registry),
     )
 
 

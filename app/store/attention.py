@@ -10,7 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, not_, or_, select, tuple_
 
-from app.store.database import cause_of, db, db_now, seconds_until
+from app.store import queries
+from app.store.database import cause_of, db, seconds_until
 from app.store.lists import SagaFilter, StateKey
 from app.store.models import BRIEF_ERROR, UNFINISHED, SagaRow
 from app.store.tables import table_is_known
@@ -31,7 +32,7 @@ class Attention:
 
     def __init__(self, registry: Registry, limits: Mapping[StateKey, float]) -> None:
         # A separate query reads the time: PostgreSQL plans a comparison well only when the time is a constant.
-        self.now = db.session.scalars(select(db_now())).one()
+        self.now = queries.now()
         by_limit: dict[float, list[StateKey]] = {}
         for key, limit_s in limits.items():
             by_limit.setdefault(limit_s, []).append(key)

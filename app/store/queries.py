@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, true
 from sqlalchemy.orm import aliased
 
 from app.store.database import db, db_now, seconds_until
-from app.store.instance import SagaSnapshot, search_text
+from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, UNFINISHED, JournalRow, OutboxRow, SagaRow
 from app.store.outbox import PUBLISHED
 from machines.renaming import MIGRATE
@@ -161,10 +161,3 @@ def unpublished(saga_id: UUID) -> frozenset[int]:
 def sagas(saga_ids: Sequence[UUID]) -> dict[UUID, SagaRow]:
     """Return the sagas with these ids, by id. An id without a saga is left out."""
     return {saga.id: saga for saga in db.session.scalars(select(SagaRow).where(SagaRow.id.in_(saga_ids)))}
-
-
-def snapshots(saga_ids: Sequence[UUID]) -> list[SagaSnapshot]:
-    """Return the current state of each of these sagas. An id without a saga is left out."""
-    columns = (SagaRow.id, SagaRow.state, SagaRow.status, SagaRow.error)
-    rows = db.session.execute(select(*columns).where(SagaRow.id.in_(saga_ids)))
-    return [SagaSnapshot(id=row.id, state=row.state, status=row.status, error=row.error) for row in rows]

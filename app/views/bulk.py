@@ -9,11 +9,10 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from app.services import Services
-from app.store.attention import Attention
 from app.store.audit import Entry
 from app.store.bulk import DONE, GONE, PAUSED, REFUSED, RUNNING, STOPPED
 from app.store.lists import SagaFilter, StateKey
-from app.views.states import dwell_limits
+from app.views.states import attention_of
 from machines.progress import trigger_of
 from machines.registry import Registry, UnknownSagaError
 from machines.statuses import Status
@@ -49,10 +48,6 @@ def fits(registry: Registry, rows: Iterable[Row[Any]]) -> dict[str, Fit]:
                 fit.sagas += row.sagas
                 fit.states.append((row.definition, row.definition_version, row.state))
     return found
-
-
-def attention_of(registry: Registry) -> Attention:
-    return Attention(registry, dwell_limits(registry))
 
 
 def start_job(

@@ -10,7 +10,7 @@ from app.errors import NotFoundError
 from app.services import Services
 from app.store.audit import Entry
 from app.store.participants import ParticipantStore
-from app.views.states import participant_of, state_of, states_with
+from app.views.states import participant_of, participants_of, state_of, states_with
 from machines.registry import Registry
 
 
@@ -82,19 +82,9 @@ class Health:
         return "paused" if self.paused_by else "not answering" if self.open_in else "ok"
 
 
-def participants_of(registry: Registry) -> list[str]:
-    """Return the participants that the tables of this release call."""
-    return sorted({name for definition in registry for name in definition.participants})
-
-
 def health(registry: Registry, store: ParticipantStore) -> list[Health]:
     """Return every participant, also one that only a pause or a report names: those in trouble first, then by name."""
-    reports, paused = store.reports(), store.paused()
-    waiting = _waiting(registry, store.waiting())
-    seen = _seen(reports)
-    names = sorted({*participants_of(registry), *paused, *seen})
-    found = [_health(name, seen.get(name, ()), len(reports), waiting.get(name), paused.get(name)) for name in names]
-    return sorted(found, key=lambda each: each.state == "ok")
+    return _health_of(registry, store, store.reports(), store.paused())
 
 
 def troubled(registry: Registry, store: ParticipantStore) -> list[Health]:
@@ -102,7 +92,16 @@ def troubled(registry: Registry, store: ParticipantStore) -> list[Health]:
     reports, paused = store.reports(), store.paused()
     if not paused and not any(each.breaker for seen in _seen(reports).values() for each in seen):
         return []
-    return [each for each in health(registry, store) if each.state != "ok"]
+    return [each for each in _health_of(registry, store, reports, paused) if each.state != "ok"]
+
+
+def _health_of(
+    registry: Registry, store: ParticipantStore, reports: Sequence[Row[Any]], paused: Mapping[str, Row[Any]]
+) -> list[Health]:
+    waiting, seen = _waiting(registry, store.waiting()), _seen(reports)
+    names = sorted({*participants_of(registry), *paused, *seen})
+    found = [_health(name, seen.get(name, ()), len(reports), waiting.get(name), paused.get(name)) for name in names]
+    return sorted(found, key=lambda each: each.state == "ok")
 
 
 def pause(parts: Services, name: str, actor: str, reason: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from app.store.attention import Attention
 from app.store.lists import Ends, StateKey
 from machines.registry import Registry, UnknownSagaError
 from machines.statuses import Status
@@ -15,6 +16,16 @@ def dwell_limits(registry: Registry) -> dict[StateKey, float]:
         for key, state in _states(registry)
         if state.dwell_s is not None and state.phase in (Phase.FORWARD, Phase.UNDOING, Phase.WAITING)
     }
+
+
+def attention_of(registry: Registry) -> Attention:
+    """Return the sagas that need attention now."""
+    return Attention(registry, dwell_limits(registry))
+
+
+def participants_of(registry: Registry) -> list[str]:
+    """Return the participants that the tables of this release call, by name."""
+    return sorted({name for definition in registry for name in definition.participants})
 
 
 def states_with(registry: Registry, *, step: str, participant: str) -> tuple[StateKey, ...]:
