@@ -11,6 +11,8 @@ from typing import Any
 from app.dialing import Dialer
 
 _LAST_BYTES = 8  # they are sent one by one
+#: Time between two parts of a request of a slow client, in seconds.
+_PAUSE_S = 0.02
 _LARGEST_READ = 1 << 20
 #: How long a client that hangs up waits after its request, in seconds, so that the request arrives.
 _HANG_UP_AFTER_S = 0.02
@@ -45,20 +47,21 @@ class _PassingDialer(Dialer, ABC):
 
 
 class SlowDialer(_PassingDialer):
-    """Each request takes `lasts_s` seconds on its way to the participant; most of it for the last bytes of its body."""
+    """Sends the last bytes of each request one by one, and the very last one when `go_on` is set."""
 
-    lasts_s = 0.8
-    #: Set when all bytes have been sent.
-    sent: threading.Event
+    go_on: threading.Event
+    #: Set when all bytes have been sent except the last.
+    waits: threading.Event
 
     def _up(self, inner: socket.socket, far: socket.socket) -> None:
         while data := inner.recv(_LARGEST_READ):
-            ends = [len(data) // 2, *range(max(len(data) - _LAST_BYTES, 0), len(data)), len(data)]
-            for start, end in pairwise([0, *sorted(ends)]):
-                time.sleep(self.lasts_s / len(ends))
-                if end == len(data):
-                    self.sent.set()
+            last = len(data) - 1
+            for start, end in pairwise([0, last // 2, *range(max(last - _LAST_BYTES, last // 2), last + 1)]):
                 far.sendall(data[start:end])
+                time.sleep(_PAUSE_S)
+            self.waits.set()
+            self.go_on.wait()
+            far.sendall(data[last:])
 
 
 class HangUpDialer(_PassingDialer):
