@@ -4,6 +4,9 @@
 `start:checkout`           start sagas of the type checkout
 `read:own`                 read sagas that this key has started
 `operate:checkout:own`     retry, compensate and resolve its own sagas of the type checkout
+
+The branches of a saga are part of its table, so a type includes its branches. A saga that `sub()` has started is a saga
+of its own type: a key for the type of its parent does not reach it, and a key for its type does not reach the parent.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -24,8 +27,11 @@ class Limit:
     own: bool = False
 
     def admits(self, saga_type: str, *, own: bool) -> bool:
-        """Return True for a saga of this type. own: True when the key has started it."""
-        return self.saga_type in (None, saga_type) and (own or not self.own)
+        """Return True for a saga of this type, or of a branch of it. own: True when the key has started it."""
+        return self._has(saga_type) and (own or not self.own)
+
+    def _has(self, saga_type: str) -> bool:
+        return self.saga_type is None or saga_type == self.saga_type or saga_type.startswith(f"{self.saga_type}.")
 
 
 #: The limits of each scope that a key has. A scope without limits is for all sagas.

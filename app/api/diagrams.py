@@ -103,7 +103,8 @@ def show_difference(name: str, kind: str) -> Response:
     """Draw the differences of two versions, and the number of sagas in the states that differ."""
     query = load(_DifferenceQuery(), request.args.to_dict())
     old, new = _definition(name, query["old"]), _definition(name, query["new"])
-    found = Diff(old=old, new=new, sagas_by_state=counts_by_state(old.name, old.version))
+    counts = counts_by_state(old.name, old.version, principal().reach(Scope.READ))
+    found = Diff(old=old, new=new, sagas_by_state=counts)
     if kind == "md":
         return text_answer(kind, diff_markdown(found), FIGURES_S)
     return picture_answer(svg(new, diff_overlay(found)), FIGURES_S)

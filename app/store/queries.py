@@ -16,8 +16,8 @@ from machines.renaming import MIGRATE
 from machines.statuses import Status
 from machines.transitions import Trigger
 
-#: The sagas that a sender may use: the type of the sagas and who has started them, in pairs; None in a pair: any. None:
-#: all sagas.
+#: The sagas that a sender may use: the type of the sagas (with its branches), and who has started them, in pairs; None
+#: in a pair: any. None: all sagas.
 Reach = tuple[tuple[str | None, str | None], ...] | None
 
 
@@ -37,8 +37,12 @@ def parent_within(reach: Reach) -> ColumnElement[bool]:
 
 
 def _of(saga: type[SagaRow], definition: str | None, started_by: str | None) -> ColumnElement[bool]:
-    of_definition = saga.definition == definition if definition is not None else true()
-    return and_(of_definition, saga.started_by == started_by if started_by is not None else true())
+    of_starter = saga.started_by == started_by if started_by is not None else true()
+    if definition is None:
+        return of_starter
+    begins = f"{definition}."  # the name of a branch begins with the name of its table and a dot
+    is_branch = func.substr(saga.definition, 1, len(begins)) == begins
+    return and_(or_(saga.definition == definition, is_branch), of_starter)
 
 
 def find(saga_id: UUID) -> SagaRow | None:

@@ -28,6 +28,7 @@ from sqlalchemy.orm import aliased
 from app.store.database import db, db_now, in_seconds, minute_of, seconds_between, seconds_until
 from app.store.figures import bounded_statements
 from app.store.models import DEAD, ENDED, UNFINISHED, DeliveryRow, JournalRow, OutboxRow, ParkedRow, ReplicaRow, SagaRow
+from app.store.queries import Reach, within
 from machines.registry import Registry
 from machines.statuses import FINISHED
 
@@ -228,10 +229,10 @@ def heat(definition: str, version: int, window_s: float, deadline_s: float) -> H
     )
 
 
-def counts_by_state(definition: str, version: int) -> dict[str, int]:
-    """Return the number of unfinished sagas of one version of a definition, by state."""
-    query = select(SagaRow.state, func.count().label("times")).where(_open(definition, version)).group_by(SagaRow.state)
-    return {row.state: row.times for row in db.session.execute(query)}
+def counts_by_state(definition: str, version: int, reach: Reach) -> dict[str, int]:
+    """Return the number of unfinished sagas within `reach` of one version of a definition, by state."""
+    counted = select(SagaRow.state, func.count().label("times")).where(_open(definition, version), within(reach))
+    return {row.state: row.times for row in db.session.execute(counted.group_by(SagaRow.state))}
 
 
 def _open(definition: str, version: int) -> ColumnElement[bool]:

@@ -4,6 +4,7 @@ import shutil
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from app.access.grants import granted
 from app.access.permissions import Scope
@@ -116,6 +117,21 @@ def test_view_of_more_than_one_saga_is_refused_to_a_limited_key(program, method,
     answer = program("shop", "read:checkout", "operate:checkout").send(method, path, {})
     assert answer.status_code == 403
     assert "for all sagas" in answer.json["detail"]
+
+
+def test_difference_of_two_versions_counts_only_sagas_that_the_key_may_read(admin_service, program, other):
+    other.draft("purchase_saga", PURCHASE)
+    path = "/diagrams/purchase_saga/diff.md?from=1&to=2"
+    nobody = other.send("GET", path).text
+    admin_service.run(update(SagaRow).values(definition_version=1))
+    everybody = other.send("GET", path).text
+    assert everybody != nobody
+    for name, grant, seen in (
+        ("own", "read:own", nobody),
+        ("returns", "read:return_saga", nobody),
+        ("purchases", "read:purchase_saga", everybody),
+    ):
+        assert program(name, grant).send("GET", path).text == seen
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,39 @@ def test_a_key_sees_no_parent_and_no_child_that_it_may_not_read(keyed):
     assert [each["id"] for each in shop.shown(trip)["children"]] == [child]
 
 
+def test_a_key_for_a_type_sees_and_moves_the_branches_of_its_table(keyed):
+    shop = Program(keyed, "shop", "read", "start")
+    guests = {"guests": [{"name": "Bob"}]}
+    meeting = shop.client.post("/api/v1/sagas/meeting", json=guests, headers=shop.headers).json["id"]
+    with keyed.app_context():
+        settle()
+    whole = shop.shown(meeting)
+    rent = next(each["id"] for each in whole["children"] if each["type"] == "meeting.prepare.rent")
+    host = Program(keyed, "host", "read:meeting", "start:meeting", "operate:meeting")
+    other = Program(keyed, "other", "read:trip", "start")
+    assert host.shown(meeting)["children"] == whole["children"]
+    assert (host.listed(), set(host.listed(f"?parent={meeting}"))) == ([meeting], {i["id"] for i in whole["children"]})
+    assert host.shown(rent)["parent"]["id"] == meeting
+    assert (
+        host.get(f"/api/v1/sagas/{meeting}/diagram.svg").text == shop.get(f"/api/v1/sagas/{meeting}/diagram.svg").text
+    )
+    signalled = host.client.post(f"/api/v1/sagas/{rent}/signals/rent", json={"approved": True}, headers=host.headers)
+    assert signalled.status_code == 202, signalled.text
+    assert (other.listed(), other.listed(f"?parent={meeting}")) == ([], [])
+    assert other.get(f"/api/v1/sagas/{rent}").status_code == 404
+
+
+def test_a_type_whose_name_only_begins_alike_is_another_type(keyed):
+    shop = Program(keyed, "shop", "read", "start")
+    trip, _ = started_by(keyed, shop)
+    with keyed.app_context():
+        db.session.execute(text("UPDATE saga SET definition = 'trip_abroad' WHERE parent_id IS NULL"))
+        db.session.commit()
+    of_trips = Program(keyed, "trips", "read:trip")
+    assert of_trips.listed() == []
+    assert of_trips.get(f"/api/v1/sagas/{trip}").status_code == 404
+
+
 def metric(client: FlaskClient, name: str, **labels: str) -> float | None:
     """Return the value of a series; None when there is none."""
     for line in client.get("/metrics").text.splitlines():
