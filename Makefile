@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test watch coverage check lint migrate run diagrams dashboards openapi docs fuzz chaos bench bench-pages worker beat clean environment
+.PHONY: help demo test watch coverage check lint migrate run diagrams dashboards openapi docs fuzz chaos bench bench-pages worker beat release clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
@@ -101,6 +101,9 @@ worker: migrate ## run a worker for sagas from the broker (BROKER_URL)
 
 beat: migrate ## wake the workers for due sagas (BROKER_URL)
 	@$(BIN)/python -m celery -q -A app.worker beat
+
+release: $(VENV)/.dev ## tag VERSION, write its CHANGELOG section, build wheel, image, SBOM, chart (DRY=1 tries it, IMAGE=no)
+	@$(BIN)/python -m deploy.release '$(VERSION)' $(if $(DRY),--dry) $(if $(filter no,$(IMAGE)),--no-image)
 
 clean: ## remove .venv and all caches, but no database
 	rm -rf $(VENV) build *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

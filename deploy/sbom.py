@@ -12,6 +12,8 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
+from app.version import VERSION
+
 REQUIREMENTS = Path(__file__).parents[1] / "requirements.txt"
 #: Licences that let anybody run and change the service. LGPL and MPL apply to the packages themselves alone.
 ALLOWED = ("MIT", "BSD", "Apache", "PSF", "MPL", "Mozilla Public", "LGPL", "Lesser General", "ISC", "Dual License")
@@ -55,7 +57,7 @@ def document(packages: list[tuple[str, str]]) -> dict[str, Any]:
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
         "version": 1,
-        "metadata": {"component": {"type": "application", "name": "saga-orchestrator"}},
+        "metadata": {"component": {"type": "application", "name": "saga-orchestrator", "version": VERSION}},
         "components": [
             {
                 "type": "library",
