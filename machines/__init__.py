@@ -7,6 +7,7 @@ a table), `machine` (the state machine of one saga), `progress` (what an outcome
 (what a journal says), `checkout` (a complete saga).
 """
 
+from machines.amounts import paid, taken
 from machines.branching import branch, each, sub, together
 from machines.call import delete, get, patch, post, put
 from machines.check import TableError
@@ -104,6 +105,7 @@ __all__ = [
     "object_of",
     "one_of",
     "optional",
+    "paid",
     "patch",
     "pause",
     "pivot",
@@ -115,6 +117,7 @@ __all__ = [
     "retriable",
     "secret",
     "sub",
+    "taken",
     "text",
     "text_of",
     "together",

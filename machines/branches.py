@@ -78,6 +78,7 @@ def _table(parent: Saga, number: int, branch: Branch) -> BranchTable:
         steps=branch.steps,
         deadline_s=parent.deadline_s,
         limited=step.group.at_most is not None,
+        title=step.title,
     )
 
 
@@ -144,6 +145,8 @@ def _references(step: Step) -> Iterator[str]:
         yield step.waits.until
     if step.group is not None and step.group.over is not None:
         yield step.group.over
+    if step.amount is not None:
+        yield step.amount.reference
 
 
 def _root(reference: str) -> str:

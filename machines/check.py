@@ -22,6 +22,7 @@ from machines.check_types import mend
 from machines.check_values import value_problems
 from machines.check_waiting import waiting_problems
 from machines.check_when import skip_problems, when_problems
+from machines.check_wording import amount_problems, titled_states_problems
 from machines.children import Start
 from machines.fields import FieldKind
 from machines.outcomes import IN_DOUBT, REFUSED_UNDO, Outcome
@@ -98,7 +99,7 @@ def _graph_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     unused = (table.compensated,) if table.is_branch else ()
     for problem in path_problems(graph, table.initial, ends, unused):
         yield None, problem
-    for problem in _event_problems(table, graph):
+    for problem in (*_event_problems(table, graph), *titled_states_problems(table, graph.states)):
         yield None, problem
 
 
@@ -115,6 +116,7 @@ def _problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     yield from group_problems(table)
     yield from when_problems(table)
     yield from skip_problems(table)
+    yield from amount_problems(table)
     yield from _name_problems(table)
     yield from ((None, problem) for problem in _uncalled(table))
 
@@ -135,6 +137,7 @@ def _problems_beside(table: Table, wrong: Sequence[Step]) -> Iterator[tuple[Step
         forward_only = forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
     if whole and all(known.data.values()):  # the other checks read the type of each field
         found = (*waiting_problems(known), *group_problems(known), *when_problems(known), *skip_problems(known))
+        found = (*found, *amount_problems(known))
         for owner, problem in (*found, *_name_problems(known)):
             if any(owner is each for each in legal):
                 yield owner, problem

@@ -12,6 +12,7 @@ from machines.check_search import search_value_problems, tag_type_problems
 from machines.check_types import column_of, misused, no_text, out_of, shown
 from machines.check_waiting import waiting_value_problems
 from machines.check_when import when_value_problems
+from machines.check_wording import step_wording_problems, wording_value_problems
 from machines.children import Start
 from machines.retry import Retry
 from machines.step import CALLING, Kind, Step
@@ -64,6 +65,7 @@ def column_problems(table: Table) -> Iterator[str]:
                 if not isinstance(name, str)
             )
     yield from tag_type_problems(table)
+    yield from wording_value_problems(table)
     data, events = column_of(table, "data"), column_of(table, "events")
     if not isinstance(data, Mapping):
         yield f"data= is {shown(data)}, no dict; write {{'name': text()}}"
@@ -116,6 +118,7 @@ def step_value_problems(step: Step) -> Iterator[str]:
         yield from group_value_problems(step.group)
         for inner in (each for branch in step.group.branches for each in branch.steps if isinstance(each, Step)):
             yield from (f"step {inner.name}: {problem}" for problem in step_value_problems(inner))
+    yield from step_wording_problems(step)
     yield from out_of("timeout_s=", step.timeout_s, 0, LONGEST_CALL_S, above=True)
     yield from out_of("dwell_s=", step.dwell_s, 0, LONGEST_WAIT_S, above=True)
     yield from _retry_problems(column_of(step, "retry"))

@@ -22,10 +22,10 @@ from machines.templates import Function
 from machines.waiting import Waiting
 
 #: Columns that may change under a running saga, so the digest leaves them out. Of a table: the data a new saga starts
-#: with, the fields people search by, the events published, the calls at its ends, and the deadline. Of a step: its
-#: retries and time limits. Of a call: its retries, and what a reply means. Of a wait: its end, its role, and what a
-#: signal means. Of `later=`: its end, and the waits between polls. Of a kept value: its bounds. Of a computed()
-#: function: its code; the digest contains its name.
+#: with, the fields people search by, the events published, the calls at its ends, the deadline, and the titles. Of a
+#: step: its retries, its time limits, its title and its amount. Of a call: its retries, and what a reply means. Of a
+#: wait: its end, its role, and what a signal means. Of `later=`: its end, and the waits between polls. Of a kept value:
+#: its bounds. Of a computed() function: its code; the digest contains its name.
 _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     Table: frozenset(
         {
@@ -41,9 +41,11 @@ _MAY_CHANGE: Mapping[type, frozenset[str]] = {
             "at_end",
             "started_by",
             "deadline_s",
+            "title",
+            "titles",
         }
     ),
-    Step: frozenset({"retry", "timeout_s", "dwell_s"}),
+    Step: frozenset({"retry", "timeout_s", "dwell_s", "title", "amount"}),
     Call: frozenset({"means", "retry"}),
     Field: frozenset({"low", "high", "default", "example", "secret"}),
     Function: frozenset({"own"}),

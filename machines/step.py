@@ -6,6 +6,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
+from machines.amounts import Amount
 from machines.call import Call, Means
 from machines.children import Group, Start
 from machines.conditions import Condition
@@ -75,6 +76,10 @@ class Step:
     when: Condition | None = None
     #: Branches that the step starts as its children; None for every other step.
     group: Group | None = None
+    #: Name of the step in plain words, for the people who read its sagas; "": its name is shown alone.
+    title: str = ""
+    #: Money that the step moves, for the same people.
+    amount: Amount | None = None
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -142,6 +147,7 @@ class StepColumns(TypedDict, total=False):
     retry: Retry
     timeout_s: float
     dwell_s: float
+    title: str
 
 
 class EffectStepColumns(StepColumns, total=False):
@@ -150,6 +156,7 @@ class EffectStepColumns(StepColumns, total=False):
     probe: Call
     repeatable: bool
     later: Later
+    amount: Amount
 
 
 def new_step(name: str, kind: Kind, **columns: Any) -> Step:
@@ -208,6 +215,7 @@ class WaitColumns(TypedDict, total=False):
     doing: str
     when: Condition
     dwell_s: float
+    title: str
 
 
 @word

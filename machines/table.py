@@ -66,6 +66,10 @@ class Table:
     #: Deadline, in seconds from the start of a saga. After it no further step forward is sent, and the saga is
     #: compensated. It does not stop a call in flight, a compensation or a step after the pivot.
     deadline_s: float = 900.0
+    #: Name of the saga in plain words, for the people who read its sagas; "": its name is shown alone.
+    title: str = ""
+    #: State → its name in plain words, for the same people.
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     #: True for the table of a branch, which is derived from a group of another table.
     is_branch: ClassVar[bool] = False

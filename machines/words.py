@@ -23,11 +23,24 @@ _CALLING = STEPS[:4]
 HOME: Mapping[str, str] = {
     **dict.fromkeys(("query", "headers", "body", "form", "keeps", "means"), _CALL),
     **dict.fromkeys(
-        ("done", "refused", "doing", "undo", "undoing", "probe", "repeatable", "later", "timeout_s", "dwell_s", "when"),
+        (
+            "done",
+            "refused",
+            "doing",
+            "undo",
+            "undoing",
+            "probe",
+            "repeatable",
+            "later",
+            "timeout_s",
+            "dwell_s",
+            "when",
+            "amount",
+        ),
         _STEP,
     ),
     **dict.fromkeys(
-        ("at_end", "deadline_s", "events", "participants", "started_by", "completed", "compensated"), _SAGA
+        ("at_end", "deadline_s", "events", "participants", "started_by", "completed", "compensated", "titles"), _SAGA
     ),
 }
 

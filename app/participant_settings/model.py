@@ -56,3 +56,5 @@ class ParticipantSettings:
     rate: tuple[int, float] | None = None
     #: Path below `url` to which `saga participants check` sends a GET; None: the URL itself.
     health: str | None = None
+    #: Name in plain words, for the people who read about it; "": its name is shown alone.
+    title: str = ""

@@ -18,6 +18,7 @@ from app.settings import LONGEST_S, SHORTEST_S, ConfigError, ca_file
 
 _MOST_CALLS = 10_000
 _RATE = re.compile(r"([1-9][0-9]{0,5})/(second|minute|hour)")
+_LONGEST_TITLE = 60
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
@@ -186,6 +187,7 @@ def _settings(reader: Reader, common: Common, tables_set: Iterable[str]) -> Part
         concurrency=int(concurrency) if concurrency else None,
         rate=_rate(reader),
         health=_health(reader),
+        title=_title(reader),
     )
 
 
@@ -234,3 +236,10 @@ def _health(reader: Reader) -> str | None:
     if path and not re.fullmatch(r"/[!-~]*", path):
         raise reader.error("health", f"must be a path such as /health, not {path[:40]!r}")
     return path or None
+
+
+def _title(reader: Reader) -> str:
+    title = reader.text("title").strip()
+    if len(title) > _LONGEST_TITLE:
+        raise reader.error("title", f"must have {_LONGEST_TITLE} characters at most")
+    return title

@@ -10,7 +10,7 @@ from machines.table import setting_variable
 #: Settings of a participant besides `auth` and `headers`.
 PLAIN = (
     "url", "ca_file", "client_cert_file", "client_key_file", "idempotency_header", "timeout_s", "concurrency", "rate",
-    "proxy", "health",
+    "proxy", "health", "title",
 )  # fmt: skip
 #: Kind of credential → its secrets. A setting with the ending _file names a file with the secret.
 SECRETS: Mapping[str, tuple[str, ...]] = MappingProxyType({

@@ -39,6 +39,7 @@ def test_every_setting_is_read_from_the_file(read, tmp_path):
         rate = "100/minute"
         proxy = "http://proxy.test:3128"
         health = "/health"
+        title = "The airline's API"
     """)["flight"]
     assert (flight.url, flight.idempotency_header, flight.timeout_s) == (
         "https://api.flight.test/v1",
@@ -47,7 +48,7 @@ def test_every_setting_is_read_from_the_file(read, tmp_path):
     )
     assert (flight.concurrency, flight.rate, str(flight.proxy)) == (20, (100, 60.0), "proxy.test:3128")
     assert (flight.health, flight.headers) == ("/health", {"Api-Version": "2026-01-01"})
-    assert flight.auth["token"] == "s3cret"
+    assert (flight.title, flight.auth["token"]) == ("The airline's API", "s3cret")
     assert "s3cret" not in repr(flight)
 
 
@@ -241,6 +242,8 @@ OAUTH = '[flight]\nauth = {type = "oauth2", client_id = "c", client_secret = "s"
             (f'[flight]\nproxy = "{url}"', r"PARTICIPANTS_FILE: \[flight\] proxy must be the URL of an HTTP proxy")
             for url in ("http://p:99999", "http://:80", "https://p", "http://p/a", "http://p?a", "http://pé")
         ),
+        (f'[flight]\ntitle = "{61 * "x"}"', r"\[flight\] title must have 60 characters at most"),
+        ('[flight]\ntitle = "a\\nb"', r"\[flight\] title must be one line of plain text"),
         ('[flight]\nhealth = "health"', "health must be a path such as /health"),
         ('[flight]\nidempotency_header = "a b"', "idempotency_header must be the name of a header"),
         ('[flight]\nheaders = {"A" = "b\\nc"}', r"\[flight\] headers has 'A', which is no header"),

@@ -1,7 +1,7 @@
 """A table needs only one import line: the package exports every word that an author writes."""
 
 import machines
-from machines import branching, call, check, fields, keeps, outcomes, retry, saga, step, templates
+from machines import amounts, branching, call, check, fields, keeps, outcomes, retry, saga, step, templates
 from machines.step import Kind
 
 #: Public names of the modules of `machines` that the author of a table does not need.
@@ -9,6 +9,7 @@ INTERNAL = {
     "Call", "CallColumns", "Mixed", "Means", "Field", "FieldKind", "Kept", "Step", "Kind", "StepColumns",
     "EffectStepColumns", "WaitColumns", "Outcome", "Function", "Value", "fill", "references", "described", "keep",
     "kept_of", "constants", "check", "path_problems", "DEFERRED", "DEFINITE", "collecting", "Problem", "new_step",
+    "Amount", "amount_text",
 }  # fmt: skip
 
 
@@ -21,7 +22,7 @@ def own_names(module):
 def test_every_word_of_a_table_is_exported():
     words = {
         name
-        for module in (call, check, fields, keeps, retry, saga, step, templates, branching)
+        for module in (amounts, call, check, fields, keeps, retry, saga, step, templates, branching)
         for name in own_names(module)
     }
     assert words - INTERNAL <= set(machines.__all__)

@@ -49,7 +49,7 @@ from machines import (
 )
 from tests.unit.machines.tables import DO, hold, look, quick, saga, sell
 
-STEP = "name=, call=, done=, refused=, doing=, when=, retry=, timeout_s=, dwell_s=, probe=, repeatable="
+STEP = "name=, call=, done=, refused=, doing=, when=, retry=, timeout_s=, dwell_s=, title=, probe="
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+"""What people read in place of names: titles of sagas, steps and states, and the money that a step has moved.
+
+A table that gives no titles has none: the name is then all that people read. What is derived here costs nothing until a
+person looks.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from machines.amounts import Amount, amount_text
+from machines.history import Effect, StepEffect
+from machines.saga import Saga
+from machines.transitions import Direction, Phase, State
+
+#: Word of the table → the move of the money, with the preposition before the customer, and the word for the undo.
+_WORDS = {"taken": ("taken", "from", "given back"), "paid": ("paid", "to", "taken back")}
+
+
+def state_title(saga: Saga, name: str) -> str:
+    """Return the title of a state; "" when the table has no words for it.
+
+    A state that is derived from a step, such as STUCK_PAY, takes its title from that of the step.
+    """
+    if title := saga.titles.get(name):
+        return title
+    state = saga.states.get(name)
+    if state is None or state.step is None or not state.step.title:
+        return ""
+    return _derived_title(state, state.step.title)
+
+
+def _derived_title(state: State, title: str) -> str:
+    match state.phase:
+        case Phase.STUCK:
+            return f"stuck in the undo of: {title}" if state.undoes else f"stuck: {title}"
+        case Phase.UNDOING:
+            return f"undoes: {title}"
+        case Phase.WAITING:
+            return f"waits: {title}"
+        case _:
+            return ""
+
+
+def money_words(
+    saga: Saga,
+    effect: StepEffect,
+    client: str | None,
+    *,
+    phase: Phase,
+    data: Mapping[str, Any],
+    results: Mapping[str, Any],
+) -> str:
+    """Return what a step has done with money, such as "109.88 taken from customer 4, not given back".
+
+    "": its table names no amount, or the amount is not known. phase: of the saga's state. results: step → its reply.
+    """
+    amount = effect.step.amount
+    if amount is None or (text := amount_text(amount, data, results)) is None:
+        return ""
+    return f"{text} {_moved(amount, effect, client if saga.client else None)}{_back(amount, effect, phase)}"
+
+
+def _moved(amount: Amount, effect: StepEffect, client: str | None) -> str:
+    verb, preposition, _ = _WORDS[amount.name]
+    moved = f"{verb} {preposition} customer {client}" if client else verb
+    match effect.effect:
+        case Effect.NOT_DONE | Effect.SKIPPED:
+            return f"not {moved}"
+        case Effect.UNKNOWN if effect.direction is Direction.DO:
+            return f"may have been {moved}"
+        case _:
+            return moved
+
+
+def _back(amount: Amount, effect: StepEffect, phase: Phase) -> str:
+    """Return the end of the sentence: whether the money went back."""
+    *_, back = _WORDS[amount.name]
+    if effect.effect is Effect.UNDONE:
+        return f", and {back}" + (" by hand" if effect.by_hand else "")
+    if effect.effect is Effect.UNKNOWN and effect.direction == Direction.UNDO:
+        return f", and may have been {back}"
+    if effect.effect is Effect.TOOK_EFFECT and phase not in (Phase.FORWARD, Phase.WAITING, Phase.COMPLETED):
+        return f", not {back}"
+    return ""

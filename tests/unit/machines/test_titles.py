@@ -1,0 +1,76 @@
+"""What people read in place of names, and the sentences about money."""
+
+import pytest
+
+from machines import paid, taken
+from machines.fields import amount, integer
+from machines.history import Effect, StepEffect
+from machines.titles import money_words, state_title
+from machines.transitions import Direction, Phase
+from tests.unit.machines.tables import DO, UNDO, hold, saga
+
+DATA = {"client_id": 4, "price": 109.88}
+
+
+def table(word=taken, **columns):
+    step = hold(title="take the money", amount=word("price"))
+    return saga(step, data={"client_id": integer(), "price": amount()}, client="client_id", **columns)
+
+
+def words(effect, phase, direction=Direction.DO, *, word=taken, client="4", **flags):
+    definition = table(word)
+    call = UNDO if direction is Direction.UNDO else DO
+    found = StepEffect(step=definition.steps[0], effect=effect, call=call, direction=direction, **flags)
+    return money_words(definition, found, client, phase=phase, data=DATA, results={})
+
+
+@pytest.mark.parametrize(
+    ("effect", "phase", "direction", "said"),
+    [
+        (Effect.TOOK_EFFECT, Phase.COMPLETED, Direction.DO, "109.88 taken from customer 4"),
+        (Effect.TOOK_EFFECT, Phase.FORWARD, Direction.DO, "109.88 taken from customer 4"),
+        (Effect.TOOK_EFFECT, Phase.STUCK, Direction.DO, "109.88 taken from customer 4, not given back"),
+        (Effect.TOOK_EFFECT, Phase.UNDOING, Direction.UNDO, "109.88 taken from customer 4, not given back"),
+        (Effect.UNDONE, Phase.COMPENSATED, Direction.UNDO, "109.88 taken from customer 4, and given back"),
+        (Effect.UNKNOWN, Phase.STUCK, Direction.DO, "109.88 may have been taken from customer 4"),
+        (Effect.UNKNOWN, Phase.STUCK, Direction.UNDO, "109.88 taken from customer 4, and may have been given back"),
+        (Effect.NOT_DONE, Phase.COMPENSATED, Direction.DO, "109.88 not taken from customer 4"),
+        (Effect.SKIPPED, Phase.COMPLETED, Direction.DO, "109.88 not taken from customer 4"),
+    ],
+)
+def test_money_words_say_no_more_than_the_effect(effect, phase, direction, said):
+    assert words(effect, phase, direction) == said
+
+
+def test_money_that_is_paid_out_is_taken_back():
+    assert words(Effect.TOOK_EFFECT, Phase.STUCK, word=paid) == "109.88 paid to customer 4, not taken back"
+    assert words(Effect.UNDONE, Phase.STUCK, word=paid) == "109.88 paid to customer 4, and taken back"
+
+
+def test_money_words_say_what_a_person_did_by_hand():
+    assert words(Effect.UNDONE, Phase.COMPENSATED, by_hand=True).endswith(", and given back by hand")
+
+
+def test_money_words_name_no_customer_that_is_not_known():
+    assert words(Effect.TOOK_EFFECT, Phase.COMPLETED, client=None) == "109.88 taken"
+
+
+def test_a_step_without_amount_has_no_money_words():
+    definition = saga(hold())
+    effect = StepEffect(step=definition.steps[0], effect=Effect.UNDONE, call=UNDO, direction=Direction.UNDO)
+    assert money_words(definition, effect, "4", phase=Phase.COMPENSATED, data=DATA, results={}) == ""
+
+
+@pytest.mark.parametrize(
+    ("state", "title"),
+    [
+        ("DONE", "paid"),
+        ("STUCK_HOLD", "stuck: take the money"),
+        ("STUCK_UNDO_HOLD", "stuck in the undo of: take the money"),
+        ("UNDOING_HOLD", "undoes: take the money"),
+        ("STARTED", ""),
+        ("A_STATE_OF_ANOTHER_RELEASE", ""),
+    ],
+)
+def test_a_state_takes_its_title_from_the_table_or_from_its_step(state, title):
+    assert state_title(table(titles={"DONE": "paid"}), state) == title
