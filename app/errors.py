@@ -1,7 +1,8 @@
 """The errors that a request can get. Each one becomes a problem document (RFC 9457) that says how to correct it."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any
 
 
 class ProblemError(Exception):
@@ -9,7 +10,8 @@ class ProblemError(Exception):
 
     status = 500
     title = "Internal error"
-    headers: ClassVar[Mapping[str, str]] = {}
+    #: Headers of the answer.
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, detail: str, **members: Any) -> None:
         super().__init__(detail)
@@ -38,7 +40,7 @@ class UnauthenticatedError(ProblemError):
 
     status = 401
     title = "Not signed in"
-    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+    headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
 
 class ForbiddenError(ProblemError):
@@ -85,11 +87,14 @@ class KeyReusedError(ProblemError):
 
 
 class BusyError(ProblemError):
-    """Too many requests of one kind run at the same time."""
+    """Too many requests of one kind run at the same time, or were sent within some time."""
 
     status = 429
     title = "Too many requests"
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "2"}
+
+    def __init__(self, detail: str, retry_after_s: int = 2) -> None:
+        super().__init__(detail)
+        self.headers = {"Retry-After": str(retry_after_s)}
 
 
 class OtherReleaseError(ProblemError):
@@ -97,7 +102,7 @@ class OtherReleaseError(ProblemError):
 
     status = 503
     title = "Not in this release"
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "30"}
+    headers = MappingProxyType({"Retry-After": "30"})
 
 
 class NotReadyError(ProblemError):

@@ -20,6 +20,7 @@ from app import access, admin, failpoints
 from app.access import browser_policy
 from app.access.address import install_rate_limit, trust_proxies
 from app.access.api_keys import KeyRing
+from app.access.key_limits import Requests
 from app.api import batches as batches_api
 from app.api import (
     checkout,
@@ -153,14 +154,15 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     Exporter(app, metrics, queue)
     shared_cache = SharedCache(config.redis_url, config.secret_key)
     committed, owner = _Committed(), new_owner()
+    with app.app_context():
+        database = db.engine
+    api_keys = KeyRing(ApiKeys(database), registry.names, Requests(shared_cache))
     engine, service, batches, schedules, pauses, runner, exposition = _engine(
-        app, config, registry, participants, webhooks, metrics, queue, shared_cache, committed, owner, threads
+        app, config, registry, participants, webhooks, metrics, queue, shared_cache, committed, owner, threads, api_keys
     )
     event_threads = _event_threads(
         app, config, registry, webhooks, metrics, engine, service, runner, committed, owner, threads
     )
-    with app.app_context():
-        database = db.engine
     bulk_jobs = BulkJobs(BulkStore(database), service, owner, runner.stopping)
     Services(
         registry=registry,
@@ -183,7 +185,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         schema=Bounded(partial(schema, database)),
         users=Users(database),
         login_attempts=LoginAttempts(database),
-        api_keys=KeyRing(ApiKeys(database), registry.names),
+        api_keys=api_keys,
         heat=SharedFigures(diagrams.FIGURES_S),
         redact=Secrets(config.log_redact).redacted,
     ).install(app)
@@ -221,7 +223,7 @@ class _Committed:
 def _engine(  # noqa: PLR0917  connects parts that are built already
     app: Flask, config: Config, registry: Registry, participants: Mapping[str, ParticipantSettings],
     webhooks: Webhooks, metrics: CollectorRegistry, queue: EntryQueue, shared_cache: SharedCache,
-    committed: _Committed, owner: str, threads: ServiceThreads,
+    committed: _Committed, owner: str, threads: ServiceThreads, api_keys: KeyRing,
 ) -> tuple[Engine, SagaService, Batches, Schedules, Pauses, Runner, Exposition]:  # fmt: skip
     with app.app_context():
         use_key(db.engine, config.audit_key)
@@ -281,7 +283,15 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         heartbeat=Heartbeat(replicas, report=lambda: recorder.reports(guarded.breakers)),
         stopping=stopping,
         broker=Broker(config.broker_url, threads) if config.broker_url else None,
-        at_each_beat=(guarded.learn, pauses.learn, breakers.update, drafts.expire, schedules.start_due, *anchors),
+        at_each_beat=(
+            guarded.learn,
+            pauses.learn,
+            breakers.update,
+            drafts.expire,
+            schedules.start_due,
+            api_keys.write_used,
+            *anchors,
+        ),
         threads=threads,
     )
     service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, threads=threads)

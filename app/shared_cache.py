@@ -66,6 +66,20 @@ class SharedCache:
         """Return True for the first caller within `ttl_s` seconds, False for later callers; None without Redis."""
         return self._query(lambda server: bool(server.set(_prefixed(key), b"", nx=True, px=int(ttl_s * 1000))), None)
 
+    def count(self, key: str, ttl_s: int) -> int | None:
+        """Count a call, and return the number of calls with this key within about `ttl_s` seconds; None without Redis.
+
+        The number is not signed: who can write to Redis can only change how many requests are answered.
+        """
+
+        def counted(server: "Redis") -> int:
+            both = server.pipeline(transaction=False)
+            both.incr(_prefixed(key))
+            both.expire(_prefixed(key), ttl_s)
+            return int(both.execute()[0])
+
+        return self._query(counted, None)
+
     def expiries_s(self, keys: Sequence[str]) -> dict[str, float]:
         """Return each key that has a value → the seconds until it expires."""
         if self._key is None or not keys:

@@ -42,7 +42,7 @@ def trust_proxies(app: Flask, proxies: int) -> None:
     app.wsgi_app = with_plain_prefix  # type: ignore[method-assign, assignment]
 
 
-def client_address() -> str:
+def client_ip() -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """Return the address that the outermost trusted proxy names, or the address of the connection.
 
     X-Forwarded-For can contain any text; a text that is no address is ignored.
@@ -51,12 +51,17 @@ def client_address() -> str:
     if named is None:
         before = request.environ.get("werkzeug.proxy_fix.orig", {})
         named = _parsed(before.get("REMOTE_ADDR") or "")
-    return "" if named is None else str(named)
+    return named
+
+
+def client_address() -> str:
+    """Return `client_ip` as a text; "" when it is not known."""
+    return str(client_ip() or "")
 
 
 def counted_address() -> str:
     """Return the key under which requests are counted: the IPv4 address, or the IPv6 network."""
-    address = _parsed(client_address())
+    address = client_ip()
     if isinstance(address, ipaddress.IPv6Address):
         rest = _IPV6_BITS - _IPV6_NETWORK_BITS
         return f"{ipaddress.IPv6Address(int(address) >> rest << rest)}/{_IPV6_NETWORK_BITS}"

@@ -6,11 +6,15 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
 
 from app.access.grants import in_order, problem_of_grant
+from app.access.key_limits import Address, Network, Rate, Requests, networks_of
 from app.access.permissions import Scope
 from app.access.principal import Principal, key
-from app.errors import InvalidError, UnauthenticatedError
+from app.errors import ForbiddenError, InvalidError, UnauthenticatedError
 from app.store.accounts import ApiKeys
 
 #: How long a key lookup is cached, in seconds; a revoked key stops working within this time.
@@ -19,6 +23,10 @@ KEY_CACHE_S = 5.0
 _CACHED_KEYS = 1000
 #: Longest validity of a key, in days.
 LONGEST_DAYS = 366
+#: A key that expires within this time gives notice: in its answers, on the page and on the command line.
+NOTICE_S = 14 * 86_400.0
+#: Shortest time between two writes of the last use of keys, in seconds.
+USED_EVERY_S = 60.0
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -32,36 +40,81 @@ class NewKey:
     prefix: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class _KnownKey:
+    """A valid key, as it is cached."""
+
+    principal: Principal
+    prefix: str
+    networks: tuple[Network, ...]
+    rate: Rate | None
+    #: When the key is looked up again, on the clock of the key ring.
+    until: float
+
+
 class KeyRing:
-    """Makes keys, and returns the principal of a key. types: the types of saga that a grant may name."""
+    """Makes keys, and returns the principal of a key. types: the types of saga that a grant may name.
 
-    def __init__(self, keys: ApiKeys, types: Collection[str], clock: Callable[[], float] = time.monotonic) -> None:
-        self.keys, self._types, self._clock = keys, types, clock
-        self._cache: dict[str, tuple[Principal, float]] = {}
+    requests: counts the requests of keys that have a rate.
+    """
 
-    def principal(self, secret: str) -> Principal:
-        """Return the principal of a key. Raise UnauthenticatedError for an unknown, revoked or expired key."""
+    def __init__(
+        self, keys: ApiKeys, types: Collection[str], requests: Requests, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.keys, self._types, self._requests, self._clock = keys, types, requests, clock
+        self._cache: dict[str, _KnownKey] = {}
+        #: Prefixes of the keys that were used since the last write.
+        self._used: set[str] = set()
+        self._written_at = float("-inf")
+
+    def principal(self, secret: str, client: Callable[[], Address | None] = lambda: None) -> Principal:
+        """Return the principal of a key. client: returns the address of the sender.
+
+        Raise UnauthenticatedError for an unknown, revoked or expired key, ForbiddenError for an address outside its
+        networks, and BusyError for a request beyond its rate.
+        """
+        known = self._known(secret)
+        if known.networks:
+            address = client()
+            if not any(address is not None and address in network for network in known.networks):
+                raise ForbiddenError(f"this API key is for other networks than that of {address or 'this client'}")
+        if known.rate is not None:
+            self._requests.count(known.prefix, known.rate)
+        self._used.add(known.prefix)
+        return known.principal
+
+    def write_used(self) -> None:
+        """Write which keys were used, at most once in USED_EVERY_S seconds. No request waits for it."""
+        now = self._clock()
+        if self._used and now >= self._written_at + USED_EVERY_S:
+            self._written_at = now
+            used, self._used = self._used, set()
+            self.keys.used(sorted(used), USED_EVERY_S)
+
+    def _known(self, secret: str) -> _KnownKey:
         digest, now = digest_of(secret), self._clock()
         found = self._cache.get(digest)
-        if found and now < found[1]:
-            return found[0]
+        if found and now < found.until:
+            return found
         row = self.keys.find_valid(digest)
         if row is None:
             self._cache.pop(digest, None)
             raise UnauthenticatedError(
                 "this API key is unknown, revoked or expired; `saga key list` shows the live keys"
             )
-        found_principal = key(row.name, row.scopes)
         if len(self._cache) >= _CACHED_KEYS:
             self._cache.clear()
-        self._cache[digest] = found_principal, now + min(KEY_CACHE_S, row.left_s)
-        return found_principal
+        self._cache[digest] = known = _known_key(row, now + min(KEY_CACHE_S, row.left_s))
+        return known
 
-    def make(self, name: str, grants: Iterable[str], days: int, actor: str) -> NewKey:
-        """Return a new key. grants: see `app.access.grants`.
+    def make(
+        self, name: str, grants: Iterable[str], days: int, actor: str, *, networks: Iterable[str] = (),
+        rate_limit: str = "",
+    ) -> NewKey:  # fmt: skip
+        """Return a new key. grants: see `app.access.grants`. networks: where it may be used; none: everywhere.
 
-        Raise InvalidError for an illegal name, grant or number of days. Raise ConflictError when two valid keys have
-        this name already.
+        rate_limit: such as `100/minute`; "": no limit. Raise InvalidError for an illegal value, and ConflictError when
+        two valid keys have this name already.
         """
         words = list(dict.fromkeys(grants))
         if not NAME.fullmatch(name):
@@ -73,6 +126,8 @@ class KeyRing:
                 raise InvalidError(("/scopes", problem))
         if not 1 <= days <= LONGEST_DAYS:
             raise InvalidError(("/days", f"Give 1 to {LONGEST_DAYS}."))
+        if rate_limit:
+            Rate.of(rate_limit)
         prefix = f"saga_{secrets.token_hex(4)}"
         made = NewKey(prefix=prefix, secret=f"{prefix}_{secrets.token_urlsafe(32)}")
         self.keys.add(
@@ -80,10 +135,28 @@ class KeyRing:
             digest=digest_of(made.secret),
             name=name,
             scopes=sorted(words, key=in_order),
+            networks=list(map(str, networks_of(networks))),
+            rate_limit=rate_limit or None,
             days=days,
             actor=actor,
         )
         return made
+
+
+def expires_soon(left_s: float) -> bool:
+    """Return True for a valid key that needs a successor. left_s: seconds until it expires."""
+    return 0 < left_s <= NOTICE_S
+
+
+def _known_key(row: Row[Any], until: float) -> _KnownKey:
+    expires = row.expires_at.isoformat(timespec="seconds") if expires_soon(row.left_s) else None
+    return _KnownKey(
+        principal=key(row.name, row.scopes, expires),
+        prefix=row.prefix,
+        networks=networks_of(row.networks or ()),
+        rate=Rate.of(row.rate_limit) if row.rate_limit else None,
+        until=until,
+    )
 
 
 def digest_of(secret: str) -> str:

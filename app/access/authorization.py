@@ -6,9 +6,10 @@ from flask import Flask, current_app, g, redirect, request, session
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response
 
+from app.access.address import client_ip
 from app.access.limits import require_within_limits
 from app.access.permissions import ByUrl, Need, Open, Role, Scope, need_of
-from app.access.principal import ANYBODY, NOBODY, Principal
+from app.access.principal import ANYBODY, NOBODY, Principal, principal
 from app.access.sessions import signed_in
 from app.config import Config
 from app.errors import ForbiddenError, ForgedError, NotFoundError, UnauthenticatedError
@@ -18,6 +19,8 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _csrf = CSRFProtect()
 #: The name that Flask-WTF gives the CSRF token in the session and in the form.
 _CSRF_FIELD = "csrf_token"
+#: Header of the answers to an API key that expires soon, with the time at which it expires.
+EXPIRES_HEADER = "Saga-Key-Expires"
 #: Largest size of a form in bytes: of the form of /login, which anybody can send, and of a signed-in person's form.
 LARGEST_OPEN_FORM, LARGEST_FORM = 4096, 64 * 1024
 
@@ -30,6 +33,7 @@ def install(app: Flask, config: Config) -> None:
     app.config["LISTED_ORIGINS"] = config.cors_origins
     _csrf.init_app(app)
     app.before_request(_check)
+    app.after_request(_give_notice)
 
 
 def _check() -> Response | None:
@@ -63,11 +67,18 @@ def _check() -> Response | None:
     return None if allowed else _refused(need, sender)
 
 
+def _give_notice(answer: Response) -> Response:
+    """Add the time at which the API key of the request expires to the answer, if that is soon."""
+    if moment := principal().key_expires:
+        answer.headers[EXPIRES_HEADER] = moment
+    return answer
+
+
 def _api_sender() -> Principal:
     auth = current_app.config["API_AUTH"]
     secret = _key_sent() if auth else None
     if secret is not None:
-        return services().api_keys.principal(secret)
+        return services().api_keys.principal(secret, client_ip)
     if not auth and request.method not in _SAFE and "X-CSRFToken" not in request.headers:
         # Only an origin that CORS_ORIGINS lists by its name is allowed here. A `*` in CORS_ORIGINS is not enough.
         listed = request.headers.get("Origin") in current_app.config["LISTED_ORIGINS"]

@@ -21,6 +21,8 @@ class Principal:
     scopes: frozenset[Scope] = frozenset()
     #: The scopes that an API key has only for some sagas.
     limits: Limits = field(default_factory=dict)
+    #: When the API key expires, if that is soon; None otherwise, and for every other sender.
+    key_expires: str | None = None
 
     @property
     def name(self) -> str:
@@ -56,10 +58,10 @@ def user(name: str, role: Role) -> Principal:
     return Principal(actor=f"user:{name}", role=role, scopes=SCOPES[role])
 
 
-def key(name: str, grants: Iterable[str]) -> Principal:
-    """Return the principal of an API key. grants: see `app.access.grants`."""
+def key(name: str, grants: Iterable[str], expires: str | None = None) -> Principal:
+    """Return the principal of an API key. grants: see `app.access.grants`. expires: see `Principal.key_expires`."""
     scopes, limits = granted(grants)
-    return Principal(actor=f"key:{name}", scopes=scopes, limits=limits)
+    return Principal(actor=f"key:{name}", scopes=scopes, limits=limits, key_expires=expires)
 
 
 def principal() -> Principal:

@@ -3,7 +3,7 @@
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from app.access.api_keys import LONGEST_DAYS, NewKey
+from app.access.api_keys import LONGEST_DAYS, NewKey, expires_soon
 from app.access.permissions import Role, needs
 from app.access.principal import principal
 from app.errors import InvalidError, ProblemError
@@ -25,7 +25,14 @@ def index() -> Response:
 def add() -> Response:
     """Make a key and show it in this answer. There is no redirect, because the service stores only the key's digest."""
     try:
-        made = services().api_keys.make(request.form.get("name", "").strip(), _grants(), _days(), principal().actor)
+        made = services().api_keys.make(
+            request.form.get("name", "").strip(),
+            _grants(),
+            _days(),
+            principal().actor,
+            networks=request.form.get("networks", "").replace(",", " ").split(),
+            rate_limit=request.form.get("rate_limit", "").strip(),
+        )
     except ProblemError as error:
         return _page(error)
     return _page(made=made)
@@ -60,6 +67,7 @@ def _page(error: ProblemError | None = None, made: NewKey | None = None) -> Resp
         "admin/api_keys.html",
         keys=services().api_keys.keys.all(),
         longest=LONGEST_DAYS,
+        expires_soon=expires_soon,
         types=services().registry.names,
         given=request.form if error else {"days": _DEFAULT_DAYS},
         error=error,

@@ -10,7 +10,7 @@ import click
 from sqlalchemy import Row
 
 from app.access import user_accounts
-from app.access.api_keys import LONGEST_DAYS
+from app.access.api_keys import LONGEST_DAYS, expires_soon
 from app.access.permissions import Role, role_named
 from app.cli.arguments import actor_named
 from app.cli.group import SagaGroup, saga
@@ -23,8 +23,11 @@ _KEY_COLUMNS = (
     Column(title="NAME", gives_way=True),
     Column(title="KEY"),
     Column(title="SCOPES"),
+    Column(title="LIMITS", gives_way=True),
     Column(title="STATE"),
+    Column(title="LAST USED"),
 )
+_KEY_MOMENTS = ("created_at", "expires_at", "revoked_at", "last_used_at")
 
 
 @saga.group("user", cls=SagaGroup)
@@ -86,14 +89,24 @@ def key() -> None:
 @click.option(
     "--days", type=click.IntRange(1, LONGEST_DAYS), default=90, show_default=True, help="Days until it expires."
 )
-def add_key(name: str, scopes: tuple[str, ...], days: int) -> None:
+@click.option(
+    "--network",
+    "networks",
+    metavar="CIDR",
+    multiple=True,
+    help="A network that the key may be used from, such as 10.1.0.0/16. May be repeated.  [default: everywhere]",
+)
+@click.option(
+    "--rate-limit", metavar="LIMIT", default="", help="Requests that it may send, such as 100/minute.  [default: any]"
+)
+def add_key(name: str, scopes: tuple[str, ...], days: int, networks: tuple[str, ...], rate_limit: str) -> None:
     """Make a key and print it. It is never printed again.
 
     To rotate a key: make a second key of that name, give it to the program, and revoke the first.
 
     For example: saga key add shop --scope start:checkout --scope read:own
     """
-    made = services().api_keys.make(name, scopes, days, actor_named())
+    made = services().api_keys.make(name, scopes, days, actor_named(), networks=networks, rate_limit=rate_limit)
     click.echo(f"The key works for {days} days. Store it now: it is shown only once.", err=True)
     click.echo(made.secret)
 
@@ -105,13 +118,23 @@ def list_keys(as_json: bool) -> None:
     rows = services().api_keys.keys.all()
     if as_json:
         for row in rows:
-            moments = {"created_at": row.created_at, "expires_at": row.expires_at, "revoked_at": row.revoked_at}
+            moments = {name: getattr(row, name) for name in _KEY_MOMENTS}
             texts = {name: moment and moment.isoformat() for name, moment in moments.items()}
-            write_json({"name": row.name, "key": row.prefix, "scopes": row.scopes} | texts)
+            limits = {"networks": row.networks or [], "rate_limit": row.rate_limit}
+            write_json({"name": row.name, "key": row.prefix, "scopes": row.scopes} | limits | texts)
         return
     console = screen()
     lines = [
-        Line(cells=(cell(row.name, "bold"), cell(row.prefix), cell(" ".join(row.scopes)), cell(_state(row))))
+        Line(
+            cells=(
+                cell(row.name, "bold"),
+                cell(row.prefix),
+                cell(" ".join(row.scopes)),
+                cell(" ".join(filter(None, [*(row.networks or ()), row.rate_limit]))),
+                cell(_state(row), "yellow" if expires_soon(row.left_s) else ""),
+                cell(f"{row.last_used_at:%F %H:%M}" if row.last_used_at else "never"),
+            )
+        )
         for row in rows
     ]
     draw(grid(_KEY_COLUMNS, lines, console.width) if lines else ["There are no keys yet."], on=console)
@@ -127,7 +150,7 @@ def revoke_key(prefix: str) -> None:
 
 def _state(row: Row[Any]) -> str:
     if row.left_s > 0:
-        return f"works for {age(row.left_s)}"
+        return f"{'expires in' if expires_soon(row.left_s) else 'works for'} {age(row.left_s)}"
     return f"{'revoked' if row.revoked_at else 'expired'} {age(-row.left_s)} ago"
 
 

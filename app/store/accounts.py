@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import IntegrityError
 
@@ -181,16 +181,20 @@ class ApiKeys:
         with self._database.connect() as connection:
             return connection.execute(query).all()
 
-    def add(self, *, prefix: str, digest: str, name: str, scopes: Sequence[str], days: int, actor: str) -> None:
+    def add(
+        self, *, prefix: str, digest: str, name: str, scopes: Sequence[str], networks: Sequence[str],
+        rate_limit: str | None, days: int, actor: str,
+    ) -> None:  # fmt: skip
         """Add a key. Raise ConflictError when two keys of that name are valid already."""
-        details = {"scopes": list(scopes), "days": days}
+        limits = {"networks": list(networks) or None, "rate_limit": rate_limit}
+        details = {"scopes": list(scopes), "days": days} | {name: limit for name, limit in limits.items() if limit}
         with atomic(self._database) as connection:
             # The audit row comes first, because its lock makes a simultaneous `add` wait and then count this key.
             append(connection, Entry(actor=actor, action="key.add", target=f"{name} {prefix}", after=details))
             valid = connection.scalar(select(func.count()).where(_KEY.c.name == name, *_VALID)) or 0
             if valid >= MAX_VALID_KEYS:
                 raise ConflictError(f"{name} has {valid} live keys already; revoke one of them first")
-            row = {"prefix": prefix, "digest": digest, "name": name, "scopes": list(scopes)}
+            row = {"prefix": prefix, "digest": digest, "name": name, "scopes": list(scopes)} | limits
             connection.execute(insert(_KEY).values(created_at=db_now(), expires_at=in_seconds(days * _DAY_S), **row))
 
     def revoke(self, prefix: str, actor: str) -> None:
@@ -206,7 +210,14 @@ class ApiKeys:
             append(connection, Entry(actor=actor, action="key.revoke", target=f"{known.name} {prefix}", before=details))
 
     def find_valid(self, digest: str) -> Row[Any] | None:
-        """Return name and scopes of a valid key, and left_s, the seconds until it expires; None for any other key."""
-        query = select(_KEY.c.name, _KEY.c.scopes, seconds_until(_KEY.c.expires_at).label("left_s"))
+        """Return a valid key, and left_s, the seconds until it expires; None for any other key."""
+        query = select(_KEY, seconds_until(_KEY.c.expires_at).label("left_s"))
         with self._database.connect() as connection:
             return connection.execute(query.where(_KEY.c.digest == digest, *_VALID)).one_or_none()
+
+    def used(self, prefixes: Sequence[str], every_s: float) -> None:
+        """Write that keys were used now. A time that is less than `every_s` seconds old is not written again."""
+        old = or_(_KEY.c.last_used_at.is_(None), _KEY.c.last_used_at < in_seconds(-every_s))
+        with self._database.connect() as connection:
+            for prefix in prefixes:  # one row a statement, so that two processes cannot deadlock
+                connection.execute(update(_KEY).where(_KEY.c.prefix == prefix, old).values(last_used_at=db_now()))

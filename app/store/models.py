@@ -434,8 +434,14 @@ class ApiKeyRow(db.Model):  # type: ignore[name-defined,misc]
     name: Mapped[str]
     #: List of grants, see app.access.grants.
     scopes: Mapped[Any] = mapped_column(Json)
+    #: List of the networks that the key may be used from; NULL: everywhere.
+    networks: Mapped[Any] = mapped_column(Json, nullable=True)
+    #: Largest number of requests, such as `100/minute`; NULL: no limit.
+    rate_limit: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: When a process last wrote that the key was used; NULL: never.
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 

@@ -8,9 +8,11 @@ from threading import Barrier
 import pytest
 import requests
 
+from app.access.key_limits import Rate, Requests
 from app.breaker import BreakerPolicy
 from app.calls.breakers import GuardedSender
 from app.calls.client import Request
+from app.errors import BusyError
 from app.shared_cache import SharedCache
 from machines.replies import Reply
 from tests.e2e.fleet import CART
@@ -149,3 +151,18 @@ def test_each_process_makes_trial_calls_without_redis(server):
     server.kill()
     peer.now += 30
     assert (first.send(peer.request).sent, second.send(peer.request).sent) == (True, True)
+
+
+def test_all_processes_count_the_requests_of_a_key_together(server):
+    rate, now = Rate.of("3/minute"), 1000.0
+    first, second = (Requests(SharedCache(server.cache_url, SECRET), lambda: now) for _ in range(2))
+    for process in (first, second, first):
+        process.count("saga_1", rate)
+    with pytest.raises(BusyError):
+        second.count("saga_1", rate)
+    first.count("saga_2", rate)
+    server.kill()
+    for _ in range(3):
+        second.count("saga_1", rate)  # without Redis, each process counts its own requests
+    with pytest.raises(BusyError):
+        second.count("saga_1", rate)

@@ -69,8 +69,11 @@ def security(declared: Operation) -> list[dict[str, list[str]]]:
 
 
 def refusals(declared: Operation) -> tuple[int, ...]:
-    """Return the error statuses for a request without permission; none for an operation that needs no permission."""
-    return (401, 403) if security(declared) else ()
+    """Return the error statuses for a request without permission, or of a key that has sent too many requests.
+
+    An operation that needs no permission has none of them.
+    """
+    return (401, 403, 429) if security(declared) else ()
 
 
 class _MetricsQuery(Schema):

@@ -7,9 +7,11 @@ from sqlalchemy import text, update
 
 from app import create_app
 from app.access.api_keys import KEY_CACHE_S, KeyRing
+from app.access.key_limits import Requests
 from app.access.permissions import Role, Scope
 from app.config import from_environment
 from app.errors import ConflictError, InvalidError, UnauthenticatedError
+from app.shared_cache import SharedCache
 from app.store.accounts import ApiKeys
 from app.store.database import in_seconds
 from app.store.models import ApiKeyRow
@@ -96,7 +98,8 @@ def clock():
 
 @pytest.fixture
 def ring(admin_service, clock):
-    return KeyRing(ApiKeys(admin_service.engine), ["checkout"], lambda: clock[0])
+    requests = Requests(SharedCache(None, None), lambda: clock[0])
+    return KeyRing(ApiKeys(admin_service.engine), ["checkout"], requests, lambda: clock[0])
 
 
 def revoke(admin_service, ring, key):
