@@ -13,7 +13,7 @@ from machines.progress import operator_triggers
 from machines.transitions import Trigger
 from tests.property.chaos import ENOUGH, FAULTS, WAITS, Faults
 from tests.property.family_properties import FINISHED, Families
-from tests.property.family_world import INCIDENTS, FamilySimulation
+from tests.property.family_world import INCIDENTS, FamilyIncident, FamilySimulation
 from tests.property.participant import Fault
 from tests.property.shapes import Nodes, families
 from tests.property.world import Incident
@@ -60,6 +60,14 @@ class FamilyChaos(RuleBasedStateMachine):
         self._schedule(faults, incidents)
         self.world.look()
         self.world.run_due()
+
+    @precondition(lambda self: self.world.parents())
+    @rule(which=WHICH, first=st.sampled_from([Incident.NOTHING, *[FamilyIncident.OTHERS_RUN] * 2]))
+    def look_alone(self, which: int, first: FamilyIncident | Incident) -> None:
+        """Let a process run one parent that nothing has woken. first: what happens before its commit."""
+        parents = self.world.parents()
+        self.world.incidents.appendleft(first)
+        self.world.look_alone(parents[which % len(parents)])
 
     @rule(
         action=st.sampled_from(["execute", "retry", "compensate", "compensate", "send_now"]), which=WHICH, wait_s=WAITS

@@ -103,6 +103,21 @@ class FamilySimulation(Simulation):
         with self.database.begin() as connection:
             connection.execute(_DUE_NOW.where(_SAGA.c.due_at.is_not(None)))
 
+    def parents(self) -> list[UUID]:
+        """Return the sagas that wait for children, and that no process holds."""
+        waiting = [saga for saga in self.sagas() if saga.due_at is not None and saga.owner is None]
+        return [saga.id for saga in waiting if self.state_of(saga).awaits_child]
+
+    def look_alone(self, parent: UUID) -> None:
+        """Let a new process claim this parent, whether or not it is due, and run it."""
+        with self.database.begin() as connection:
+            connection.execute(_DUE_NOW.where(_SAGA.c.id == parent))
+        process = self._process()
+        saga = process.leases.claim_one(parent, CONFIG.lease_s)
+        with suppress(Crash):
+            if saga is not None:
+                process.runner.submit(saga, max_sleep_s=0)
+
     def freeze(self) -> None:
         self.frozen += self._process().leases.claim(1, CONFIG.lease_s)
 

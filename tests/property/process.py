@@ -4,7 +4,7 @@ No other module of this folder makes the parts of the service.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -158,7 +158,7 @@ class WatchedStore(SagaStore):
         """Count and check what a commit that goes back changes of its children."""
         before = _children(connection, saga)
         super().move_family(connection, saga)
-        goes_back = any(child.status == "compensating" for child in before.values())
+        goes_back = _goes_back(saga, before.values())
         for child, after in _children(connection, saga).items():
             assert child in before or not goes_back, "a branch was started beside one that goes back"
             if (old := before.get(child)) is not None and old != after:
@@ -182,8 +182,19 @@ class WatchedStore(SagaStore):
 
 def _children(connection: Connection, saga: Instance) -> dict[UUID, Row[Any]]:
     of_step = _SAGA.c.parent_step == (saga.current.step.name if saga.current.step else None)
-    children = select(_SAGA.c.id, _SAGA.c.status, _SAGA.c.version, _SAGA.c.goes_back)
-    return {row.id: row for row in connection.execute(children.where(_SAGA.c.parent_id == saga.id, of_step))}
+    columns = (_SAGA.c.id, _SAGA.c.status, _SAGA.c.version, _SAGA.c.goes_back, _SAGA.c.child_number)
+    children = select(*columns).where(_SAGA.c.parent_id == saga.id, of_step).order_by(_SAGA.c.child_number)
+    return {row.id: row for row in connection.execute(children)}
+
+
+def _goes_back(saga: Instance, known: Iterable[Row[Any]]) -> bool:
+    """Return True when a branch of the saga's present step goes back, and nobody has retried the step."""
+    group = saga.current.step.group if saga.current.step else None
+    if group is None or saga.retries_by_hand:
+        return False
+    count = len(group.branches if group.over is None else saga.data[group.over])
+    newest = {(child.child_number - 1) % count: child for child in known}
+    return any(child.status in ("compensating", "compensated") for child in newest.values())
 
 
 @dataclass(frozen=True, kw_only=True)

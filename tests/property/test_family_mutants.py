@@ -1,0 +1,34 @@
+"""The properties of families can fail: when a guard is removed, one of them fails within 600 examples.
+
+The short form removes one guard of four, and CHAOS=full removes all of them.
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.property import family_back_mutants  # noqa: F401  its guards are added to GUARDS
+from tests.property.family_mutants import FAMILIES, GUARDS
+
+#: Each run has the same examples. A failing example is not made shorter, because the test expects a failure.
+STABLE = settings(
+    max_examples=600,
+    stateful_step_count=10,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+REMOVED = list(GUARDS) if os.environ.get("CHAOS") == "full" else list(GUARDS)[::4]
+
+
+@pytest.mark.parametrize("guard", REMOVED)
+def test_property_of_families_fails_without_a_guard(family_chaos, monkeypatch, guard):
+    GUARDS[guard](monkeypatch)
+    monkeypatch.setattr("tests.property.family_chaos.drawn", lambda _nodes: FAMILIES[guard])
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(family_chaos, settings=STABLE)
