@@ -1,6 +1,7 @@
 import itertools
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from app.telemetry import Telemetry
 from machines.retry import Retry
 from tests.property.chaos import Chaos
 from tests.property.family_chaos import FamilyChaos
+from tests.support.databases import DatabasePool
 
 Parts = tuple[Database, Telemetry]
 
@@ -32,12 +34,27 @@ def family_chaos(simulated: Parts) -> Callable[[], FamilyChaos]:
 
 
 @pytest.fixture
+def family_chaos_on_postgresql(
+    postgres_pool: DatabasePool, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[], FamilyChaos]]:
+    for url in postgres_pool.lend():
+        with _parts(url, monkeypatch) as parts:
+            yield lambda parts=parts: FamilyChaos(*parts)
+
+
+@pytest.fixture
 def simulated(sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
     """Yield the database and the telemetry of all simulated processes."""
-    url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'saga.db')}"
+    with _parts(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'saga.db')}", monkeypatch) as parts:
+        yield parts
+
+
+@contextmanager
+def _parts(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
     database = create_engine(url, **database_options(url, 4))
-    # No test simulates a power failure, so commits need not wait for the disk.
-    event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+    if url.startswith("sqlite"):
+        # No test simulates a power failure, so commits need not wait for the disk.
+        event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     # Three attempts instead of ten, because ten faults in a row would almost never be drawn.
     monkeypatch.setattr("machines.transitions.PERSISTENT", Retry(attempts=3))
     # Ascending ids, so that the same draws have the same order of sagas.

@@ -17,7 +17,7 @@ from machines.progress import Progress
 from machines.statuses import Status
 from machines.transitions import Graph, Phase, Transition, Trigger
 from tests.property import shapes
-from tests.property.family_mutants import EACH, LINE, MUST, PIVOT_SUB, SUB, TOGETHER, guard
+from tests.property.family_mutants import EACH, KEPT_SUB, LINE, MUST, PIVOT_SUB, SUB, TOGETHER, guard
 from tests.property.shapes import Sub
 from tests.property.tables import COMPENSATABLE, PIVOT, RETRIABLE, StepLine
 
@@ -124,7 +124,7 @@ def a_person_does_not_move_a_parent_past_its_children(patch: MonkeyPatch) -> Non
     patch.setattr(Families, "why_not", careless)
 
 
-@guard(SUB)
+@guard(KEPT_SUB)
 def a_saga_that_was_not_started_starts_no_child(patch: MonkeyPatch) -> None:
     prepare = Families.prepare
 

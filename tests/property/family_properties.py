@@ -127,6 +127,7 @@ class Families:
 
     def an_end_is_the_end_of_the_whole_tree(self, saga: Row[Any]) -> None:
         known = self.children(saga)
+        assert saga.status != "pending" or not known, "a saga that was not started has children"
         if saga.status in FINISHED:
             left = [(child.definition, child.status) for child in known if child.status not in FINISHED]
             assert not left, f"{saga.definition} is {saga.status}, and its children are {left}"
