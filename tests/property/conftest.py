@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine as Database
 from sqlalchemy import create_engine, event
 
-from app.store.database import database_options
+from app.config import from_environment
+from app.store.database import database_options, make_durable
 from app.telemetry import Telemetry
 from machines.retry import Retry
 from tests.property.chaos import Chaos
@@ -51,7 +52,9 @@ def simulated(sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 @contextmanager
 def _parts(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
+    url = from_environment({"DATABASE_URL": url}).database_url  # with the driver of the service
     database = create_engine(url, **database_options(url, 4))
+    make_durable(database)
     if url.startswith("sqlite"):
         # No test simulates a power failure, so commits need not wait for the disk.
         event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))

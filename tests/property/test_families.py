@@ -26,4 +26,4 @@ def test_properties_hold_after_any_events_of_a_family(family_chaos):
 
 
 def test_properties_of_families_hold_on_postgresql(family_chaos_on_postgresql):
-    run_state_machine_as_test(family_chaos_on_postgresql, settings=many(300 if FULL else 10))
+    run_state_machine_as_test(family_chaos_on_postgresql, settings=many(300 if FULL else 20))
