@@ -11,13 +11,22 @@ from sqlalchemy import Engine as Database
 from app.telemetry import Telemetry
 from machines.progress import operator_triggers
 from machines.transitions import Trigger
-from tests.property.chaos import ENOUGH, FAULTS, WAITS, Faults
+from tests.property.chaos import ENOUGH, WAITS, Faults
 from tests.property.family_properties import FINISHED, Families
 from tests.property.family_world import INCIDENTS, FamilyIncident, FamilySimulation
 from tests.property.participant import Fault
 from tests.property.shapes import Nodes, families
 from tests.property.world import Incident
 
+#: Faults of the next sendings, as in tests/property/chaos.py. REFUSES is drawn more often, because then sagas go back.
+FAULTS = st.lists(
+    st.tuples(
+        st.integers(0, 2),
+        st.sampled_from([*list(Fault)[1:], *[Fault.REFUSES] * 5]),
+        st.sampled_from([1, 1, 2, 4]),
+    ),
+    max_size=6,
+)
 #: Incidents at the next commits and sendings, each as (number of commits and sendings before it, the incident).
 ANY_INCIDENTS = st.lists(st.tuples(st.integers(0, 5), st.sampled_from(INCIDENTS)), max_size=8)
 WHICH = st.integers(0, 7)
@@ -62,10 +71,11 @@ class FamilyChaos(RuleBasedStateMachine):
         self.world.run_due()
 
     @precondition(lambda self: self.world.parents())
-    @rule(which=WHICH, first=st.sampled_from([Incident.NOTHING, *[FamilyIncident.OTHERS_RUN] * 2]))
-    def look_alone(self, which: int, first: FamilyIncident | Incident) -> None:
+    @rule(which=WHICH, faults=FAULTS, first=st.sampled_from([Incident.NOTHING, *[FamilyIncident.OTHERS_RUN] * 2]))
+    def look_alone(self, which: int, faults: Faults, first: FamilyIncident | Incident) -> None:
         """Let a process run one parent that nothing has woken. first: what happens before its commit."""
         parents = self.world.parents()
+        self._schedule(faults, [])
         self.world.incidents.appendleft(first)
         self.world.look_alone(parents[which % len(parents)])
 

@@ -1,4 +1,4 @@
-"""The properties of families can fail: when a guard is removed, one of them fails within 600 examples.
+"""The properties of families can fail: when a guard is removed, one of them fails within 1,500 examples.
 
 The short form removes one guard of four, and CHAOS=full removes all of them.
 """
@@ -14,7 +14,7 @@ from tests.property.family_mutants import FAMILIES, GUARDS
 
 #: Each run has the same examples. A failing example is not made shorter, because the test expects a failure.
 STABLE = settings(
-    max_examples=600,
+    max_examples=1500,
     stateful_step_count=10,
     deadline=None,
     derandomize=True,
