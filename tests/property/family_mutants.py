@@ -174,7 +174,7 @@ def the_next_group_of_the_same_commit_starts_its_own_children(patch: MonkeyPatch
 # The end of the wait
 
 
-@guard(TOGETHER)
+@guard(KEPT)
 def a_group_waits_for_all_its_branches(patch: MonkeyPatch) -> None:
     class Fewer(Branches):
         def newest(self, known: Any) -> Any:

@@ -77,7 +77,6 @@ class Families:
             self.an_end_is_the_end_of_the_whole_tree(saga)
             self.no_wake_up_is_lost(saga)
             self.children_go_back_with_their_parent(saga)
-            self.no_child_refuses_its_step_twice(saga)
             self.results_are_those_of_the_children(saga)
         self.steps_are_undone_in_reverse()
 
@@ -172,15 +171,6 @@ class Families:
             assert child.goes_back or child.status == "compensated", f"{child.definition} was not told to go back"
             held = child.owner is not None or self.world.is_due(child)
             assert held or self.goes_back(child), f"{child.definition} is {child.status}, and nobody compensates it"
-
-    def no_child_refuses_its_step_twice(self, saga: Row[Any]) -> None:
-        """Check that a retry starts another child. The reason of a refusal names the child."""
-        names = {step.name for step in _starting(self.table(saga))}
-        why = Counter(
-            move.reason for move in self.journals[saga.id] if move.trigger == Trigger.REFUSED and move.step in names
-        )
-        twice = [reason for reason, times in why.items() if times > 1]
-        assert not twice, f"{saga.definition} was refused twice: {twice}"
 
     def results_are_those_of_the_children(self, saga: Row[Any]) -> None:
         for move in self.journals[saga.id]:

@@ -155,13 +155,20 @@ class WatchedStore(SagaStore):
         self.world.happen(saga.id)
 
     def move_family(self, connection: Connection, saga: Instance) -> None:
-        """Count and check what a commit that goes back changes of its children."""
+        """Count and check what a commit changes of the saga's children."""
         before = _children(connection, saga)
         super().move_family(connection, saga)
-        goes_back = _goes_back(saga, before.values())
-        for child, after in _children(connection, saga).items():
-            assert child in before or not goes_back, "a branch was started beside one that goes back"
-            if (old := before.get(child)) is not None and old != after:
+        after = _children(connection, saga)
+        new = after.keys() - before.keys()
+        statuses = [child.status for child in _newest(saga, before.values())]
+        if not saga.retries_by_hand:
+            assert not (new and {"compensating", "compensated"} & {*statuses}), (
+                "a branch was started beside one that goes back"
+            )
+        elif not saga.current.undoes and "compensated" in statuses and {*statuses} <= {"completed", "compensated"}:
+            assert new, "a person has retried the step, and no child was started"
+        for child, old in before.items():
+            if after[child] != old:
                 self.world.sent_back[child] += 1
                 assert saga.current.undoes, "a parent moved its children, and does not go back"
                 assert old.status != "compensated", "a child that is compensated was sent back"
@@ -187,14 +194,11 @@ def _children(connection: Connection, saga: Instance) -> dict[UUID, Row[Any]]:
     return {row.id: row for row in connection.execute(children)}
 
 
-def _goes_back(saga: Instance, known: Iterable[Row[Any]]) -> bool:
-    """Return True when a branch of the saga's present step goes back, and nobody has retried the step."""
+def _newest(saga: Instance, known: Iterable[Row[Any]]) -> Iterable[Row[Any]]:
+    """Return the newest child of each place of the saga's present step. known: in the order of their numbers."""
     group = saga.current.step.group if saga.current.step else None
-    if group is None or saga.retries_by_hand:
-        return False
-    count = len(group.branches if group.over is None else saga.data[group.over])
-    newest = {(child.child_number - 1) % count: child for child in known}
-    return any(child.status in ("compensating", "compensated") for child in newest.values())
+    count = 1 if group is None else len(group.branches if group.over is None else saga.data[group.over])
+    return {(child.child_number - 1) % count: child for child in known}.values()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,8 +22,8 @@ def many(examples: int) -> settings:
 
 
 def test_properties_hold_after_any_events_of_a_family(family_chaos):
-    run_state_machine_as_test(family_chaos, settings=many(3_000 if FULL else 100))
+    run_state_machine_as_test(family_chaos, settings=many(3_000 if FULL else 80))
 
 
 def test_properties_of_families_hold_on_postgresql(family_chaos_on_postgresql):
-    run_state_machine_as_test(family_chaos_on_postgresql, settings=many(300 if FULL else 20))
+    run_state_machine_as_test(family_chaos_on_postgresql, settings=many(300 if FULL else 10))
