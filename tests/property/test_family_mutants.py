@@ -23,7 +23,10 @@ STABLE = settings(
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
-REMOVED = list(GUARDS) if os.environ.get("CHAOS") == "full" else list(GUARDS)[::10]
+#: Guards that the random tests find too rarely; test_family_found.py takes them out.
+RARE = {"the_end_of_a_branch_is_counted_at_its_parent", "only_the_newest_child_of_a_branch_counts"}
+OFTEN = [guard for guard in GUARDS if guard not in RARE]
+REMOVED = OFTEN if os.environ.get("CHAOS") == "full" else OFTEN[::10]
 
 
 @pytest.mark.parametrize("guard", REMOVED)
