@@ -9,12 +9,14 @@ from functools import cached_property
 from typing import Any
 
 from app import server_urls, settings
+from app.networks import Network
 from app.participant_settings import reading
 from app.participant_settings.model import ParticipantSettings
 from app.settings import (
     HOST,
     HOW_TO_MAKE,
     LONGEST_S,
+    NO_PROXIES,
     PORT,
     SHARED,
     ConfigError,
@@ -25,7 +27,7 @@ from app.settings import (
     setting,
 )
 from app.webhook_settings import reading as webhook_reading
-from app.webhook_settings.model import Network, Webhooks
+from app.webhook_settings.model import Webhooks
 from machines.children import Start
 from machines.discovery import discover
 from machines.registry import BadTablesError, Registry
@@ -35,7 +37,6 @@ from machines.table import participant_variable
 MOST_CONNECTIONS = 10_000
 #: Upper bound of settings in days, ten years; a larger number is a typing error.
 MOST_DAYS = 3650
-MOST_PROXIES = 100
 MOST_THREADS = 4096
 #: Upper bound of settings that count failures or claims; a larger number is a typing error.
 MOST_TIMES = 1_000_000
@@ -71,12 +72,12 @@ class Config:
         "number of sagas that one process runs at once; two processes of 512 run a thousand",
         high=MOST_THREADS,
     )
-    trusted_proxies: int = count(
+    trusted_proxies: int | tuple[Network, ...] = setting(
         "TRUSTED_PROXIES",
-        0,
-        "number of proxies in front of the service; X-Forwarded-For and -Prefix are used only then",
-        low=0,
-        high=MOST_PROXIES,
+        settings.proxies,
+        NO_PROXIES,
+        "networks of the proxies in front of the service, such as `10.1.0.0/16,fd00::/8`, or their number; only then "
+        "X-Forwarded-For and -Prefix are used ([why networks are better](#limits-and-the-proxy-in-front))",
     )
     public_url: str | None = setting(
         "PUBLIC_URL",

@@ -14,12 +14,19 @@ from typing import IO, Any, Generic, TypeVar
 
 import click
 
+from app.networks import Network
+
 T = TypeVar("T")
 #: Function that returns the value of a setting. Arguments: the environment, the setting's name and its default. It
 #: raises ConfigError for an illegal value.
 Parser = Callable[[Mapping[str, str], str, T], T]
 
 SHORTEST_SECRET = 32
+#: Largest number of proxies between a client and the service; a larger number is a typing error.
+MOST_PROXIES = 100
+#: The networks of the proxies, or their number.
+Proxies = int | tuple[Network, ...]
+NO_PROXIES: Proxies = 0
 #: Bounds of every setting that is a time, in seconds. A time of more than a day is a typing error.
 SHORTEST_S, LONGEST_S = 0.001, 86_400.0
 #: The only notation of numbers in settings. Python's float() and int() also accept 1_0, +5, " 5 ", 1e3 and digits of
@@ -153,6 +160,18 @@ def whole_number(environ: Mapping[str, str], name: str, default: int, *, low: in
     if "." in text or not low <= _decimal(text) <= high:
         raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}")
     return int(_decimal(text))
+
+
+def proxies(environ: Mapping[str, str], name: str, default: Proxies) -> Proxies:
+    """Return the number of proxies, or their networks, separated by commas."""
+    text = environ.get(name, "")
+    try:
+        if "/" in text:
+            return tuple(ipaddress.ip_network(part.strip()) for part in text.split(","))
+        return whole_number({name: text}, name, 0, low=0, high=MOST_PROXIES) if text else default
+    except (ValueError, ConfigError):
+        either = f"a whole number from 0 to {MOST_PROXIES}, or networks such as 10.1.0.0/16 or 10.1.0.7/32"
+        raise ConfigError(f"{name} must be {either}, not {text[:40]!r}") from None
 
 
 def _decimal(text: str) -> float:

@@ -3,15 +3,18 @@
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 from flask import Flask, request
 
 from app.config import Config
+from app.networks import Address, Network, within
+from app.settings import MOST_PROXIES, Proxies
 from app.shared_cache import TIMEOUT_S
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 #: Number of leading bits of an IPv6 network. An internet provider gives each customer a network of this size, so all
 #: addresses in it are counted as one client.
@@ -23,26 +26,45 @@ _PREFIX = re.compile(r"(/[\w.~-]+)*/?", re.ASCII)
 _UNLIMITED = ("health.live", "health.ready", "prometheus_metrics")
 
 
-def trust_proxies(app: Flask, proxies: int) -> None:
-    """Read the client's address and the path prefix from the headers that this number of proxies has set.
+def trust_proxies(app: Flask, proxies: Proxies) -> None:
+    """Read the client's address and the path prefix from the headers that the proxies have set.
 
-    Values that a client itself has sent are ignored. A prefix that is no plain path is ignored, too: links of answers
-    begin with it, and `//shop.example` would lead to another host.
+    proxies: their networks, or their number. With networks, the headers of a connection from elsewhere are ignored, and
+    the client is the last address in X-Forwarded-For that is no proxy. Other values that a client itself has sent are
+    ignored. A prefix that is no plain path is ignored, too: links of answers begin with it, and `//shop.example` would
+    lead to another host.
     """
     from werkzeug.middleware.proxy_fix import ProxyFix  # noqa: PLC0415  only behind a proxy
 
-    behind = ProxyFix(app.wsgi_app, x_for=proxies, x_prefix=proxies)
+    direct = app.wsgi_app
+
+    @cache
+    def behind(number: int) -> "WSGIApplication":
+        prefixes = proxies if isinstance(proxies, int) else 1  # the nearest proxy has set the last prefix
+        return ProxyFix(direct, x_for=number, x_prefix=prefixes) if number else direct
 
     def with_plain_prefix(sent: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
         prefixes = sent.get("HTTP_X_FORWARDED_PREFIX", "").split(",")  # each proxy may add one
         if not all(_PREFIX.fullmatch(prefix.strip()) for prefix in prefixes):
             del sent["HTTP_X_FORWARDED_PREFIX"]
-        return behind(sent, start_response)
+        number = proxies if isinstance(proxies, int) else _proxies_passed(sent, proxies)
+        return behind(number)(sent, start_response)
 
     app.wsgi_app = with_plain_prefix  # type: ignore[method-assign, assignment]
 
 
-def client_ip() -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _proxies_passed(sent: "WSGIEnvironment", proxies: tuple[Network, ...]) -> int:
+    """Return the number of proxies that a request has passed: the connection, and X-Forwarded-For from its end on."""
+    passed, address = 0, _parsed(sent.get("REMOTE_ADDR") or "")
+    named = sent.get("HTTP_X_FORWARDED_FOR", "").split(",")[-MOST_PROXIES:]
+    for text in reversed(named):
+        if not within(address, proxies):
+            break
+        passed, address = passed + 1, _parsed(text)
+    return passed
+
+
+def client_ip() -> Address | None:
     """Return the address that the outermost trusted proxy names, or the address of the connection.
 
     X-Forwarded-For can contain any text; a text that is no address is ignored.
@@ -60,12 +82,15 @@ def client_address() -> str:
 
 
 def counted_address() -> str:
-    """Return the key under which requests are counted: the IPv4 address, or the IPv6 network."""
+    """Return the key under which requests are counted: the IPv4 address, or the IPv6 network.
+
+    All clients without a known address have one key. With an empty key, the limiter would not count them.
+    """
     address = client_ip()
     if isinstance(address, ipaddress.IPv6Address):
         rest = _IPV6_BITS - _IPV6_NETWORK_BITS
         return f"{ipaddress.IPv6Address(int(address) >> rest << rest)}/{_IPV6_NETWORK_BITS}"
-    return str(address or "")
+    return str(address or "unknown")
 
 
 def install_rate_limit(app: Flask, config: Config) -> None:
@@ -95,7 +120,7 @@ def install_rate_limit(app: Flask, config: Config) -> None:
         limiter.exempt(app.view_functions[endpoint])
 
 
-def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _parsed(text: str) -> Address | None:
     """Return the address in a text, with or without a port (some proxies add one); None when it is no address."""
     host = text.strip()
     if host.startswith("["):

@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import Row
 
 from app.access.grants import in_order, problem_of_grant
-from app.access.key_limits import Address, Network, Rate, Requests, networks_of
+from app.access.key_limits import Rate, Requests, networks_of
 from app.access.permissions import Scope
 from app.access.principal import Principal, key
 from app.errors import ForbiddenError, InvalidError, UnauthenticatedError
+from app.networks import Address, Network, within
 from app.store.accounts import ApiKeys
 
 #: How long a key lookup is cached, in seconds; a revoked key stops working within this time.
@@ -76,7 +77,7 @@ class KeyRing:
         known = self._known(secret)
         if known.networks:
             address = client()
-            if not any(address is not None and address in network for network in known.networks):
+            if not within(address, known.networks):
                 raise ForbiddenError(f"this API key is for other networks than that of {address or 'this client'}")
         if known.rate is not None:
             self._requests.count(known.prefix, known.rate)

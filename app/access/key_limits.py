@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from app.errors import BusyError, InvalidError
+from app.networks import Network
 from app.shared_cache import SharedCache
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: Largest number of networks of one key. Each request of the key is compared with all of them.
 MOST_NETWORKS = 50
 _RATE = re.compile(r"([1-9][0-9]{0,8})/(second|minute|hour|day)")

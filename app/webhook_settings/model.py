@@ -13,11 +13,11 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.networks import Network
 from app.participant_settings.secret_files import SecretFiles
 from app.server_urls import http_url
 from app.settings import ConfigError
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: Prefix of each secret. The bytes of the secret follow it, in base64 (Standard Webhooks).
 SECRET_PREFIX = "whsec_"  # noqa: S105  the prefix of every secret
 #: Smallest and largest number of bytes of a secret, as Standard Webhooks recommends.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from app.networks import Network
 from app.participant_settings.reading import toml_tables
 from app.participant_settings.secret_files import SecretFiles, secret_in
 from app.participant_settings.words import nearest_of
@@ -16,7 +17,6 @@ from app.webhook_settings.model import (
     LONGEST_SECRET,
     SECRET_PREFIX,
     SHORTEST_SECRET,
-    Network,
     Webhook,
     Webhooks,
     decoded,

@@ -15,11 +15,11 @@ SAGAS = "/api/v1/sagas"
 
 
 @pytest.fixture
-def behind(store_url: str) -> Iterator[Callable[[int], FlaskClient]]:
+def behind(store_url: str) -> Iterator[Callable[[int | str], FlaskClient]]:
     """Return a function that makes a client of an application behind the given number of proxies."""
     apps = []
 
-    def application(proxies: int) -> FlaskClient:
+    def application(proxies: int | str) -> FlaskClient:
         settings = OPEN | {"DATABASE_URL": store_url, "RATE_LIMIT": "2/day", "TRUSTED_PROXIES": str(proxies)}
         apps.append(create_app(from_environment(settings)))
         return apps[-1].test_client()
@@ -29,8 +29,12 @@ def behind(store_url: str) -> Iterator[Callable[[int], FlaskClient]]:
         close(app)
 
 
-def statuses(client: FlaskClient, *forwarded_for: str) -> list[int]:
-    return [client.get(SAGAS, headers={"X-Forwarded-For": address}).status_code for address in forwarded_for]
+def statuses(client: FlaskClient, *forwarded_for: str, peer: str = "127.0.0.1") -> list[int]:
+    """Return the status of a request with each X-Forwarded-For. peer: the address of the connection."""
+    return [
+        client.get(SAGAS, headers={"X-Forwarded-For": address}, environ_overrides={"REMOTE_ADDR": peer}).status_code
+        for address in forwarded_for
+    ]
 
 
 def test_rate_limit_counts_each_client_behind_a_gateway(behind):
@@ -56,6 +60,42 @@ def test_invalid_address_counts_as_the_address_of_the_connection(behind, garbage
 
 def test_forwarded_headers_are_ignored_without_a_gateway(behind):
     assert statuses(behind(0), "198.51.100.1", "198.51.100.2", "198.51.100.3") == [200, 200, 429]
+
+
+#: The networks of the proxies in the tests below.
+PROXIES = "10.1.0.0/16,fd00::/8"
+
+
+@pytest.mark.parametrize("peer", ["10.1.0.7", "::ffff:10.1.0.7", "fd00::7"])
+def test_client_behind_the_networks_of_the_proxies_is_counted_by_its_address(behind, peer):
+    asked = statuses(behind(PROXIES), "198.51.100.1", "198.51.100.2", "198.51.100.1", "198.51.100.1", peer=peer)
+    assert asked == [200, 200, 200, 429]
+
+
+@pytest.mark.parametrize("peer", ["192.0.2.1", "10.2.0.7", "fe00::7", "nonsense"])
+def test_header_of_a_connection_from_elsewhere_is_ignored(behind, peer):
+    asked = statuses(behind(PROXIES), "198.51.100.1", "198.51.100.2", "198.51.100.3", peer=peer)
+    assert asked == [200, 200, 429]
+
+
+def test_client_is_the_last_address_that_is_no_proxy(behind):
+    client = behind(PROXIES)
+    forged = (f"203.0.113.{number}, 198.51.100.1, 10.1.0.9, fd00::1" for number in range(3))
+    assert statuses(client, *forged, peer="10.1.0.7") == [200, 200, 429]
+    assert statuses(client, "198.51.100.2", peer="10.1.0.7") == [200]
+
+
+@pytest.mark.parametrize("named", ["x" * 3000, "198.51.100.1, unknown", ", " * 500, ""])
+def test_client_behind_a_proxy_that_names_no_address_counts_as_the_proxy(behind, named):
+    client = behind(PROXIES)
+    assert statuses(client, named, "10.1.0.7", named, peer="10.1.0.7") == [200, 200, 429]
+
+
+@pytest.mark.parametrize(("peer", "expected"), [("10.1.0.7", "/gate/static/"), ("192.0.2.1", '"/static/')])
+def test_prefix_is_used_only_from_the_networks_of_the_proxies(behind, peer, expected):
+    sent = {"X-Forwarded-Prefix": "/gate"}
+    page = behind(PROXIES).get("/login", headers=sent, environ_overrides={"REMOTE_ADDR": peer}).text
+    assert expected in page
 
 
 @pytest.mark.parametrize(("proxies", "prefix"), [(1, "/saga-orchestrator"), (0, "")])
