@@ -29,11 +29,14 @@ LONGEST_WAIT_S = 1.0
 _POOL = ThreadPoolExecutor(HASHED_AT_ONCE, thread_name_prefix="hashing")
 
 
-def add_user(users: Users, name: str, role: Role, password: str, actor: str) -> None:
-    """Add a user. Raise InvalidError for an illegal name or password, or ConflictError when the name is taken."""
+def add_user(users: Users, name: str, role: Role, password: str, actor: str, *, same_person: bool = False) -> None:
+    """Add a user. same_person: see `Users.add`.
+
+    Raise InvalidError for an illegal name or password, or ConflictError when the name is taken.
+    """
     if not NAME.fullmatch(name):
         raise InvalidError(("/name", "Give 1 to 64 of a-z, 0-9, '.', '_', '@' and '-', the first a letter or digit."))
-    users.add(name, role.word, hashed(password), actor)
+    users.add(name, role.word, hashed(password), actor, same_person=same_person)
 
 
 def change_password(users: Users, name: str, password: str, actor: str) -> None:

@@ -26,10 +26,12 @@ def index() -> Response:
 def add() -> Response:
     name = request.form.get("name", "").strip()
     password = request.form.get("password", "")
-    return _done(
-        lambda: user_accounts.add_user(services().users, name, _role(), password, principal().actor),
-        f"{name} may sign in now.",
-    )
+    same_person = bool(request.form.get("same_person"))
+
+    def add_user() -> None:
+        user_accounts.add_user(services().users, name, _role(), password, principal().actor, same_person=same_person)
+
+    return _done(add_user, f"{name} may sign in now.")
 
 
 @blueprint.post("/<name>/role")

@@ -39,13 +39,14 @@ def user() -> None:
 @click.argument("name")
 @click.option("--role", type=click.Choice([role.word for role in Role]), required=True, help="What the user may do.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin instead of a prompt.")
-def add_user(name: str, role: str, password_stdin: bool) -> None:
+@click.option("--same-person", is_flag=True, help="An earlier user of this name was the same person.")
+def add_user(name: str, role: str, password_stdin: bool, same_person: bool) -> None:
     """Add a user. A prompt asks for the password.
 
     For example: saga user add ada --role admin
     """
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _prompted_password()
-    user_accounts.add_user(services().users, name, role_named(role), password, actor_named())
+    user_accounts.add_user(services().users, name, role_named(role), password, actor_named(), same_person=same_person)
     click.echo(f"{name} may sign in as {role}.")
 
 

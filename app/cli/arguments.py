@@ -1,7 +1,7 @@
 """The arguments of commands: the id of a saga, the data of a new saga, seconds, and the actor."""
 
-import getpass
 import os
+import pwd
 import re
 import shlex
 import sys
@@ -83,12 +83,17 @@ def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def login_name() -> str:
+    """Return the name of the account that runs this process. LOGNAME is not read, because anybody can set it."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # the user of a container may have no name
+        return str(os.getuid())
+
+
 def actor_named(name: str | None = None) -> str:
     """Return the actor `cli:NAME` for the journal and the audit trail; the default name is the login name."""
-    try:
-        found = getpass.getuser() if name is None else name
-    except (KeyError, OSError):  # the user of a container may have no name
-        found = str(os.getuid())
+    found = login_name() if name is None else name
     try:
         storable(found)
     except ValidationError as error:

@@ -12,7 +12,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import ConflictError, NotFoundError
-from app.store.audit import Entry, append, record
+from app.store.audit import Entry, append, has_acted, record
 from app.store.database import db_now, in_seconds, seconds_until
 from app.store.models import ApiKeyRow, LoginAttemptRow, SessionRow, UserRow
 from app.store.transactions import atomic
@@ -33,12 +33,20 @@ class Users:
         with self._database.connect() as connection:
             return connection.execute(select(_USER).where(_USER.c.name == name)).one_or_none()
 
-    def add(self, name: str, role: str, password: str, actor: str) -> None:
-        """Add a user with a hashed password. Raise ConflictError when the name is taken."""
+    def add(self, name: str, role: str, password: str, actor: str, *, same_person: bool = False) -> None:
+        """Add a user with a hashed password. Raise ConflictError when the name is taken, or was that of another person.
+
+        same_person: True: a removed user of this name, who is in the audit trail, is the same person.
+        """
         new = insert(_USER).values(name=name, role=role, password=password, created_at=db_now())
         try:
             with atomic(self._database) as connection:
                 connection.execute(new)
+                if not same_person and has_acted(connection, f"user:{name}"):
+                    raise ConflictError(
+                        f"the audit trail names an earlier user {name}; choose another name, or confirm that it is the "
+                        "same person"
+                    )
                 append(connection, _entry(actor, "user.add", name, after={"role": role}))
         except IntegrityError:
             raise ConflictError(f"there is a user {name} already") from None

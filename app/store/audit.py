@@ -88,6 +88,11 @@ def head_of(database: Database) -> tuple[int, str]:
     return head.seq, head.hash
 
 
+def has_acted(connection: Connection, actor: str) -> bool:
+    """Return True when the trail has an action of this principal."""
+    return connection.execute(select(_AUDIT.c.seq).where(_AUDIT.c.actor == actor).limit(1)).first() is not None
+
+
 def append(connection: Connection, entry: Entry) -> None:
     """Append a row in the connection's open transaction. Other writers wait until the transaction ends."""
     head = connection.execute(select(_HEAD).with_for_update()).one()

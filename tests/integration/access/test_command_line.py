@@ -24,7 +24,7 @@ def store_url(sqlite_url, sqlite_template, tmp_path):
 
 @pytest.fixture
 def saga(admin_service, monkeypatch):
-    monkeypatch.setenv("LOGNAME", "ada")
+    monkeypatch.setattr("app.cli.arguments.login_name", lambda: "ada")
     monkeypatch.setitem(admin_service.app.config, "SECRET_KEY", None)
     logging = structlog.get_config()
 

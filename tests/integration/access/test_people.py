@@ -72,6 +72,23 @@ def test_removed_user_is_signed_out_at_once(admin_service, admin):
     assert admin_service.browser().sign_in("operator").status_code == 401
 
 
+def test_name_of_a_removed_user_who_has_acted_is_given_to_nobody_else(admin_service, admin):
+    form = {"name": "operator", "role": "viewer", "password": NEW}
+    admin_service.browser(Role.OPERATOR)
+    assert admin.post("/admin/users/operator/remove").status_code == 303
+    refused = admin.post("/admin/users", **form)
+    assert refused.status_code == 409
+    assert "the audit trail names an earlier user operator" in refused.text
+    assert admin_service.browser().sign_in("operator", NEW).status_code == 401
+    assert admin.post("/admin/users", **form, same_person="on").status_code == 303
+    assert admin_service.browser().sign_in("operator", NEW).status_code == 303
+
+
+def test_name_of_a_removed_user_who_never_acted_is_free(admin):
+    assert admin.post("/admin/users/operator/remove").status_code == 303
+    assert admin.post("/admin/users", name="operator", role="viewer", password=NEW).status_code == 303
+
+
 @pytest.mark.parametrize(("path", "form"), [("role", {"role": "viewer"}), ("remove", {})])
 def test_last_admin_cannot_be_removed(admin_service, admin, path, form):
     answer = admin.post(f"/admin/users/admin/{path}", **form)
