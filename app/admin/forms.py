@@ -7,6 +7,7 @@ from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.views.saga_filters import FilterWords
+from app.views.unknown_effects import FOUND
 from app.views.validation import LONGEST_REASON, Cursor, Resolution, load, storable
 from machines.progress import OPERATOR_ACTIONS
 from machines.send_now import SEND_NOW
@@ -88,6 +89,17 @@ class Action(Schema):
             storable,
         ],
     )
+
+
+class Checked(Schema):
+    """What a person has found out about the unknown effects of an ended saga; the reason is read by `form_reason`."""
+
+    class Meta:
+        unknown = RAISE
+
+    csrf_token = fields.String()
+    reason = fields.String()
+    found = fields.String(required=True, validate=validate.OneOf(tuple(FOUND)))
 
 
 def query_of(schema: Schema) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from app.access.permissions import Role, needs
 from app.admin.chart import chart
 from app.admin.pages import pages
 from app.services import services
+from app.store import unknown_effects
 from app.store.lists import SagaFilter
 from app.store.statistics import Minute, counts_by_status, oldest_unfinished, started_lately
 from app.views.states import attention_of
@@ -46,6 +47,7 @@ def show() -> str:
         now=now,
         overstayed=groups[0].total_overstayed if groups else 0,
         unknown=groups[0].total_unknown if groups else 0,
+        still_unknown=unknown_effects.count(registry),
         sagas=sagas,
         chart=chart(minutes),
         groups=groups[:_GROUPS],

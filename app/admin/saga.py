@@ -9,7 +9,7 @@ from app.access.permissions import Role, needs
 from app.access.principal import principal
 from app.admin import actions
 from app.admin.actions import Notice
-from app.admin.forms import Action, form_of
+from app.admin.forms import Action, Checked, form_of, form_reason
 from app.admin.pages import pages
 from app.admin.saga_details import saga_details
 from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
@@ -19,7 +19,10 @@ from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.views.masking import shown
+from app.views.summary import unknown_effects
+from app.views.unknown_effects import FOUND, check, check_found
 from machines.saga import Saga
+from machines.statuses import FINISHED
 
 blueprint = pages("saga")
 #: Seconds that an action waits for its result; afterwards the page shows the progress.
@@ -55,6 +58,20 @@ def send_signal(saga_id: UUID, name: str) -> Response:
     return _answered(saga_id, lambda: actions.signal(services(), saga, name, given, principal(), WAIT_S))
 
 
+@blueprint.post("/admin/sagas/<uuid:saga_id>/checked")
+@needs(Role.OPERATOR)
+def record_check(saga_id: UUID) -> Response:
+    """Record what the operator has found out about the unknown effects of an ended saga. The saga does not move."""
+    saga = _saga(saga_id)
+
+    def record() -> Notice:
+        found = form_of(Checked(), request.form)["found"]
+        check(services(), saga, principal().actor, found, form_reason())
+        return Notice(kind="done", text=f"Recorded: {FOUND[found]}. The saga has left the list Still unknown.")
+
+    return _answered(saga_id, record)
+
+
 def _answered(saga_id: UUID, action: Callable[[], Notice]) -> Response:
     """Take an action, and return the saga's page with the result, or with the reason why nothing was done."""
     status = 200
@@ -72,10 +89,15 @@ def _answered(saga_id: UUID, action: Callable[[], Notice]) -> Response:
 def _page(saga: SagaRow, notice: Notice | None = None) -> str:
     saga, journal = shown(services().registry, saga, queries.journal(saga.id))
     definition, moments = table_of(services().registry, saga, journal), queries.moments(saga.id)
+    details = saga_details(definition, saga, journal, moments.next_s) if definition else None
+    unknown = saga.status in FINISHED and details is not None and unknown_effects(details.effects)
     return render_template(
         "admin/saga.html",
         saga=saga,
-        details=saga_details(definition, saga, journal, moments.next_s) if definition else None,
+        details=details,
+        left_unknown=unknown,
+        checked=check_found(saga.id) if unknown else None,
+        findings=FOUND,
         moments=moments,
         journal=journal,
         children=queries.children(saga.id),

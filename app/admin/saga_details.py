@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.admin.gantt import Gantt, gantt
+from app.services import services
 from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
-from app.views.available_actions import AvailableAction, CallKey, available_actions, filled, sends_now
+from app.views.available_actions import AvailableAction, CallKey, available_actions, filled, refused_actions, sends_now
 from app.views.summary import summary
 from machines.call import Call
 from machines.history import StepEffect, effects_of, is_probe, outcome, polls, replies, skipped_steps
@@ -70,7 +71,13 @@ def saga_details(
         effects=effects,
         sent={effect.step.name: _sent(effect, row, results) for effect in effects},
         actions=available_actions(
-            definition, row.state, row.id, known, in_doubt=in_doubt, send_now=sends_now(definition, row)
+            definition,
+            row.state,
+            row.id,
+            known,
+            in_doubt=in_doubt,
+            send_now=sends_now(definition, row),
+            refused=refused_actions(services().sagas.arrivals, definition, row),
         ),
         gantt=gantt(journal),
         attempts=dict(_attempts(definition, row, journal, results)),

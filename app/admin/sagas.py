@@ -12,6 +12,7 @@ from app.services import services
 from app.store.lists import SagaFilter, id_prefix, newest
 from app.views.saga_filters import narrowed
 from app.views.states import final_states
+from app.views.unknown_effects import unknown_words
 from app.views.validation import cursor_at
 from app.views.waits import sentences
 from machines.statuses import Status
@@ -30,7 +31,13 @@ def show() -> str | Response:
     query, registry = query_of(ListQuery()), services().registry
     stuck = (Status.STUCK,) if query["stuck"] else ()
     wanted = SagaFilter(
-        roots=not (query["q"] or query["stuck"] or query.get("without_table") or "parent" in query),
+        roots=not (
+            query["q"]
+            or query["stuck"]
+            or query.get("without_table")
+            or query.get("still_unknown")
+            or "parent" in query
+        ),
         definitions=query["type"],
         statuses=query["status"] or stuck,
         states=query["state"],
@@ -44,6 +51,7 @@ def show() -> str | Response:
     return render_template(
         "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=registry.names,
         waits=sentences(registry, found[:PAGE]),
+        unknown=unknown_words(registry, found[:PAGE]) if query.get("still_unknown") else {},
     )  # fmt: skip
 
 

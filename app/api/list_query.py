@@ -59,8 +59,8 @@ def requested_page() -> tuple[SagaFilter, int, int, str, tuple[datetime, UUID] |
         definitions=(query["type"],) if "type" in query else (),
         statuses=statuses,
         states=(query["state"],) if "state" in query else (),
-        # A child that is stuck or without a table needs a person itself, so the list of such sagas has it.
-        roots=not ("parent" in query or query.get("stuck") or query.get("without_table")),
+        # A child that is stuck, without a table or still unknown needs a person itself, so the list has it.
+        roots=not ("parent" in query or query.get("stuck") or query.get("without_table") or query.get("still_unknown")),
         reach=principal().reach(Scope.READ),
         **narrowed(query),
     )

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.cli.output import Mark
+from app.services import services
 from app.store.models import JournalRow, SagaRow
-from app.views.available_actions import action_names, sends_now
+from app.views.available_actions import action_names, refused_actions, sends_now
 from app.views.polls import polls_of
 from machines.history import StepResult, is_probe, outcome, polls, sends_call, steps_of
 from machines.outcomes import Outcome
@@ -63,9 +64,12 @@ def passed_pivot(definition: Saga, journal: Sequence[JournalRow]) -> bool:
 
 
 def commands_for(definition: Saga, saga: SagaRow) -> list[str]:
-    """Return the names of the commands that the table allows in the saga's state."""
+    """Return the names of the commands that the saga takes in its state."""
+    if saga.status == Status.PENDING:
+        return []
+    refused = refused_actions(services().sagas.arrivals, definition, saga)
     now = [SEND_NOW.replace("_", "-")] if sends_now(definition, saga) else []
-    return [] if saga.status == Status.PENDING else [*now, *action_names(definition, saga.state)]
+    return [*now, *(name for name in action_names(definition, saga.state) if name not in refused)]
 
 
 def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepResult) -> StepOnPath:

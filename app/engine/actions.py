@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 from app.engine.engine import Engine
 from app.errors import ConflictError, InvalidError
+from app.store.arrivals import Arrivals
 from app.store.instance import Instance
 from machines.later import arrival_name
 from machines.loop import IncompleteReplyError
 from machines.outcomes import Outcome
 from machines.progress import trigger_of
 from machines.send_now import SEND_NOW, why_not_sent_now
-from machines.transitions import Phase, Trigger
+from machines.transitions import Phase, State, Trigger
 
 
 def take_action(  # noqa: PLR0917
@@ -27,7 +29,7 @@ def take_action(  # noqa: PLR0917
     while saga.current.waits and saga.arrived and engine.take_arrival(saga):
         # The signal or answer arrived before the request, so the request applies to the saga after it.
         trigger = _trigger(name, saga)
-    if why_not := engine.families.why_not(saga, trigger) or _why_not_undone(engine, saga, trigger):
+    if why_not := engine.families.why_not(saga, trigger) or _why_not_back(engine, saga, trigger):
         raise ConflictError(why_not, saga_id=str(saga.id), etat_final=saga.state)
     try:
         engine.request_move(saga, trigger, actor, reason, reply)
@@ -35,18 +37,17 @@ def take_action(  # noqa: PLR0917
         raise InvalidError(("/reply", f"later calls need the reply of the participant: give {error}")) from None
 
 
-def _why_not_undone(engine: Engine, saga: Instance, trigger: Trigger) -> str | None:
-    """Return why the saga must not go back past its stuck step: the participant has answered that the step is done."""
-    at = saga.current
-    if (
-        trigger is not Trigger.COMPENSATE
-        or at.phase is not Phase.STUCK
-        or at.undoes
-        or at.step is None
-        or not saga.arrived
-    ):
+def _why_not_back(engine: Engine, saga: Instance, trigger: Trigger) -> str | None:
+    if trigger is not Trigger.COMPENSATE or not saga.arrived:
         return None
-    answer = engine.waits.arrivals.find(saga.id, arrival_name(at.step.name))
+    return why_not_back(engine.waits.arrivals, saga.id, saga.current)
+
+
+def why_not_back(arrivals: Arrivals, saga_id: UUID, at: State) -> str | None:
+    """Return why a saga must not go back past its stuck step: the participant has answered that the step is done."""
+    if at.phase is not Phase.STUCK or at.undoes or at.step is None:
+        return None
+    answer = arrivals.find(saga_id, arrival_name(at.step.name))
     if answer is None or answer.body["outcome"] != Outcome.SUCCEEDED:
         return None
     return f"the participant has answered that the step {at.step.name} is done; retry the step, which takes the answer"

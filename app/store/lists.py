@@ -20,6 +20,7 @@ from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
 from app.store.queries import Reach, parent_within, within
 from app.store.tables import table_is_known, without_table
+from app.store.unknown_effects import still_unknown
 from machines.registry import Registry
 from machines.statuses import FINISHED
 
@@ -75,6 +76,8 @@ class SagaFilter:
     cause: str | None = None
     #: True: only unfinished sagas whose table the registry lacks. False: only sagas whose table the registry has.
     unknown: bool | None = None
+    #: True: only ended sagas with an effect that nobody knows, see app.store.unknown_effects. False: no such saga.
+    still_unknown: bool | None = None
     #: The sagas that the sender of the request may read.
     reach: Reach = None
     #: The children of this saga; None: all.
@@ -89,11 +92,15 @@ class SagaFilter:
     words: str | None = None
 
     def conditions(self, registry: Registry | None = None) -> list[ColumnElement[bool]]:
-        """Return the filter as SQL conditions. registry: required when `unknown` is set."""
+        """Return the filter as SQL conditions. registry: required when `unknown` or `still_unknown` is set."""
         of_registry = None
         if self.unknown is not None:
             assert registry is not None, "the registry decides which table is unknown"
             of_registry = without_table(registry) if self.unknown else table_is_known(registry)
+        undecided = None
+        if self.still_unknown is not None:
+            assert registry is not None, "the registry knows which states leave an effect unknown"
+            undecided = still_unknown(registry) if self.still_unknown else not_(still_unknown(registry))
         here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
         conditions = (
             SagaRow.definition.in_(self.definitions) if self.definitions else None,
@@ -110,6 +117,7 @@ class SagaFilter:
             func.coalesce(BRIEF_ERROR, "") == self.error if self.error is not None else None,
             func.coalesce(cause_of(BRIEF_ERROR), "") == self.cause if self.cause is not None else None,
             of_registry,
+            undecided,
             and_(SagaRow.parent_id == self.parent, parent_within(self.reach)) if self.parent is not None else None,
             SagaRow.id.in_(self.ids) if self.ids else None,
             SagaRow.id.in_(stuck_again(self.job)) if self.job is not None else None,
@@ -131,7 +139,7 @@ class SagaFilter:
     @property
     def finds_few(self) -> bool:
         """True when the filter has a value that an index finds, so that only few sagas match."""
-        return bool(self.words or self.tags) or self.order is not None or self.parent is not None
+        return bool(self.words or self.tags or self.still_unknown) or self.order is not None or self.parent is not None
 
     def _tagged(self, name: str, value: str) -> ColumnElement[bool]:
         """Return the condition for sagas with a tag.

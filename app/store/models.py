@@ -33,6 +33,10 @@ UNFINISHED = text("status NOT IN ('completed', 'compensated')")
 ENDED = text("status IN ('completed', 'compensated')")
 OPEN_ITEM = text("settled IS NULL")
 DEAD = text("due_at IS NULL AND delivered_at IS NULL")
+LEAVES_UNKNOWN = text(
+    "(\"trigger\" = 'compensate' AND substr(source, 1, 6) = 'STUCK_'"
+    " OR substr(reason, 1, 31) = 'the probe found nothing to undo')"
+)
 
 
 class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes its base class at run time
@@ -132,7 +136,11 @@ class JournalRow(db.Model):  # type: ignore[name-defined,misc]
     """One move of a saga, never changed."""
 
     __tablename__ = "journal"
-    __table_args__ = (Index("journal_at", "at", postgresql_using="brin"),)
+    __table_args__ = (
+        Index("journal_at", "at", postgresql_using="brin"),
+        #: The few moves that can leave an effect unknown, see app.store.unknown_effects.
+        Index("journal_leaves_unknown", "saga_id", sqlite_where=LEAVES_UNKNOWN, postgresql_where=LEAVES_UNKNOWN),
+    )
 
     # There is no foreign key, because its check would look the saga up for each move. Triggers of the table `saga`
     # write and delete these rows.

@@ -5,9 +5,12 @@ The transitions of the saga's table decide which actions are possible.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from app.engine.actions import why_not_back
+from app.store.arrivals import Arrivals
 from app.store.models import SagaRow
 from machines.call import Call
 from machines.conditions import Condition
@@ -55,6 +58,8 @@ class AvailableAction:
     calls: tuple[PlannedCall, ...]
     #: Reply fields that later calls need; the person has to enter them.
     needs: tuple[str, ...]
+    #: Why the saga refuses this action at the moment, although its table has it; "": it does not.
+    why_not: str = ""
 
 
 class CallKey(NamedTuple):
@@ -70,6 +75,14 @@ def action_names(saga: Saga, state: str) -> list[str]:
     return [name for name in OPERATOR_ACTIONS if trigger_of(name, saga, state)]
 
 
+def refused_actions(arrivals: Arrivals, saga: Saga, row: SagaRow) -> dict[str, str]:
+    """Return the actions that the table allows and the saga refuses in its present state, each with the reason."""
+    if not row.arrived or trigger_of("compensate", saga, row.state) is not Trigger.COMPENSATE:
+        return {}
+    why_not = why_not_back(arrivals, row.id, saga.states[row.state])
+    return {"compensate": why_not} if why_not else {}
+
+
 def sends_now(saga: Saga, row: SagaRow) -> bool:
     """Return True when *send now* is possible for the saga of the row, see machines.send_now."""
     held, tries = row.owner is not None, row.attempt + row.deferrals
@@ -77,11 +90,13 @@ def sends_now(saga: Saga, row: SagaRow) -> bool:
 
 
 def available_actions(
-    saga: Saga, state: str, saga_id: UUID, known: Known, *, in_doubt: bool, send_now: bool = False
-) -> list[AvailableAction]:
+    saga: Saga, state: str, saga_id: UUID, known: Known, *, in_doubt: bool, send_now: bool = False,
+    refused: Mapping[str, str] = MappingProxyType({}),
+) -> list[AvailableAction]:  # fmt: skip
     """Return every action that the table allows in a state.
 
-    in_doubt: True when the call of the state may have been sent. send_now: see `sends_now`.
+    in_doubt: True when the call of the state may have been sent. send_now: see `sends_now`. refused: see
+    `refused_actions`.
     """
     at = saga.states[state]
     step, available = at.step.name if at.step else "", []
@@ -104,6 +119,7 @@ def available_actions(
                 preview=seen,
                 calls=tuple(_planned_calls(seen.course, saga_id, known.data, known.results)),
                 needs=tuple(sorted(saga.needed_fields[step])) if name == "resolve" and not at.undoes else (),
+                why_not=refused.get(name, ""),
             )
             available.append(action)
     return available

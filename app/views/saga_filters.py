@@ -39,6 +39,9 @@ class FilterWords(Schema):
         data_key="unknown",
         metadata={"description": "true: only unfinished sagas whose table this release does not have"},
     )
+    still_unknown = fields.Boolean(
+        metadata={"description": "true: only ended sagas with an effect that nobody knows and nobody has checked"}
+    )
     parent = fields.UUID(metadata={"description": "the sagas that a step of this saga has started"})
     tag = fields.List(
         _Tag(),
@@ -48,7 +51,7 @@ class FilterWords(Schema):
 
 def narrowed(query: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a `SagaFilter` for the filter words in a validated query."""
-    words = ("created_from", "created_to", "client", "store", "order", "parent")
+    words = ("created_from", "created_to", "client", "store", "order", "parent", "still_unknown")
     given = {name: query[name] for name in words if name in query}
     return given | {"tags": tuple(query.get("tag", ())), "unknown": query.get("without_table")}
 

@@ -161,6 +161,8 @@ class SagaFilters(TypedDict, total=False):
     parent: UUID | str | Saga
     #: True: only unfinished sagas whose table the service does not have.
     unknown: bool
+    #: True: only ended sagas with an effect that nobody knows and nobody has checked.
+    still_unknown: bool
 
 
 @dataclass(frozen=True, kw_only=True)

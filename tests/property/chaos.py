@@ -191,6 +191,7 @@ class Chaos(RuleBasedStateMachine):
         waits.no_wait_ends_early_or_without_a_reason(table, self._lines, journal, self.world.ends[saga.id])
         waits.a_wait_is_due_when_its_signal_has_come(table, saga, self.world.arrived(saga.id))
         properties.the_summary_is_true(table, saga, journal, effects, skipped)
+        properties.the_effects_are_true(table, saga, journal, effects, self.world.is_still_unknown(saga))
         assert saga.epoch == 1 + self.world.claims[saga.id]
         assert saga.version == self.world.commits[saga.id] + self.world.claims[saga.id]
 

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, update
 
 from app.engine.calls import Calls
 from app.engine.engine import Engine
-from app.store import commits, leases, loading, sagas
+from app.store import commits, leases, loading, sagas, unknown_effects
 from app.store.instance import Instance
 from machines import restoring
 from machines import saga as definitions
@@ -233,3 +233,8 @@ def a_participant_does_each_key_once(patch: MonkeyPatch) -> None:
         return answer(participant, request, **how)
 
     patch.setattr(Participant, "answer", forgetful)
+
+
+@guard
+def a_saga_that_was_given_up_is_on_the_list_of_unknown_effects(patch: MonkeyPatch) -> None:
+    patch.setattr(unknown_effects, "_given_up", lambda _registry: [])

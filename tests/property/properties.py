@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import Row
 
 from app.store.loading import is_in_doubt
+from app.views.effects import description
 from app.views.summary import summary
+from machines.history import Effect as StepState
 from machines.history import effects_of
 from machines.saga import Saga
 from machines.step import EFFECTFUL, Kind
@@ -129,6 +131,30 @@ def the_summary_is_true(
         by_hand = {move.step for move in journal if move.trigger == Trigger.RESOLVE}
         unsaid = {name for name in standing - by_hand if f"{name} is still unknown" not in text}
         assert not unsaid, f"{text} In effect is {unsaid}"
+
+
+def the_effects_are_true(
+    table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Sequence[Effect], still_unknown: bool
+) -> None:
+    """Compare what the operator's page says of each step with the participants' own records.
+
+    still_unknown: True when the saga is on the list of ended sagas with an unknown effect.
+    """
+    done = {effect.step for effect in effects if effect.direction == "do"}
+    standing = done - {effect.step for effect in effects if effect.direction == "undo"}
+    found = effects_of(table, saga.state, journal, in_doubt=is_in_doubt(saga) and saga.status != "pending")
+    for each in found:
+        if each.step.starts or each.by_hand:  # a person's word, which nobody can compare
+            continue
+        name, words = each.step.name, description(each)
+        if "nothing happened" in words or "was not called" in words:
+            assert name not in done, f"{name}: {words} In fact: {effects}"
+        if words.endswith(("did it.", "it has no undo.")):
+            assert name in standing, f"{name}: {words} In fact: {effects}"
+        if words.endswith("has undone it."):
+            assert name not in standing, f"{name}: {words} In fact: {effects}"
+    unknown = saga.status == "compensated" and any(each.effect is StepState.UNKNOWN for each in found)
+    assert unknown == still_unknown, f"on the list: {still_unknown}, but {found}"
 
 
 def pivot_given_up(table: Saga, journal: Sequence[Row[Any]]) -> bool:

@@ -21,6 +21,7 @@ from app.store.database import in_seconds
 from app.store.instance import Instance
 from app.store.models import ArrivalRow, JournalRow, SagaRow
 from app.store.sagas import FencedError
+from app.store.unknown_effects import still_unknown
 from app.telemetry import Telemetry
 from machines.later import arrival_name
 from machines.machine import parts
@@ -266,6 +267,11 @@ class Simulation:
 
     def journal(self, saga_id: UUID) -> list[Row[Any]]:
         return self._rows(_MOVES, saga_id)
+
+    def is_still_unknown(self, saga: Row[Any]) -> bool:
+        """Return True when the saga is on the list of ended sagas with an unknown effect."""
+        listed = select(SagaRow.id).where(SagaRow.id == saga.id, still_unknown(self.registry))
+        return saga.status == "compensated" and bool(self._rows(listed))
 
     def _rows(self, query: Select[Any], saga_id: UUID | None = None) -> list[Row[Any]]:
         with self.database.connect() as connection:

@@ -87,6 +87,7 @@ ROUTES = {
     "GET /admin/sagas/<uuid:saga_id>/replay": "viewer",
     "POST /admin/sagas/<uuid:saga_id>": "operator",
     "POST /admin/sagas/<uuid:saga_id>/signals/<name>": "operator",
+    "POST /admin/sagas/<uuid:saga_id>/checked": "operator",
     "GET /admin/participants": "viewer",
     "POST /admin/participants/<name>/pause": "operator",
     "POST /admin/participants/<name>/resume": "operator",

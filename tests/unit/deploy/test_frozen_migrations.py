@@ -24,6 +24,7 @@ FROZEN = {
     "0013_participants.py": "d1446b8ae9f726efd09c13dc1ebcb6b4a265496b0d625fa0c6d14fc65afbdc17",
     "0014_bulk_jobs.py": "08cd714b6da4f88c64750d0b59dd106444d00fd97be5daae9d728415156c7775",
     "0015_key_limits.py": "21cd365e9c17373f42c3a56e1878209b5cf4f6d3413e590c5f9361bd8260436d",
+    "0016_still_unknown.py": "60b4558d4b1a1d3a7be7d443165e1425b99bf5e16d432a484020a838c31b9d4d",
 }
 
 

@@ -1,0 +1,74 @@
+"""The effects of ended sagas that nobody knows, and what a person has found out about them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from app.errors import ConflictError
+from app.services import Services
+from app.store import queries
+from app.store.loading import table_of
+from app.store.models import SagaRow
+from app.store.unknown_effects import check_of, record_check
+from app.views.summary import unknown_effects
+from machines.history import StepEffect, effects_of
+from machines.registry import Registry
+from machines.statuses import FINISHED
+
+#: What a person can record → the words for it.
+FOUND: Mapping[str, str] = MappingProxyType({
+    "happened": "it happened, and it may stay",
+    "not_happened": "it did not happen",
+    "put_right": "it happened, and it is undone by hand",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """What a person has recorded about the unknown effects of a saga."""
+
+    actor: str
+    at: datetime
+    #: Words of FOUND.
+    found: str
+    reason: str
+
+
+def unknown_of(registry: Registry, saga: SagaRow) -> list[StepEffect]:
+    """Return the effects of an ended saga that nobody knows."""
+    journal = queries.journal(saga.id)
+    definition = table_of(registry, saga, journal)
+    if definition is None or saga.status not in FINISHED:
+        return []
+    return unknown_effects(effects_of(definition, saga.state, journal, in_doubt=False))
+
+
+def unknown_words(registry: Registry, rows: Sequence[Row[Any]]) -> dict[UUID, str]:
+    """Return the unknown effects of each saga of a page in words, such as `pay at bank`, by id."""
+    found = queries.sagas([row.id for row in rows])
+    return {
+        saga.id: ", ".join(f"{each.step.name} at {each.call.participant}" for each in unknown_of(registry, saga))
+        for saga in found.values()
+    }
+
+
+def check_found(saga_id: UUID) -> Check | None:
+    """Return what a person has recorded last; None: nothing."""
+    row = check_of(saga_id)
+    return row and Check(actor=row.actor, at=row.at, found=FOUND[row.after["found"]], reason=row.reason)
+
+
+def check(parts: Services, saga: SagaRow, actor: str, found: str, reason: str) -> None:
+    """Record what a person has found out. found: a name of FOUND. Raise ConflictError when no effect is unknown."""
+    unknown = unknown_of(parts.registry, saga)
+    if not unknown:
+        raise ConflictError(
+            f"no effect of the saga is unknown, or it has not ended: it is {saga.status}, in {saga.state}",
+            saga_id=str(saga.id),
+        )
+    record_check(saga, [effect.step.name for effect in unknown], actor, found, reason)
