@@ -67,7 +67,7 @@ def commands_for(definition: Saga, saga: SagaRow) -> list[str]:
     """Return the names of the commands that the saga takes in its state."""
     if saga.status == Status.PENDING:
         return []
-    refused = refused_actions(services().sagas.arrivals, definition, saga)
+    refused = refused_actions(services().sagas.arrivals, definition, saga) if saga.arrived else {}
     now = [SEND_NOW.replace("_", "-")] if sends_now(definition, saga) else []
     return [*now, *(name for name in action_names(definition, saga.state) if name not in refused)]
 
