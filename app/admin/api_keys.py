@@ -6,10 +6,11 @@ from werkzeug.wrappers import Response
 from app.access.api_keys import LONGEST_DAYS, NewKey, expires_soon
 from app.access.permissions import Role, needs
 from app.access.principal import principal
+from app.admin.error_pages import as_pages
 from app.errors import InvalidError, ProblemError
 from app.services import services
 
-blueprint = Blueprint("keys", __name__, url_prefix="/admin/keys")
+blueprint = as_pages(Blueprint("keys", __name__, url_prefix="/admin/keys"))
 #: Validity of a new key in days; the form has this value until a person changes it.
 _DEFAULT_DAYS = 90
 

@@ -7,11 +7,13 @@ from flask import Blueprint, render_template, request, url_for
 from sqlalchemy import Row
 
 from app.access.permissions import Role, needs
+from app.admin.error_pages import as_pages
 from app.errors import InvalidError
 from app.store import audit
 from app.store.database import db
+from app.store.lists import id_prefix, id_range
 
-blueprint = Blueprint("audit", __name__, url_prefix="/admin/audit")
+blueprint = as_pages(Blueprint("audit", __name__, url_prefix="/admin/audit"))
 ROWS = 50
 #: Number of newest rows that the page verifies; `saga audit verify` verifies all rows, which takes longer.
 VERIFIED = 5000
@@ -26,7 +28,7 @@ def index() -> str:
     if not actor.isprintable():
         raise InvalidError(("/actor", "Give an actor, such as user:ada."))
     rows = audit.page(
-        db.engine, limit=ROWS + 1, before=_before(), saga_id=_saga_id(saga) if saga else None, actor=actor or None
+        db.engine, limit=ROWS + 1, before=_before(), sagas=_saga_ids(saga) if saga else None, actors=_actors(actor)
     )
     shown = rows[:ROWS]
     older = {"before": shown[-1].seq, "saga": saga or None, "actor": actor or None} if len(rows) > ROWS else None
@@ -54,11 +56,18 @@ def _words(value: Any) -> str:
     return " ".join(value) if isinstance(value, list) else str(value)
 
 
-def _saga_id(text: str) -> UUID:
-    try:
-        return UUID(text)
-    except ValueError:
-        raise InvalidError(("/saga", "Give the whole id of a saga.")) from None
+def _saga_ids(text: str) -> tuple[UUID, UUID]:
+    """Return the first and the last possible id that begins with these digits."""
+    digits = id_prefix(text)
+    if digits is None:
+        raise InvalidError(("/saga", "Give the id of a saga, or at least its first six digits."))
+    return id_range(digits)
+
+
+def _actors(text: str) -> tuple[str, ...]:
+    """Return the actors that people mean by a text: `otto` is a user, a key, or a person at the command line."""
+    kinds = ("user", "key", "cli")
+    return (text, *(f"{kind}:{text}" for kind in kinds)) if text and ":" not in text else (text,) if text else ()
 
 
 def _before() -> int | None:

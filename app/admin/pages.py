@@ -3,17 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Flask, Response, make_response, render_template, request
+from flask import Blueprint, Flask, Response, request
 from markupsafe import Markup, escape
 
 from app.access.permissions import Role
 from app.access.principal import principal
+from app.admin import error_pages
+from app.admin.error_pages import as_pages
 from app.services import services
 from app.values import written
 from app.views import formatting
 from app.views.effects import description
 from app.views.participants import sentence
-from app.views.problems import problem_of
 from app.views.saga_filters import narrowed
 from machines.lines import shortened
 
@@ -23,16 +24,15 @@ LONGEST_SHOWN = 20_000
 
 def pages(name: str) -> Blueprint:
     """Return a blueprint that answers errors with HTML pages."""
-    blueprint = Blueprint(f"admin_{name}", __name__)
-    blueprint.register_error_handler(Exception, _error_page)
+    blueprint = as_pages(Blueprint(f"admin_{name}", __name__))
     blueprint.context_processor(lambda: {"may_act": principal().has(Role.OPERATOR)})
     return blueprint
 
 
 def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
-    """Register the template filters, and the page for an unknown address below /admin/.
+    """Register the template filters, and the page for an unknown address.
 
-    otherwise: returns the answer for every other unknown address.
+    otherwise: returns the answer for an unknown address to a program.
     """
     app.jinja_env.filters |= {
         "duration": formatting.duration,
@@ -54,11 +54,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "has_webhooks": lambda: bool(services().webhooks) or any(table.at_end for table in services().registry),
     }
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-
-    def not_found(error: Exception) -> Response:
-        return _error_page(error) if request.path.startswith("/admin/") else otherwise(error)
-
-    app.register_error_handler(404, not_found)
+    error_pages.install(app, otherwise)
 
 
 def redacted(value: Any) -> Any:
@@ -89,12 +85,3 @@ def _query_with(**changed: Any) -> dict[str, Any]:
     """Return this page's query string with changes; None removes a parameter."""
     kept: dict[str, Any] = request.args.to_dict(flat=False)  # a parameter may come several times
     return {name: value for name, value in (kept | changed).items() if value is not None}
-
-
-def _error_page(error: Exception) -> Response:
-    problem = problem_of(error)
-    page = make_response(render_template("admin/error.html", problem=problem), problem.status)
-    for name in ("Retry-After", "Allow"):
-        if name in problem.headers:
-            page.headers[name] = problem.headers[name]
-    return page

@@ -7,11 +7,12 @@ from app.access.address import client_address, counted_address
 from app.access.permissions import OPEN, needs
 from app.access.sessions import sign_in, sign_out
 from app.access.user_accounts import NAME, matches
+from app.admin.error_pages import as_pages
 from app.errors import BusyError
 from app.services import services
 from app.store.accounts import ATTEMPT_WINDOW_S
 
-blueprint = Blueprint("access", __name__)
+blueprint = as_pages(Blueprint("access", __name__))
 HOME = "/admin"
 #: Largest number of characters of a user name; further characters are cut off.
 _LONGEST_NAME = 64

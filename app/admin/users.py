@@ -9,10 +9,11 @@ from app.access import user_accounts
 from app.access.permissions import Role, needs, role_named
 from app.access.principal import principal
 from app.access.user_accounts import SHORTEST
+from app.admin.error_pages import as_pages
 from app.errors import InvalidError, ProblemError
 from app.services import services
 
-blueprint = Blueprint("users", __name__, url_prefix="/admin/users")
+blueprint = as_pages(Blueprint("users", __name__, url_prefix="/admin/users"))
 
 
 @blueprint.get("")

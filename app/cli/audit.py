@@ -40,7 +40,7 @@ def trail() -> None:
 def list_rows(saga_id: str | None, actor: str | None, limit: int, as_json: bool) -> None:
     """List the actions of people and programs, the newest first."""
     of_saga = saga_with_id(saga_id).id if saga_id else None
-    rows = audit.page(db.engine, limit=limit, saga_id=of_saga, actor=actor)
+    rows = audit.page(db.engine, limit=limit, saga_id=of_saga, actors=(actor,) if actor else ())
     if as_json:
         for row in rows:
             write_json(audit.as_json(row))

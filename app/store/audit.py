@@ -198,11 +198,21 @@ def _plain(value: Any) -> Any:
 
 
 def page(
-    database: Database, *, limit: int, before: int | None = None, saga_id: UUID | None = None, actor: str | None = None
-) -> Sequence[Row[Any]]:
-    """Return rows, the newest first. before: only rows with a smaller seq."""
+    database: Database, *, limit: int, before: int | None = None, saga_id: UUID | None = None,
+    sagas: tuple[UUID, UUID] | None = None, actors: Sequence[str] = (),
+) -> Sequence[Row[Any]]:  # fmt: skip
+    """Return rows, the newest first.
+
+    before: only rows with a smaller seq. saga_id: of this saga. sagas: of sagas with ids from the first to the second.
+    actors: of any of these.
+    """
     query = select(_AUDIT).order_by(_AUDIT.c.seq.desc()).limit(limit)
-    for column, value in ((_AUDIT.c.saga_id, saga_id), (_AUDIT.c.actor, actor)):
-        query = query if value is None else query.where(column == value)
+    conditions = (
+        _AUDIT.c.saga_id == saga_id if saga_id is not None else None,
+        _AUDIT.c.saga_id.between(*sagas) if sagas is not None else None,
+        _AUDIT.c.actor.in_(actors) if actors else None,
+        _AUDIT.c.seq < before if before is not None else None,
+    )
+    query = query.where(*(condition for condition in conditions if condition is not None))
     with database.connect() as connection:
-        return connection.execute(query if before is None else query.where(_AUDIT.c.seq < before)).all()
+        return connection.execute(query).all()

@@ -243,7 +243,11 @@ def id_prefix(words: str) -> str | None:
     return digits if re.fullmatch(rf"[0-9a-f]{{{_SHORTEST_PREFIX},{_HEX_DIGITS}}}", digits) else None
 
 
+def id_range(digits: str) -> tuple[UUID, UUID]:
+    """Return the first and the last possible id that begins with these digits."""
+    return UUID(digits.ljust(_HEX_DIGITS, "0")), UUID(digits.ljust(_HEX_DIGITS, "f"))
+
+
 def _begins(words: str) -> ColumnElement[bool]:
-    digits = id_prefix(words) or ""
-    first, last = (UUID(digits.ljust(_HEX_DIGITS, filler)) for filler in "0f")
+    first, last = id_range(id_prefix(words) or "")
     return and_(SagaRow.id >= first, SagaRow.id <= last)

@@ -58,6 +58,16 @@
     if (event.detail.requestConfig?.verb === "post") document.querySelector("#notices .notice")?.focus();
   });
 
+  // The page of an error that goes away by itself: open the requested page as soon as the service can answer again.
+  const failed = document.querySelector("[data-retry-s]");
+  if (failed) {
+    const tryAgain = async () => {
+      const answer = await fetch(location.href, { redirect: "manual" }).catch(() => null);
+      if (answer && (answer.type === "opaqueredirect" || answer.status < 500)) location.reload();
+    };
+    setInterval(() => document.visibilityState === "visible" && tryAgain(), Number(failed.dataset.retryS) * 1000);
+  }
+
   const themes = document.getElementById("theme");
   const dark = () => (root.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
   const show = () => themes.setAttribute("aria-pressed", String(dark()));
