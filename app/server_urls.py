@@ -117,7 +117,14 @@ def broker_url(environ: Mapping[str, str], name: str, default: str | None) -> st
     url = environ.get(name, "")
     for one in url.split(";"):  # kombu connects to the first of several URLs that it can reach
         _check_server(name, one, ("redis://", "rediss://", "amqp://", "amqps://"))
-    return url or default
+    return ";".join(map(_verified, url.split(";"))) or default
+
+
+def _verified(url: str) -> str:
+    """Return the URL of a broker so that the certificate of a Redis is checked: kombu checks none by default."""
+    if not url.startswith("rediss://") or "ssl_cert_reqs=" in url:
+        return url
+    return f"{url}{'&' if '?' in url else '?'}ssl_cert_reqs=CERT_REQUIRED"
 
 
 def _check_server(name: str, url: str, schemes: tuple[str, ...]) -> None:
