@@ -11,11 +11,12 @@
 
 FROM python:3.13-slim AS packages
 WORKDIR /app
-COPY requirements.txt .
+COPY requirements.lock .
 # Compile Python files now, because on a read-only file system every start would compile them again. With
 # unchecked-hash, Python does not compare the times of the files.
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check -r requirements.txt \
+    && /venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check \
+        --require-hashes --only-binary=:all: -r requirements.lock \
     && rm -rf /venv/lib/python3*/site-packages/pip* /venv/lib/python3*/site-packages/setuptools* \
         /venv/lib/python3*/site-packages/pkg_resources /venv/bin/pip* \
     && find /venv -depth \( -name tests -o -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' \) -exec rm -rf {} + \

@@ -47,6 +47,8 @@ check: lint test $(VENV)/.dev ## lint, all tests, chaos and fuzz in a short form
 	$(BIN)/python -m deploy.observability --check
 	$(BIN)/python -m app.settings_table --check
 	$(BIN)/python -m deploy.sbom --check
+	$(BIN)/python -m deploy.lock --check
+	$(BIN)/python -m deploy.advisories
 	$(BIN)/python -m docs.reference --check
 	$(BIN)/python -m docs.site
 	$(BIN)/python -m app.cli verify --all
