@@ -18,7 +18,7 @@ pytestmark = pytest.mark.programs
 
 
 class TlsRedis(Program):
-    """Redis that answers over TLS only. ca, other_ca: files of the CA that has signed its certificate, and of no one."""
+    """Redis that answers over TLS only. ca: file of the CA of its certificate. other_ca: file of another CA."""
 
     def __init__(self, folder: Path) -> None:
         port, ca = str(free_port()), trustme.CA()
