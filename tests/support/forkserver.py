@@ -133,6 +133,9 @@ def _serve(requests: socket.socket) -> tuple[str, ...]:
                 continue
             request, files, _, _ = socket.recv_fds(requests, _REQUEST_BYTES, _STREAMS + 1)
             if not request:
+                for pid in running:  # a test that failed has left them, or this run of the tests was killed
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(pid, signal.SIGKILL)
                 sys.exit()
             command, environment, folder = json.loads(request)
             if pid := os.fork():

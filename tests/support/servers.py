@@ -44,7 +44,12 @@ def start(module: str, ready: str, port: int, *options: str, log: Path, **enviro
     with log.open("ab") as output:
         process = forkserver.start(module, *options, env=environment, stdout=output, stderr=output)
     server = Server(f"http://127.0.0.1:{port}", process, environment)
-    eventually(lambda: server.answers(ready), f"{module} answers {ready}; see {log}")
+    try:
+        eventually(lambda: server.answers(ready), f"{module} answers {ready}; see {log}")
+    except BaseException:
+        if process.poll() is None:
+            server.kill()
+        raise
     return server
 
 
