@@ -5,6 +5,7 @@ message is enough for many sagas. A lost message only delays a saga, and a repea
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ TIMEOUT_S = 1.0
 MIN_INTERVAL_S = 0.2
 #: Seconds until the next message when the broker cannot be reached.
 BACK_OFF_S = 5.0
+#: Seconds after which a broker that is not used is tried, so that its loss is seen although nothing is to be sent.
+CHECK_S = 15.0
 #: Largest number of messages in the queue. More would be useless, because a woken worker claims until no saga is due.
 MAX_QUEUED = 32
 
@@ -90,8 +93,13 @@ def declare_again(queue: Queue) -> None:
 class Broker:
     """Sends wake-up messages. After `start` a separate thread sends them, so that no caller waits."""
 
-    def __init__(self, url: str, threads: ServiceThreads | None = None) -> None:
-        self._celery = make_celery(url)
+    def __init__(
+        self, url: str, threads: ServiceThreads | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._celery, self._clock = make_celery(url), clock
+        self._protocol, self._check_at = url.partition(":")[0], clock()
+        #: True when the broker answered last, None before the first try.
+        self.reachable: bool | None = None
         self._threads = threads or ServiceThreads()
         self._requested, self._started = threading.Event(), False
 
@@ -111,20 +119,30 @@ class Broker:
                 if self._requested.wait(TIMEOUT_S):
                     self._requested.clear()
                     stopping.wait(MIN_INTERVAL_S if self._send() else BACK_OFF_S)
+                elif self._clock() >= self._check_at:
+                    self._send(wakes=False)
                 progressed()
 
         # A daemon thread, because unsent messages can be lost without harm. Its name is a label value of the metric
         # saga_thread_alive, so it must not change.
         self._threads.add("waking", send_until_stopped, stopping, daemon=True).start()
 
-    def _send(self) -> bool:
-        """Send one message. Return True when the broker is reachable."""
+    def up(self) -> dict[str, int]:
+        """Return 1 or 0 by the protocol of the broker; nothing before the first try."""
+        return {} if self.reachable is None else {self._protocol: int(self.reachable)}
+
+    def _send(self, *, wakes: bool = True) -> bool:
+        """Send one message, or only try the broker. Return True when the broker is reachable."""
+        self.reachable, self._check_at = self._sent(wakes=wakes), self._clock() + CHECK_S
+        return self.reachable
+
+    def _sent(self, *, wakes: bool) -> bool:
         try:
             with self._celery.producer_pool.acquire(block=True) as producer, as_kombu_errors(producer.connection):
                 queue = self._celery.amqp.queues[QUEUE].bind(producer.channel)
                 declare_again(queue)
                 # The declaration is not passive: a passive one fails for an empty queue, which does not exist in Redis.
-                if queue.queue_declare().message_count < MAX_QUEUED:
+                if queue.queue_declare().message_count < MAX_QUEUED and wakes:
                     self._celery.send_task(WAKE_UP, producer=producer, retry=False)
         except (KombuError, OSError) as error:
             _log.warning("broker.away", error=str(error))

@@ -106,7 +106,7 @@ from app.telemetry import Telemetry
 from app.telemetry.aliases import ALIASES
 from app.telemetry.entry_queue import EntryQueue
 from app.telemetry.exposition import Exposition
-from app.telemetry.process_gauges import breaker_gauge, build_info, thread_gauge
+from app.telemetry.process_gauges import breaker_gauge, broker_gauge, build_info, thread_gauge
 from app.telemetry.saga_gauges import SagaGauges
 from app.telemetry.table_gauges import TableGauges
 from app.traces import Traces
@@ -234,7 +234,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         tables = Tables(db.engine, registry, owner)
         waits = Waits(arrivals=Arrivals(db.engine))
         families = Families(children=Children(db.engine), registry=registry)
-        pauses, replicas = Pauses(ParticipantStore(db.engine)), Replicas(db.engine, owner)
+        pauses, replicas = Pauses(ParticipantStore(db.engine)), Replicas(db.engine, owner, config.database_connections)
         saga_gauges = SagaGauges(Bounded(partial(saga_counts, db.engine, registry)), registry)
     client = HttpClient(config.requests + config.threads, participants=participants)
     if config.failpoint:
@@ -245,9 +245,11 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     stopping = threading.Event()
     telemetry, breakers = Telemetry(metrics, registry, queue), breaker_gauge(metrics, lambda: guarded.states)
     build_info(metrics)
+    broker = Broker(config.broker_url, threads) if config.broker_url else None
+    broker_up = [broker_gauge(metrics, broker.up).update] if broker else []
     alive_threads = thread_gauge(metrics, lambda: threads.alive)
     threads.report = alive_threads.update
-    updates = [telemetry.create_series, queue.flush, breakers.update, alive_threads.update]
+    updates = [telemetry.create_series, queue.flush, breakers.update, alive_threads.update, *broker_up]
     exposition = Exposition(
         metrics,
         transitions=telemetry.transitions,
@@ -282,11 +284,12 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         tables=tables,
         heartbeat=Heartbeat(replicas, report=lambda: recorder.reports(guarded.breakers)),
         stopping=stopping,
-        broker=Broker(config.broker_url, threads) if config.broker_url else None,
+        broker=broker,
         at_each_beat=(
             guarded.learn,
             pauses.learn,
             breakers.update,
+            *broker_up,
             drafts.expire,
             schedules.start_due,
             api_keys.write_used,

@@ -88,7 +88,7 @@ def _start_runner(**_: Any) -> None:
     try:
         if config.metrics_port:
             start_http_server(config.metrics_port, HOST.read(os.environ), registry=services(application()).metrics)
-        runner().patience_s = 0.0
+        runner().become_worker()
         runner().start()
         services(application()).events.start()
         services(application()).bulk_thread.start()

@@ -8,6 +8,7 @@ import structlog
 
 from app.store.database_errors import Meaning, in_one_line, meaning
 from app.store.leases import Replicas
+from app.store.processes import WEB
 
 _log = structlog.get_logger("runner")
 #: Seconds after a failed commit during which /ready reports this process as not ready, even if its heartbeat succeeds.
@@ -25,6 +26,9 @@ class Heartbeat:
         report: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:  # fmt: skip
         self._replicas, self._clock, self._report = replicas, clock, report
+        #: `web` or `worker`, as the list of processes shows it.
+        self.role = WEB
+        self._compared = False  # True: the connections of all processes were compared with the server's limit
         self._silent: str | None = None
         self.refused: str | None = None  # why this process must not run sagas; only a restart clears it
         self._failed: tuple[float, str] | None = None
@@ -38,12 +42,28 @@ class Heartbeat:
     def beat(self) -> None:
         """Write the heartbeat of this process. Raise the database's error, and keep it for `last_error`."""
         try:
-            self._replicas.beat(self._report())
+            self._replicas.beat(self._report(), self.role)
+            self._compare_connections()
         except Exception as error:
             if meaning(error) is not Meaning.BUSY:
                 self._silent = in_one_line(error)
             raise
         self._silent = None
+
+    def _compare_connections(self) -> None:
+        """Warn once, at the start, when all processes together may open more connections than the server accepts."""
+        if self._compared:
+            return
+        running = self._replicas.running()
+        self._compared = True
+        if running.too_many:
+            _log.warning(
+                "database.connections_short",
+                connections=running.connections,
+                allowed=running.allowed,
+                processes=running.count,
+                remedy="lower DATABASE_CONNECTIONS, raise max_connections, or use pgbouncer",
+            )
 
     def failed(self, error: Exception) -> None:
         """Keep an error for `last_error` if it means that the database cannot be reached. Ignore every other error."""

@@ -20,6 +20,7 @@ from app.service_threads import ServiceThreads
 from app.store.database_errors import is_away
 from app.store.instance import Instance
 from app.store.leases import Leases
+from app.store.processes import WORKER
 from app.store.sagas import FencedError, KeyTakenError
 from app.store.tables import TableChangedError, Tables
 from machines.loop import RunEnd
@@ -61,8 +62,8 @@ class Runner:
     ) -> None:
         self._at_each_beat = tuple(at_each_beat)
         self._broker = broker
-        #: Seconds for which this process leaves a due saga to the workers. A worker sets 0, so that it claims due sagas
-        #: at once, even without a wake-up.
+        #: Seconds for which this process leaves a due saga to the workers. It is 0 in a worker, so that a worker claims
+        #: due sagas at once, even without a wake-up.
         self.patience_s = config.lease_s if broker else 0.0
         self._config, self._engine, self._leases = config, engine, leases
         self.heartbeat, self.stopping, self.tables = heartbeat, stopping, tables
@@ -81,6 +82,10 @@ class Runner:
         self._lost: list[Instance] = []
         # Not a daemon: the process waits for this thread, so that no claimed saga is abandoned.
         self._recovery = (threads or ServiceThreads()).add("recovery", self._recover_until_stopped, stopping)
+
+    def become_worker(self) -> None:
+        """Claim due sagas at once, and be listed as a worker. Call this before `start`."""
+        self.patience_s, self.heartbeat.role = 0.0, WORKER
 
     def start(self) -> None:
         """Start the recovery thread.

@@ -18,6 +18,7 @@ from app.store.database import DAY_S, Json, db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import SAGA_COLUMNS, instance, journals
 from app.store.models import UNFINISHED, ReplicaRow, SagaRow
+from app.store.processes import WEB, Processes, running_processes
 from app.store.tables import table_is_known, without_table
 from machines.registry import Registry
 from machines.statuses import Status
@@ -28,24 +29,31 @@ FORGOTTEN_AFTER_S = 3600.0
 
 
 class Replicas:
-    """The list of processes that run sagas; this process writes its heartbeat to it."""
+    """The list of processes that run sagas; this process writes its heartbeat to it.
 
-    def __init__(self, database: Database, owner: str) -> None:
+    connections: the most database connections that this process opens.
+    """
+
+    def __init__(self, database: Database, owner: str, connections: int | None = None) -> None:
         self._database = database
         self._owner = owner
         insert = sqlite.insert if database.dialect.name == "sqlite" else postgresql.insert
-        report = bindparam("report", type_=Json)
-        new = insert(_REPLICA).values(owner=owner, started_at=db_now(), beat_at=db_now(), participants=report)
-        again = {"beat_at": db_now(), "participants": report}
+        again = {"beat_at": db_now(), "participants": bindparam("report", type_=Json), "role": bindparam("role")}
+        new = insert(_REPLICA).values(owner=owner, started_at=db_now(), connections=connections, **again)
         self._beat = new.on_conflict_do_update(index_elements=["owner"], set_=again)
 
-    def beat(self, report: Mapping[str, Any] | None = None) -> None:
+    def beat(self, report: Mapping[str, Any] | None = None, role: str = WEB) -> None:
         """Write a heartbeat, which also proves that the database accepts writes.
 
         report: what this process sees of each participant.
         """
         with self._database.connect() as connection:
-            connection.execute(self._beat, {"report": report or None})
+            connection.execute(self._beat, {"report": report or None, "role": role})
+
+    def running(self) -> Processes:
+        """Return the processes that run now, this one included after its first heartbeat."""
+        with self._database.connect() as connection:
+            return running_processes(connection)
 
     def forget_silent(self) -> None:
         with self._database.connect() as connection:

@@ -374,6 +374,10 @@ class ReplicaRow(db.Model):  # type: ignore[name-defined,misc]
     beat_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: Participant → what the process sees of it, see app.calls.health. NULL: the process writes no report.
     participants: Mapped[Any] = mapped_column(Json, nullable=True)
+    #: `web` or `worker`. NULL: a process of a release before migration 0017.
+    role: Mapped[str | None]
+    #: The most database connections that the process opens. NULL as above.
+    connections: Mapped[int | None]
 
 
 class ParticipantPauseRow(db.Model):  # type: ignore[name-defined,misc]

@@ -12,7 +12,7 @@ from app.store.audit import Entry, append
 from app.store.database import db_now, in_seconds, seconds_until
 from app.store.lists import StateKey
 from app.store.models import UNFINISHED, ParticipantPauseRow, ReplicaRow, SagaRow
-from app.store.statistics import SILENT_S
+from app.store.processes import SILENT_S
 from app.store.transactions import atomic
 from machines.statuses import Status
 

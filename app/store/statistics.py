@@ -27,15 +27,14 @@ from sqlalchemy.orm import aliased
 
 from app.store.database import db, db_now, in_seconds, minute_of, seconds_between, seconds_until
 from app.store.figures import bounded_statements
-from app.store.models import DEAD, ENDED, UNFINISHED, DeliveryRow, JournalRow, OutboxRow, ParkedRow, ReplicaRow, SagaRow
+from app.store.models import DEAD, ENDED, UNFINISHED, DeliveryRow, JournalRow, OutboxRow, ParkedRow, SagaRow
+from app.store.processes import Processes, running_processes
 from app.store.queries import Reach, within
 from machines.registry import Registry
 from machines.statuses import FINISHED
 
-_SAGA, _REPLICA = SagaRow.__table__, ReplicaRow.__table__
+_SAGA = SagaRow.__table__
 _OUTBOX, _PARKED, _DELIVERY = OutboxRow.__table__, ParkedRow.__table__, DeliveryRow.__table__
-#: Seconds without a heartbeat after which a replica counts as gone.
-SILENT_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +49,8 @@ class SagaCounts:
     overdue_s: float
     #: Number of sagas that are due now and wait for a process. Only sagas whose table this process has are counted.
     due: int
-    #: Number of processes that run sagas.
-    replicas: int
+    #: The processes that run sagas.
+    processes: Processes
     #: How long the oldest unpublished event has waited for the broker, in seconds.
     unpublished_s: float
     #: Number of dead letters among the received messages.
@@ -64,13 +63,13 @@ class SagaCounts:
 def saga_counts(database: Database, registry: Registry) -> SagaCounts:
     with database.connect() as connection:
         groups = connection.execute(_GROUPS).all()
-        now = connection.execute(_NOW).one()
+        now, processes = connection.execute(_NOW).one(), running_processes(connection)
     return SagaCounts(
         by_state=_by_state(groups),
         unknown=_unknown(groups, registry),
         overdue_s=_overdue_s(groups, registry),
         due=sum(group.due for group in groups if registry.knows(group)),
-        replicas=now.replicas,
+        processes=processes,
         unpublished_s=max(0.0, -(now.unpublished_s or 0.0)),
         parked=now.parked,
         webhooks_pending=now.webhooks_pending,
@@ -111,11 +110,9 @@ def _groups() -> Select[Any]:
 
 
 def _now() -> Select[Any]:
-    alive = select(func.count()).where(_REPLICA.c.beat_at > in_seconds(-SILENT_S)).scalar_subquery()
     oldest = select(_OUTBOX.c.at).order_by(_OUTBOX.c.id).limit(1).scalar_subquery()
     parked = select(func.count()).select_from(_PARKED).scalar_subquery()
     return select(
-        alive.label("replicas"),
         seconds_until(oldest).label("unpublished_s"),
         parked.label("parked"),
         _count_of(_DELIVERY.c.due_at.is_not(None)).label("webhooks_pending"),

@@ -42,6 +42,12 @@ def breaker_gauge(registry: CollectorRegistry, states: Callable[[], Mapping[str,
     return ProcessGauge(registry, "saga_breaker_state", text, label="participant", worst="livemax", read=states)
 
 
+def broker_gauge(registry: CollectorRegistry, reachable: Callable[[], Mapping[str, int]]) -> ProcessGauge:
+    """Return the gauge that says whether this process reaches the broker. It is also updated at each heartbeat."""
+    text = "Broker of BROKER_URL, by its protocol: 1 this process reaches it, 0 it does not"
+    return ProcessGauge(registry, "saga_broker_up", text, label="broker", worst="livemin", read=reachable)
+
+
 def thread_gauge(registry: CollectorRegistry, alive: Callable[[], Mapping[str, bool]]) -> ProcessGauge:
     """Return the gauge of this process's service threads."""
     text = "Service thread: 1 works, 0 has ended, keeps failing, or makes no progress"

@@ -13,6 +13,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.store.processes import Processes
 from app.store.statistics import SagaCounts
 from machines.saga import Saga
 
@@ -79,4 +80,18 @@ class SagaGauges:
         yield GaugeMetricFamily("saga_webhooks_pending", pending, value=counts.webhooks_pending)
         dead = "Dead letters: messages to webhooks that were not delivered, and wait for a person"
         yield GaugeMetricFamily("saga_webhooks_dead", dead, value=counts.webhooks_dead)
-        yield GaugeMetricFamily("saga_replicas", "Processes that run sagas", value=counts.replicas)
+        yield from _process_families(counts.processes)
+
+
+def _process_families(processes: Processes) -> Iterator[Metric]:
+    yield GaugeMetricFamily("saga_replicas", "Processes that run sagas", value=processes.count)
+    by_role = "Processes that run sagas, by role; unknown: of an earlier release"
+    family = GaugeMetricFamily("saga_processes", by_role, labels=("role",))
+    for role, number in sorted(processes.by_role.items()):
+        family.add_metric((role,), number)
+    yield family
+    most = "Database connections that all processes may open together: the sum of DATABASE_CONNECTIONS"
+    yield GaugeMetricFamily("saga_connections_possible", most, value=processes.connections)
+    if processes.allowed is not None:
+        allowed = "Database connections that the server accepts from this role; absent for SQLite and behind a pooler"
+        yield GaugeMetricFamily("saga_connections_allowed", allowed, value=processes.allowed)

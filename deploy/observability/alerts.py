@@ -198,6 +198,34 @@ REPLICAS = (
         "only when a lease expires.",
     ),
     Alert(
+        name="SagaWorkersMissing",
+        severity=WARNING,
+        lasts="1m",
+        # Only a process with a BROKER_URL has saga_broker_up; without a broker, no workers are expected. During an
+        # upgrade, a worker of an earlier release has the role `unknown`.
+        expr='sum(max by (role) (saga_processes{role!="web"})) == 0\nand on () count(saga_broker_up) > 0',
+        summary="No worker runs",
+        description="BROKER_URL is set, so the web processes leave due sagas to workers: a saga without a waiting "
+        "client continues only after LEASE_S.",
+    ),
+    Alert(
+        name="SagaBrokerDown",
+        severity=WARNING,
+        lasts="1m",
+        expr="min by (broker) (saga_broker_up) == 0",
+        summary="A process does not reach the broker ({{ $labels.broker }})",
+        description="Sagas continue up to RECOVERY_INTERVAL_S later, because workers look for due sagas themselves. "
+        "Events wait in the outbox.",
+    ),
+    Alert(
+        name="SagaConnectionsShort",
+        severity=WARNING,
+        lasts="1m",
+        expr="max(saga_connections_possible) > max(saga_connections_allowed)",
+        summary="The processes may open {{ $value }} database connections, more than the server accepts",
+        description="At full load, requests wait for a connection and then get 503. Nothing fails before that.",
+    ),
+    Alert(
         name="SagaFencedWrites",
         severity=WARNING,
         lasts="0s",

@@ -17,7 +17,7 @@ from machines.facts import facts
 from machines.saga import Saga
 
 DASHBOARDS, RULES = Path("deploy/grafana/dashboards"), Path("deploy/prometheus/rules")
-CHART_RULES = Path("deploy/helm/rules")
+CHART_DASHBOARDS, CHART_RULES = Path("deploy/helm/dashboards"), Path("deploy/helm/rules")
 GENERATED = "# Written by `make dashboards` from machines/ and deploy/observability/: change those, not this file.\n"
 
 
@@ -25,7 +25,7 @@ def files(sagas: Iterable[Saga]) -> dict[Path, str]:
     """Return the content of every file by its path relative to the repository's root."""
     known = facts(sagas)
     drawn = {
-        DASHBOARDS / f"{board.uid}.json": json.dumps(board, cls=JSONEncoder, indent=1, ensure_ascii=False) + "\n"
+        f"{board.uid}.json": json.dumps(board, cls=JSONEncoder, indent=1, ensure_ascii=False) + "\n"
         for board in dashboards(known)
     }
     rules = {
@@ -35,8 +35,9 @@ def files(sagas: Iterable[Saga]) -> dict[Path, str]:
         "budget.yml": _rules("saga-budget", [*budget_rules(), *(alert.as_rule() for alert in OF_THE_BUDGET)]),
         "tables.yml": _rules("saga-tables", table_rules()),
     }
-    # The chart has the same rules, because Helm reads no file outside of a chart.
-    return drawn | {folder / name: text for folder in (RULES, CHART_RULES) for name, text in rules.items()}
+    # The chart has the same files, because Helm reads no file outside of a chart.
+    places = ((DASHBOARDS, drawn), (CHART_DASHBOARDS, drawn), (RULES, rules), (CHART_RULES, rules))
+    return {folder / name: text for folder, texts in places for name, text in texts.items()}
 
 
 class _Dumper(yaml.SafeDumper):
@@ -58,7 +59,7 @@ def _rules(group: str, rules: list[dict[str, Any]]) -> str:
 OBSERVABILITY = GeneratedFiles(
     module="deploy.observability",
     description="Write the dashboards and Prometheus rules in deploy/.",
-    folders=(DASHBOARDS, RULES, CHART_RULES),
+    folders=(DASHBOARDS, CHART_DASHBOARDS, RULES, CHART_RULES),
     render=files,
     outdated="is not what machines/ and deploy/observability/ say now",
     obsolete="is of nothing any more",

@@ -10,6 +10,7 @@ from flask import Flask
 from prometheus_client import Metric
 
 from app.services import services
+from app.store.processes import Processes
 from app.store.statistics import SagaCounts
 from app.telemetry.aliases import ALIASES
 from app.telemetry.derived import DERIVED
@@ -20,7 +21,9 @@ from docs.reference.service import service
 
 _HEAD = ("metric", "labels", "what it counts or measures")
 #: Counts that are all empty or zero: the page shows no values.
-_NOTHING: dict[str, Any] = {known.name: {} if "Mapping" in str(known.type) else 0 for known in fields(SagaCounts)}
+_NOTHING: dict[str, Any] = {known.name: {} if "Mapping" in str(known.type) else 0 for known in fields(SagaCounts)} | {
+    "processes": Processes(by_role={}, connections=0, allowed=0)
+}
 #: A metric that names the library, not the service.
 _OF_THE_LIBRARY = "flask_exporter_info"
 _TEXT = """# Metrics
@@ -55,14 +58,15 @@ A reference system has given these metrics other names. They exist only together
 def page() -> str:
     """Return the page, in Markdown."""
     with TemporaryDirectory() as folder:
-        return _page_of(_with_a_webhook(Path(folder)))
+        return _page_of(_complete_settings(Path(folder)))
 
 
-def _with_a_webhook(folder: Path) -> Mapping[str, str]:
-    """Return the settings of a webhook: without one, the service has no metrics of webhooks."""
+def _complete_settings(folder: Path) -> Mapping[str, str]:
+    """Return the settings of a webhook and a broker: without them, the service has no metrics of them."""
     file = folder / "webhooks.toml"
     file.write_text('[shop]\nurl = "https://shop.example"')
-    return {"WEBHOOKS_FILE": str(file), "WEBHOOK_SHOP_SECRETS": f"whsec_{'A' * 32}"}
+    servers = {"DATABASE_URL": "postgresql://127.0.0.1:9/none", "BROKER_URL": "redis://127.0.0.1:9"}  # never connected
+    return servers | {"WEBHOOKS_FILE": str(file), "WEBHOOK_SHOP_SECRETS": f"whsec_{'A' * 32}"}
 
 
 def _page_of(settings: Mapping[str, str]) -> str:

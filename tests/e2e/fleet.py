@@ -60,7 +60,7 @@ class Fleet:
         self._workers = [worker for worker in self._workers if worker.poll() is None]
         while len(self._workers) < count:
             self.worker()
-        owners, there = {owner(worker) for worker in self._workers}, "SELECT owner FROM replica"
+        owners, there = {owner(worker) for worker in self._workers}, "SELECT owner FROM replica WHERE role = 'worker'"
         eventually(
             lambda: owners <= {process_of(row[0]) for row in self.rows(there)},
             f"the workers are there; see {self._log}",

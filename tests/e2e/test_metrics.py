@@ -37,6 +37,8 @@ NAMES = {  # each metric with the labels that it must have
     "saga_due": set(),
     "saga_build_info": {"version"},
     "saga_replicas": set(),
+    "saga_processes": {"role"},
+    "saga_connections_possible": set(),
     "saga_database_up": set(),
     "saga_outbox_lag_seconds": set(),
     "saga_events_published_total": {"event"},

@@ -112,3 +112,18 @@ def test_queue_does_not_grow_without_a_worker(memory):
     for _ in range(MAX_QUEUED + 20):
         memory.broker.wake()
     assert len(list(memory.messages())) == MAX_QUEUED
+
+
+def test_idle_broker_is_tried_and_gets_no_message(memory, stopping, monkeypatch):
+    monkeypatch.setattr("app.broker.CHECK_S", 0.0)
+    assert memory.broker.up() == {}
+    memory.broker.start(stopping)
+    eventually(lambda: memory.broker.up() == {"memory": 1})
+    assert list(memory.messages()) == []
+
+
+@SCHEMES
+def test_loss_of_an_idle_broker_is_seen(scheme, stopping):
+    broker = Broker(f"{scheme}://127.0.0.1:9")
+    broker.start(stopping)
+    eventually(lambda: broker.up() == {scheme: 0})

@@ -1,5 +1,7 @@
 """The Helm chart: Helm itself lints and renders it, and what it renders is valid for Kubernetes."""
 
+import json
+
 import kubernetes_validate
 import pytest
 import yaml
@@ -21,7 +23,7 @@ EVERYTHING = {
     "ingress": {"enabled": True, "className": "nginx", "tlsSecret": "tls"},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
     "networkPolicy": {"enabled": True, "from": [{"namespaceSelector": {"matchLabels": {"name": "kong"}}}]},
-    "monitoring": {"enabled": True, "labels": {"release": "prometheus"}},
+    "monitoring": {"enabled": True, "labels": {"release": "prometheus"}, "dashboards": True},
 }
 #: Kinds of operators, whose schemas Kubernetes does not have.
 OF_OPERATORS = {"ScaledObject", "HTTPRoute", "PodMonitor", "PrometheusRule"}
@@ -42,7 +44,7 @@ def of(kind, manifests):
 def pods(manifests):
     """Yield each role with its pod."""
     for found in manifests:
-        spec = found["spec"].get("jobTemplate", found).get("spec", {})
+        spec = found.get("spec", {}).get("jobTemplate", found).get("spec", {})
         if "containers" in spec.get("template", {}).get("spec", {}):
             labels = spec["template"]["metadata"]["labels"]
             yield labels["app.kubernetes.io/component"], spec["template"]["spec"]
@@ -67,7 +69,7 @@ def test_every_manifest_of_the_chart_is_valid(values, version):
 
 def test_each_value_switches_its_part_on():
     off, on = ({found["kind"] for found in rendered(values)} for values in ({}, EVERYTHING))
-    assert on - off == OF_OPERATORS | {"CronJob", "Ingress", "NetworkPolicy"}
+    assert on - off == OF_OPERATORS | {"ConfigMap", "CronJob", "Ingress", "NetworkPolicy"}
 
 
 def test_each_pod_runs_the_command_of_the_stack_and_has_no_further_rights():
@@ -114,6 +116,17 @@ def test_chart_has_the_rules_of_the_stack():
     assert "saga-orchestrator" in jobs, "the alerts read this job"
 
 
+def test_chart_has_the_dashboards_of_the_stack_with_the_links_of_the_installation():
+    values = {"monitoring": {"enabled": False, "dashboards": True, "url": "https://sagas.example/"}}
+    found = of("ConfigMap", rendered(values)).values()
+    files = {file.name: file.read_text() for file in (ROOT / "deploy" / "grafana" / "dashboards").glob("*.json")}
+    texts = {name: text for each in found for name, text in each["data"].items()}
+    assert texts.keys() == files.keys()
+    for name, text in files.items():
+        assert json.loads(texts[name]) == json.loads(text.replace("http://localhost:8009", "https://sagas.example"))
+    assert {each["metadata"]["labels"]["grafana_dashboard"] for each in found} == {"1"}
+
+
 def test_links_of_alerts_lead_to_the_installation():
     places = {"enabled": True, "url": "https://sagas.example/", "runbooks": "https://wiki.example/runbooks"}
     (rules,) = of("PrometheusRule", rendered({"monitoring": places})).values()
@@ -141,6 +154,7 @@ def test_chart_and_image_have_the_release():
         {"orchestrator": {"replicas": "two"}},
         {"image": {"digest": "latest"}},
         {"workers": {"replicas": 2}},
+        {"monitoring": {"enabled": True, "dashboards": "yes"}},
     ],
 )
 def test_wrong_value_is_refused(values):
