@@ -62,7 +62,7 @@ UNKNOWN = {"name": "amqp", "skip_reason": "not found"}
     [
         ([FINE], 0, "advisories: none for 1 packages"),
         ([FINE, WEAK], 1, "advisories: flask 3.1.3: PYSEC-1, mended in 3.1.4"),
-        ([FINE, UNKNOWN], 1, "advisories: amqp: not found"),
+        ([FINE, UNKNOWN], 0, "advisories: amqp: not found"),
         ([UNKNOWN, UNKNOWN], 0, "advisories: skipped, because the advisory service does not answer"),
     ],
 )
