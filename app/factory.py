@@ -67,6 +67,7 @@ from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
 from app.engine.pauses import Pauses
+from app.engine.questions import Questions
 from app.engine.runner import Runner
 from app.engine.schedules import Schedules
 from app.engine.service import SagaService
@@ -171,6 +172,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         deliveries=Deliveries(database, owner),
         sagas=service,
         answers=Answers(config, registry, engine, runner),
+        questions=Questions(engine=engine, database=database),
         batches=batches,
         schedules=schedules,
         pauses=pauses,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.engine.batch import Batches
     from app.engine.bulk import BulkJobs
     from app.engine.pauses import Pauses
+    from app.engine.questions import Questions
     from app.engine.runner import Runner
     from app.engine.schedules import Schedules
     from app.engine.service import SagaService
@@ -47,6 +48,8 @@ class Services:
     sagas: "SagaService"
     #: Takes the answers of participants to steps that are answered later.
     answers: "Answers"
+    #: Sends the probes that people ask for.
+    questions: "Questions"
     #: Starts sagas at the times of schedules.
     schedules: "Schedules"
     #: Pauses and resumes participants.

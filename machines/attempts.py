@@ -52,7 +52,7 @@ class Attempts(ABC):
     def _make(self, saga: RunningSaga) -> tuple[Reply, Outcome]:
         at, probe = saga.current, saga.probe
         assert at.call is not None
-        probed = self._ask(saga, probe) if probe else None
+        probed = self.ask(saga, probe) if probe else None
         if probed and probed[1] is Outcome.SUCCEEDED:
             return probed
         if saga.must_not_send or (probed and saga.failed_attempts >= at.retry.attempts):
@@ -71,7 +71,7 @@ class Attempts(ABC):
         step = saga.current.step
         assert step is not None
         assert step.probe is not None
-        probed = self._ask(saga, step.probe)
+        probed = self.ask(saga, step.probe)
         return probed if probed[1] is Outcome.SUCCEEDED else _not_again(probed)
 
     def poll(self, saga: RunningSaga) -> tuple[Reply, Outcome]:
@@ -128,7 +128,7 @@ class Attempts(ABC):
         says = f"{refused.reason}{AFTER_DOUBT}"
         if probe is None:
             return replace(refused, says=says), Outcome.REFUSED
-        reply, outcome = self._ask(saga, probe)
+        reply, outcome = self.ask(saga, probe)
         if outcome is Outcome.SUCCEEDED:
             return reply, outcome
         says = f"{says}; its {reply.reason}"
@@ -136,7 +136,7 @@ class Attempts(ABC):
             return replace(refused, says=says), outcome
         return replace(reply, says=says), outcome
 
-    def _ask(self, saga: RunningSaga, probe: Call) -> tuple[Reply, Outcome]:
+    def ask(self, saga: RunningSaga, probe: Call) -> tuple[Reply, Outcome]:
         """Send the probe. The reason of the returned reply says that the probe got the reply, and not the call."""
         reply, outcome = self._send(saga, probe)
         return replace(reply, says=f"{PROBED}{reply.reason}"), outcome

@@ -91,6 +91,15 @@ class Action(Schema):
     )
 
 
+class Asked(Schema):
+    """The form that asks the participant; it has no fields of its own."""
+
+    class Meta:
+        unknown = RAISE
+
+    csrf_token = fields.String()
+
+
 class Checked(Schema):
     """What a person has found out about the unknown effects of an ended saga; the reason is read by `form_reason`."""
 

@@ -9,7 +9,7 @@ from app.access.permissions import Role, needs
 from app.access.principal import principal
 from app.admin import actions
 from app.admin.actions import Notice
-from app.admin.forms import Action, Checked, form_of, form_reason
+from app.admin.forms import Action, Asked, Checked, form_of, form_reason
 from app.admin.pages import pages
 from app.admin.saga_details import saga_details
 from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
@@ -19,6 +19,7 @@ from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.views.masking import shown
+from app.views.questions import ask, askable_step, last_question
 from app.views.summary import unknown_effects
 from app.views.unknown_effects import FOUND, check, check_found
 from machines.saga import Saga
@@ -58,6 +59,20 @@ def send_signal(saga_id: UUID, name: str) -> Response:
     return _answered(saga_id, lambda: actions.signal(services(), saga, name, given, principal(), WAIT_S))
 
 
+@blueprint.post("/admin/sagas/<uuid:saga_id>/ask")
+@needs(Role.OPERATOR)
+def ask_participant(saga_id: UUID) -> Response:
+    """Send the probe of the step in question, and show the answer. The saga does not move."""
+    saga = _saga(saga_id)
+
+    def asked() -> Notice:
+        form_of(Asked(), request.form)
+        ask(services(), saga, principal().actor)
+        return Notice(kind="done", text="The participant was asked; its answer is below. Nothing was changed.")
+
+    return _answered(saga_id, asked)
+
+
 @blueprint.post("/admin/sagas/<uuid:saga_id>/checked")
 @needs(Role.OPERATOR)
 def record_check(saga_id: UUID) -> Response:
@@ -91,6 +106,7 @@ def _page(saga: SagaRow, notice: Notice | None = None) -> str:
     definition, moments = table_of(services().registry, saga, journal), queries.moments(saga.id)
     details = saga_details(definition, saga, journal, moments.next_s) if definition else None
     unknown = saga.status in FINISHED and details is not None and unknown_effects(details.effects)
+    step = askable_step(definition, saga, details.effects) if definition and details else None
     return render_template(
         "admin/saga.html",
         saga=saga,
@@ -98,6 +114,8 @@ def _page(saga: SagaRow, notice: Notice | None = None) -> str:
         left_unknown=unknown,
         checked=check_found(saga.id) if unknown else None,
         findings=FOUND,
+        asks_about=step,
+        asked=last_question(definition, saga) if definition and step else None,
         moments=moments,
         journal=journal,
         children=queries.children(saga.id),

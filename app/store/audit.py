@@ -216,3 +216,10 @@ def page(
     query = query.where(*(condition for condition in conditions if condition is not None))
     with database.connect() as connection:
         return connection.execute(query).all()
+
+
+def newest_of(database: Database, saga_id: UUID, action: str) -> Row[Any] | None:
+    """Return the newest row of a saga with this action, or None."""
+    query = select(_AUDIT).where(_AUDIT.c.saga_id == saga_id, _AUDIT.c.action == action)
+    with database.connect() as connection:
+        return connection.execute(query.order_by(_AUDIT.c.seq.desc()).limit(1)).one_or_none()

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, and_, exists, func, not_, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
-from app.store.audit import Entry, record
+from app.store.audit import Entry, newest_of, record
 from app.store.database import db
 from app.store.models import ENDED, LEAVES_UNKNOWN, AuditRow, JournalRow, SagaRow
 from machines.history import NOTHING_FOUND
@@ -46,10 +46,8 @@ def count(registry: Registry) -> int:
 
 
 def check_of(saga_id: UUID) -> Row[Any] | None:
-    """Return what a person has recorded last about the unknown effects of a saga; None: nothing."""
-    rows = select(AuditRow.actor, AuditRow.at, AuditRow.reason, AuditRow.after)
-    of_saga = rows.where(AuditRow.saga_id == saga_id, AuditRow.action == CHECKED)
-    return db.session.execute(of_saga.order_by(AuditRow.seq.desc()).limit(1)).one_or_none()
+    """Return the audit row with what a person has recorded last about the effects of a saga; None: nothing."""
+    return newest_of(db.engine, saga_id, CHECKED)
 
 
 def record_check(saga: SagaRow, steps: Sequence[str], actor: str, found: str, reason: str) -> None:

@@ -88,6 +88,7 @@ ROUTES = {
     "POST /admin/sagas/<uuid:saga_id>": "operator",
     "POST /admin/sagas/<uuid:saga_id>/signals/<name>": "operator",
     "POST /admin/sagas/<uuid:saga_id>/checked": "operator",
+    "POST /admin/sagas/<uuid:saga_id>/ask": "operator",
     "GET /admin/participants": "viewer",
     "POST /admin/participants/<name>/pause": "operator",
     "POST /admin/participants/<name>/resume": "operator",

@@ -1,0 +1,107 @@
+"""Ask a participant about a step of which nobody knows whether it took effect, and what to do then."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.engine.questions import ASKED
+from app.errors import ConflictError
+from app.services import Services
+from app.store import queries
+from app.store.audit import newest_of
+from app.store.database import db
+from app.store.loading import is_in_doubt, table_of
+from app.store.models import SagaRow
+from app.views.summary import unknown_effects
+from machines.history import StepEffect, effects_of
+from machines.outcomes import Outcome
+from machines.saga import Saga
+from machines.statuses import FINISHED, Status
+from machines.step import Kind, Step
+from machines.transitions import Phase
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """The last question about a saga in its present state, and the answer."""
+
+    actor: str
+    at: datetime
+    step: str
+    participant: str
+    outcome: Outcome
+    #: The reply to the probe in one line.
+    answer: str
+    #: Name of the recommended action; "": none of the actions is recommended.
+    action: str
+    #: What the answer means, and why the action is recommended.
+    advice: str
+
+
+def askable_step(definition: Saga, saga: SagaRow, effects: Sequence[StepEffect]) -> Step | None:
+    """Return the step that a person can ask its participant about; None: there is none, or it has no probe."""
+    at = definition.states[saga.state]
+    if saga.status == Status.STUCK and at.phase is Phase.STUCK and not at.undoes:
+        return at.step if at.step and at.step.probe else None
+    if saga.status not in FINISHED:
+        return None
+    return next((effect.step for effect in unknown_effects(effects) if effect.step.probe), None)
+
+
+def ask(parts: Services, saga: SagaRow, actor: str) -> None:
+    """Send the probe of the step in question. `last_question` returns the answer.
+
+    Raise ConflictError when no step of the saga can be asked about, or when the saga moves.
+    """
+    journal = queries.journal(saga.id)
+    definition = table_of(parts.registry, saga, journal)
+    effects = effects_of(definition, saga.state, journal, in_doubt=is_in_doubt(saga)) if definition else []
+    step = askable_step(definition, saga, effects) if definition else None
+    if step is None:
+        raise ConflictError(
+            f"there is nothing to ask: the saga is {saga.status}, in {saga.state}, and only a stuck step or an unknown"
+            " effect with a probe= can be asked about",
+            saga_id=str(saga.id),
+        )
+    parts.questions.ask(saga.id, step.name, actor)
+
+
+def last_question(definition: Saga, saga: SagaRow) -> Asked | None:
+    """Return the last question about the saga in its present state; None: nobody has asked."""
+    row = newest_of(db.engine, saga.id, ASKED)
+    if row is None or row.after["version"] != saga.version:
+        return None
+    step = next((step for step in definition.steps if step.name == row.after["step"]), None)
+    if step is None:
+        return None
+    outcome, participant = Outcome(row.after["outcome"]), row.after["participant"]
+    action, advice = advised(definition, step, outcome, ended=saga.status in FINISHED)
+    return Asked(
+        actor=row.actor, at=row.at, step=step.name, participant=participant, outcome=outcome,
+        answer=row.after["answer"], action=action, advice=advice,
+    )  # fmt: skip
+
+
+def advised(definition: Saga, step: Step, outcome: Outcome, *, ended: bool) -> tuple[str, str]:
+    """Return the recommended action, and why. ended: the saga has ended, so no action is possible."""
+    asked = step.probe.participant if step.probe else ""
+    if outcome not in (Outcome.SUCCEEDED, Outcome.REFUSED):
+        return "", f"{asked} gives no clear answer, so nothing is certain. Ask again later, or ask its people."
+    happened, lacks = outcome is Outcome.SUCCEEDED, f"{asked} does not have {step.name}"
+    if ended and happened:
+        return "", f"{step.name} has happened. Decide whether it may stay, or undo it at {asked}; then record it."
+    if ended:
+        return "", f"{lacks}. If no call can still be on its way, record that."
+    if happened:
+        return "retry", f"{step.name} has happened: a retry takes this answer and goes on, and does not send it again."
+    return _advice_to_go_on(definition, step, lacks)
+
+
+def _advice_to_go_on(definition: Saga, step: Step, lacks: str) -> tuple[str, str]:
+    """Return the recommended action for a stuck step that has not happened, and why."""
+    attempts = (at.retry.attempts for at in definition.states.values() if at.step == step and at.phase is Phase.FORWARD)
+    if max(attempts, default=1) > 1:
+        return "retry", f"{lacks}: a retry sends it again with the same key, so a late call is not done twice."
+    if step.kind is Kind.PIVOT or step.undo:
+        return "compensate", f"{lacks}, and the table lets it be sent only once: going back is left."
+    return "", f"{lacks}, and it cannot be sent again. Do it by hand, then resolve it."

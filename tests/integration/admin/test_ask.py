@@ -1,0 +1,150 @@
+"""A person asks the participant of a stuck step, or of an unknown effect: only the probe is sent."""
+
+import pytest
+from sqlalchemy import update
+
+from app import create_app
+from app.access.permissions import Role
+from app.access.principal import user
+from app.config import from_environment
+from app.engine import questions
+from app.store import audit
+from app.store.database import db
+from app.store.models import SagaRow
+from app.views.questions import advised
+from machines.checkout import CHECKOUT
+from machines.outcomes import Outcome
+from tests.integration.admin.conftest import SETTINGS, seen
+from tests.support.applications import opened
+from tests.support.scripted_server import ScriptedServer, http
+
+STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")
+GIVEN_UP = (*STUCK, "compensate", "succeeded", "succeeded")
+SALE = next(step for step in CHECKOUT.steps if step.name == "enregistrer_vente")
+
+
+@pytest.fixture
+def sales():
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def client(store_url, sales, monkeypatch):
+    """Return a client that is signed in as operator, of a service whose participant `ventes` answers."""
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
+    monkeypatch.setattr("app.access.authorization._check_session", lambda: None)
+    monkeypatch.setattr("app.access.authorization._check_form", lambda _largest: None)
+    settings = SETTINGS | {"DATABASE_URL": store_url, "PARTICIPANT_VENTES_URL": sales.url}
+    app = create_app(from_environment(settings))
+    with opened(app):
+        yield app.test_client()
+
+
+def row(saga):
+    db.session.rollback()
+    found = db.session.get(SagaRow, saga.id)
+    return found.state, found.version, found.owner, found.due_at
+
+
+def asked(client, saga):
+    before = row(saga)
+    answer = client.post(f"/admin/sagas/{saga.id}/ask")
+    assert row(saga) == before, "the saga does not move"
+    return answer
+
+
+RETRY = "Retry now recommended"
+ANSWERS = [
+    (http(b'{"vente_id": "sale-17"}'), ("a retry takes this answer and goes on", RETRY)),
+    (http(b'{"error": "no such sale"}', "404 Not Found"), ("a retry sends it again with the same key", RETRY)),
+    (http(b"", "500 Internal Server Error"), ("ventes gives no clear answer", "")),
+]
+
+
+@pytest.mark.parametrize(("reply", "expected"), ANSWERS, ids=["done", "not done", "no answer"])
+def test_answer_and_one_recommended_action_are_shown(client, walk, sales, reply, expected):
+    saga, (advice, recommended) = walk(*STUCK), expected
+    page = client.get(f"/admin/sagas/{saga.id}")
+    assert "Ask ventes now" in seen(page)
+    assert not sales.received, "a GET asks nobody"
+    sales.answers += [reply]
+    answer = asked(client, saga)
+    assert answer.status_code == 200
+    assert [each.partition(b" HTTP")[0] for each in sales.received] == [b"GET /ventes/outcome"]
+    assert sales.headers()["idempotency-key"] == f"{saga.id}/enregistrer_vente/do"
+    for words in (seen(answer), seen(client.get(f"/admin/sagas/{saga.id}"))):
+        assert "ventes was asked about enregistrer_vente by ada" in words
+        assert advice in words
+        assert words.count("recommended") == bool(recommended)
+        assert recommended in words
+    record = audit.page(db.engine, limit=1, saga_id=saga.id)[0]
+    assert (record.action, record.actor, record.after["step"]) == ("saga.asked", "user:ada", "enregistrer_vente")
+
+
+def test_answer_is_not_shown_after_the_saga_has_moved(client, walk, sales):
+    saga = walk(*STUCK)
+    sales.answers += [http(b"", "500 Internal Server Error")]
+    asked(client, saga)
+    db.session.execute(update(SagaRow).values(version=SagaRow.version + 1))
+    db.session.commit()
+    assert "was asked about" not in seen(client.get(f"/admin/sagas/{saga.id}"))
+
+
+def test_saga_that_moves_while_its_participant_is_asked_gets_no_advice(client, walk, sales, monkeypatch):
+    saga = walk(*STUCK)
+    sales.answers += [http(b'{"vente_id": "sale-17"}')]
+    keep = questions.record
+
+    def moves(*arguments):
+        keep(*arguments)
+        db.session.execute(update(SagaRow).values(version=SagaRow.version + 1))
+        db.session.commit()
+
+    monkeypatch.setattr(questions, "record", moves)
+    answer = client.post(f"/admin/sagas/{saga.id}/ask")
+    assert answer.status_code == 409
+    assert "has moved while its participant was asked" in seen(answer)
+    assert "was asked about" not in seen(answer)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "owner", "words"),
+    [
+        (STUCK[:3], None, "there is nothing to ask: the saga is running"),
+        ((*STUCK[:3], "refused", "exhausted"), None, "there is nothing to ask: the saga is stuck"),
+        (STUCK, "other:1", "the engine runs the saga"),
+    ],
+    ids=["running", "stuck in an undo", "held"],
+)
+def test_nobody_is_asked_about_a_saga_that_the_engine_runs(walk, sales, client, outcomes, owner, words):  # noqa: PLR0917
+    saga = walk(*outcomes)
+    db.session.execute(update(SagaRow).values(owner=owner))
+    db.session.commit()
+    answer = asked(client, saga)
+    assert (answer.status_code, sales.received) == (409, [])
+    assert words in seen(answer)
+
+
+def test_participant_of_an_unknown_effect_can_still_be_asked(client, walk, sales):
+    saga = walk(*GIVEN_UP)
+    sales.answers += [http(b'{"error": "no such sale"}', "404 Not Found")]
+    words = seen(asked(client, saga))
+    assert "ventes does not have enregistrer_vente. If no call can still be on its way, record that." in words
+
+
+def test_viewer_sees_the_answer_and_asks_nobody(client, walk, sales, monkeypatch):
+    saga = walk(*STUCK)
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("eve", Role.VIEWER))
+    assert client.post(f"/admin/sagas/{saga.id}/ask").status_code == 403
+    assert "Ask ventes now" not in seen(client.get(f"/admin/sagas/{saga.id}"))
+    assert not sales.received
+
+
+def test_every_outcome_of_a_probe_has_an_advice():
+    for outcome in (Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.IN_DOUBT, Outcome.NOT_SENT):
+        for ended in (True, False):
+            action, words = advised(CHECKOUT, SALE, outcome, ended=ended)
+            assert words
+            assert not (ended and action), "an ended saga takes no action"
