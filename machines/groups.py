@@ -21,6 +21,15 @@ from machines.statuses import FINISHED, Status
 _BACK = (Status.COMPENSATING, Status.COMPENSATED)
 
 
+def is_sent_back(status: str, *, goes_back: bool) -> bool:
+    """Return True for a child that a parent on its way back asks to compensate. goes_back: it was asked before.
+
+    A process of a release without child sagas may have completed a child that was to go back, so such a child is asked
+    again. `app.store.children` has the same rule in SQL.
+    """
+    return status != Status.COMPENSATED and (not goes_back or status == Status.COMPLETED)
+
+
 class Child(Protocol):
     """What is stored of a child, as its parent reads it."""
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from transitions import EventData
 
+from machines.branches import BranchTable
 from machines.groups import Missing
 from machines.outcomes import Outcome
 from machines.progress import Progress
@@ -88,6 +89,15 @@ class RunningSaga(Progress):
             return False
         fails = self.definition.is_branch and self.status == Status.COMPENSATING and not self.goes_back
         return fails or self.status in FINISHED
+
+    @property
+    def ends_quietly(self) -> bool:
+        """True for a branch that is done: its parent has something to do only when no branch of the group is left.
+
+        Where not all branches may run at once, each end lets the parent start the next one.
+        """
+        table = self.definition
+        return isinstance(table, BranchTable) and not table.limited and self.status == Status.COMPLETED
 
     @property
     def retries_by_hand(self) -> bool:

@@ -11,7 +11,6 @@ from app.store.database import db_now
 from app.store.instance import Instance
 from app.store.loading import journals
 from app.store.models import SagaRow
-from machines.branches import BranchTable
 from machines.history import replies
 from machines.statuses import FINISHED, Status
 
@@ -50,13 +49,13 @@ _WAKE_AFTER_LAST = (
     )
     .values(due_at=db_now())
 )
-#: The new version fences the process that runs the child. Its call in flight stays in doubt, see app.store.loading.
+#: The rule is `machines.groups.is_sent_back`. The new version fences the process that runs the child. The child's call
+#: in flight stays in doubt, see app.store.loading.
 _SEND_BACK = (
     update(_SAGA)
     .where(
         _SAGA.c.parent_id == bindparam("parent"),
         _SAGA.c.parent_step == bindparam("of_step"),
-        # A process of a release without child sagas may have completed a child that was to go back.
         or_(_SAGA.c.goes_back.is_(False), _SAGA.c.status == Status.COMPLETED.value),
         _SAGA.c.status != Status.COMPENSATED.value,
     )
@@ -81,19 +80,13 @@ class Children:
             return {child: replies(journal) for child, journal in journals(connection, children).items()}
 
 
-def is_quiet(child: Instance) -> bool:
-    """Return True when the parent has something to do only if this child is the last one that ends."""
-    table = child.definition
-    return isinstance(table, BranchTable) and not table.limited and child.status == Status.COMPLETED
-
-
 def wake_parent(connection: Connection, child: Instance) -> None:
     """Make the parent of a child that ends in this transaction due. It is called before the child's own write.
 
     So the parent's row is locked before the row of its child. A quiet child only locks and counts; `wake_after_last`
     makes the parent due.
     """
-    connection.execute(_ARRIVE if is_quiet(child) else _WAKE, {"parent": child.parent_id})
+    connection.execute(_ARRIVE if child.ends_quietly else _WAKE, {"parent": child.parent_id})
 
 
 def wake_if_born_finished(connection: Connection, saga: Instance) -> None:

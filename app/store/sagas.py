@@ -18,7 +18,6 @@ from sqlalchemy.exc import IntegrityError
 from app.store import commits
 from app.store.audit import append
 from app.store.children import (
-    is_quiet,
     missing_children,
     send_back,
     wake_after_last,
@@ -197,7 +196,7 @@ class SagaStore:
                 wake_parent(connection, saga)
             if statement.run_within(connection, values) != 1:
                 raise FencedError(saga.id)
-            if saga.ends_for_parent and is_quiet(saga):
+            if saga.ends_for_parent and saga.ends_quietly:
                 wake_after_last(connection, saga)
             self.move_family(connection, saga)
             if saga.audit_entry:

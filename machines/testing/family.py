@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 from machines.children import INDEX
 from machines.families import Families, FamilyLoop
-from machines.groups import Child, NewChild
+from machines.groups import Child, NewChild, is_sent_back
 from machines.history import Effect, replies, skipped_steps
 from machines.registry import Registry
 from machines.replies import Reply
@@ -223,9 +223,9 @@ class Family:
         """Ask the children of a step to compensate."""
         for child in self.children(parent):
             row = child.memory.row
-            if row is None or child.memory.parent_step != step or row.status == Status.COMPENSATED:
+            if row is None or child.memory.parent_step != step:
                 continue
-            if not row.goes_back or row.status == Status.COMPLETED:
+            if is_sent_back(row.status, goes_back=row.goes_back):
                 row.goes_back, row.held, row.due_at = True, False, self.log.clock()
 
 
