@@ -16,6 +16,7 @@ from uuid import UUID
 from machines.accepting import NotAcceptedError, accept
 from machines.fields import Field, FieldKind
 from machines.groups import Branches, Child, NewChild
+from machines.history import BRANCH
 from machines.loop import Loop, RunEnd
 from machines.outcomes import Outcome
 from machines.progress import trigger_of
@@ -120,7 +121,7 @@ class Families:
         newest = branches.newest(known)
         if failed := next((child for child in newest if branches.goes_back(child)), None):
             words = f": {failed.error}" if failed.error else ""
-            saga.end_wait(Outcome.REFUSED_UNDO, reason=f"branch {failed.child_number} goes back{words}", actor=actor)
+            saga.end_wait(Outcome.REFUSED_UNDO, reason=f"{BRANCH}{failed.child_number} goes back{words}", actor=actor)
             return True
         if len(newest) < branches.count or any(child.status != Status.COMPLETED for child in newest):
             return False

@@ -31,6 +31,8 @@ NO_ATTEMPT_LEFT = "its probe says that it was not done, and no attempt is left: 
 AFTER_DOUBT = ", after an attempt that may have worked"
 #: First words of the reason of an undo that was not sent, because the probe did not find what is to be undone.
 NOTHING_FOUND = "the probe found nothing to undo, but a call may still be on its way: "
+#: First word of the reason of a group's refusal: one of its branches goes back, and others may have done something.
+BRANCH = "branch "
 #: First words of the reason of a move that records a later answer, or the end of the wait for this answer.
 ANSWERED = "callback: "
 #: The same for a poll; the number of polls comes first, as in "poll 3: 200".
@@ -406,6 +408,7 @@ def _effect_of_action(action_moves: Sequence[ReasonedMove]) -> Effect:
     if _succeeded(action_moves):
         return Effect.TOOK_EFFECT
     unanswered = _any(action_moves, Trigger.ACCEPTED) and not _any(action_moves, Trigger.REFUSED)
+    unanswered |= any((move.reason or "").startswith(BRANCH) for move in action_moves)
     return Effect.UNKNOWN if unanswered or any_in_doubt(action_moves) else Effect.NOT_DONE
 
 

@@ -19,7 +19,9 @@ def description(effect: StepEffect) -> str:
     if effect.not_found:
         return f"{participant} did not have it when the saga went back. The call may have arrived later."
     descriptions = {
-        Effect.UNKNOWN: f"{participant} was called {undo}and gave no clear answer: it may have happened, or not.",
+        Effect.UNKNOWN: f"A branch of {name} went back. Other branches may have done something: see their sagas."
+        if effect.refused and effect.step.group is not None
+        else f"{participant} was called {undo}and gave no clear answer: it may have happened, or not.",
         Effect.TOOK_EFFECT: f"{participant} did it."
         if effect.step.undo
         else f"{participant} did it, and it has no undo.",

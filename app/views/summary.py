@@ -81,6 +81,8 @@ def _stuck(at: State, effects: Sequence[StepEffect]) -> str:
     effect = next((effect for effect in effects if effect.step == at.step), None)
     if effect is None or effect.effect not in (Effect.UNKNOWN, Effect.TOOK_EFFECT):
         reason = f" {effect.call.participant} refused it: nothing happened." if effect and effect.refused else ""
+    elif effect.refused and effect.step.group is not None:
+        reason = " A branch went back. Other branches may have done something: see their sagas."
     elif effect.refused:
         reason = f" {effect.call.participant} refused it."
     else:

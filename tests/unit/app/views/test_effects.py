@@ -1,10 +1,14 @@
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
 from app.views.effects import description
+from app.views.summary import summary
+from machines import Saga, compensatable, get, post, read, together
 from machines.checkout import CHECKOUT
 from machines.history import Effect, effects_of
+from machines.testing import given, refused
 
 
 @dataclass
@@ -106,3 +110,19 @@ def test_refused_undo_changes_nothing_and_is_described_so():
     moves = [RESERVED, PAID, Row("payer", "refused", "undo", 409)]
     assert effects("STUCK_UNDO_PAYER", *moves)["payer"] is Effect.TOOK_EFFECT
     assert effect_of("payer", "STUCK_UNDO_PAYER", *moves) == "client refuses to undo payer: a person must decide."
+
+
+def test_group_that_is_stuck_is_unknown_because_other_branches_may_have_done_something():
+    look = read("look", get("shop", "/look"), done="SEEN", refused="NO_LOOK")
+    do, undo = post("shop", "/do"), post("shop", "/undo")
+    hold = [compensatable(name, do, undo=undo, done=name.upper(), refused=f"NO_{name}") for name in "ab"]
+    table = Saga(
+        name="order", version=1, initial="NEW", completed="DONE", compensated="CANCELLED", data={},
+        participants=("shop",), steps=(look, together(*hold, name="both", done="DONE")),
+    )  # fmt: skip
+    run = given(table).when(b=refused()).run()
+    (found,) = effects_of(table, run.state, run.journal, in_doubt=False)
+    assert (run.status, found.effect) == ("stuck", Effect.UNKNOWN)
+    assert description(found) == "A branch of both went back. Other branches may have done something: see their sagas."
+    at_rest = SimpleNamespace(state=run.state, status=run.status, owner=None, attempt=0, deferrals=0)
+    assert "A branch went back." in summary(table, at_rest, run.journal, [found])
