@@ -52,7 +52,7 @@ check: lint test $(VENV)/.dev ## lint, all tests, chaos and fuzz in a short form
 	$(BIN)/python -m docs.reference --check
 	$(BIN)/python -m docs.site
 	$(BIN)/python -m app.cli verify --all
-	$(BIN)/python -m app.cli verify --all --sagas docs/examples/sagas,docs/examples/own-repository/sagas
+	$(BIN)/python -m app.cli verify --all --sagas docs/examples/sagas,docs/examples/own-repository/sagas,docs/examples/branches
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LONG) $(SLOW)
 	@# These tests start browsers, brokers and servers, and a busy machine can be too slow for one of them.
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --dist loadfile -m programs || { [ $$? -eq 1 ] \

@@ -14,10 +14,9 @@ from app.cli.output import printable, write_json
 from diagrams.overlays.path import path_overlay
 from diagrams.picture.svg import svg
 from machines.discovery import discover
-from machines.registry import BadTablesError
+from machines.registry import BadTablesError, Registry
 from machines.saga import Saga
-from machines.verify import PROPERTIES, Finding, NotExploredError, Result
-from machines.verify import verify as search
+from machines.verify import PROPERTIES, Finding, NotExploredError, Proofs, Result
 from machines.verify.route import route_of
 from machines.verify.search import MOST_STATES, Progress
 from machines.verify.source import test_of
@@ -50,7 +49,8 @@ def verify(  # noqa: PLR0917  one parameter for each option
     """Try everything that can happen to a saga, and show the shortest path to a fault.
 
     Calls that fail, are lost, come twice or late; crashes before and after each commit and each call; the deadline;
-    signals; and each action of an operator. The participants keep their contract. docs/verify.md says what is proved.
+    signals; children; and each action of an operator. The participants keep their contract. docs/verify.md says what
+    is proved.
 
     \b
     Exit codes:
@@ -60,17 +60,21 @@ def verify(  # noqa: PLR0917  one parameter for each option
          6  there is no such saga
     """  # noqa: D301  click needs the backspace character
     gc.disable()  # the search makes no reference cycles, and many tuples
+    if every == (name is not None):
+        raise click.UsageError(_NAME_EVERY)
     sound = True
-    for table in _tables(name, sagas, every=every):
+    registry = _registry(sagas)
+    proofs = Proofs(registry, most_states=states, accepted=accept)
+    for table, as_child in _searches(proofs, registry, name, every=every):
         try:
             with _reported(table) as progress:
-                result = search(table, most_states=states, accepted=accept, progress=progress)
+                result = proofs.prove(table, as_child=as_child, progress=progress)
         except NotExploredError as error:
             sound = False
             _write_unexplored(table, str(error), as_json=as_json)
             continue
         sound &= result.complete and not result.faults
-        _write(result, draw, as_json=as_json)
+        _write(result, registry, draw, as_json=as_json)
     sys.exit(0 if sound else FAULT)
 
 
@@ -108,34 +112,34 @@ def _write_unexplored(table: Saga, problem: str, *, as_json: bool) -> None:
         click.echo(problem)
 
 
-def _write(result: Result, draw: str | None, *, as_json: bool) -> None:
+def _write(result: Result, registry: Registry, draw: str | None, *, as_json: bool) -> None:
     """Write the result of a search. draw: the file for the drawing of the first finding with a path."""
     if draw is not None and (shown := [each for each in result.findings if each.path]):
         Path(draw).write_text(_drawing(result.definition, shown[0]), encoding="utf-8")
     if as_json:
-        write_json(_json(result))
+        write_json(_json(result, registry))
         return
-    for line in _lines(result):
+    for line in _lines(result, registry):
         click.echo(line)
 
 
-def _tables(name: str | None, sagas: str | None, *, every: bool) -> list[Saga]:
-    if every == (name is not None):
-        raise click.UsageError(_NAME_EVERY)
+def _registry(sagas: str | None) -> Registry:
     try:
-        registry = discover(sagas)
+        return discover(sagas)
     except BadTablesError as error:
         raise click.ClickException(str(error)) from error
-    if every:
-        return list(registry)
-    assert name is not None
-    if name not in registry.names:
+
+
+def _searches(proofs: Proofs, registry: Registry, name: str | None, *, every: bool) -> list[tuple[Saga, bool]]:
+    """Return the tables to search, each as that of a child or not. The children of a table come before it."""
+    if not every and name not in registry.names:
         click.echo(f"saga: there is no saga {name}; use one of {', '.join(registry.names)}", err=True)
         sys.exit(NOT_FOUND)
-    return [registry.latest(name)]
+    tables = registry if every else [registry.latest(str(name))]
+    return list(dict.fromkeys(search for table in tables for search in proofs.order(table)))
 
 
-def _lines(result: Result) -> list[str]:
+def _lines(result: Result, registry: Registry) -> list[str]:
     lines = [summary(result)]
     for finding in result.findings:
         what = "risk" if finding.risk else "fault"
@@ -143,7 +147,7 @@ def _lines(result: Result) -> list[str]:
         lines += [f"{what}: {PROPERTIES[finding.broken]}{named}", f"  {printable(finding.why)}"]
         lines += lines_of(finding)
         if finding.path:
-            lines += ["  A test that reproduces it:", "", *_indented(test_of(result.definition, finding)), ""]
+            lines += ["  A test that reproduces it:", "", *_indented(test_of(result.definition, finding, registry)), ""]
     if result.unreached:
         lines.append(f"never reached: {', '.join(result.unreached)}")
     return lines
@@ -160,19 +164,20 @@ def _drawing(table: Saga, finding: Finding) -> str:
     return svg(table, path_overlay(table, "of the path", status, state, route_of(table, finding)))
 
 
-def _json(result: Result) -> dict[str, object]:
-    findings = [_finding(result.definition, each) for each in result.findings]
+def _json(result: Result, registry: Registry) -> dict[str, object]:
+    findings = [_finding(result.definition, each, registry) for each in result.findings]
     return {
-        "saga": result.definition.name, "version": result.definition.version, "complete": result.complete,
+        "saga": result.definition.name, "version": result.definition.version, "as_child": result.as_child,
+        "complete": result.complete,
         "states": result.states, "transitions": result.transitions, "seconds": round(result.seconds, 3),
         "unreached": list(result.unreached), "findings": findings,
     }  # fmt: skip
 
 
-def _finding(table: Saga, finding: Finding) -> dict[str, object]:
+def _finding(table: Saga, finding: Finding, registry: Registry) -> dict[str, object]:
     path = [*finding.sentences, *(sentence(event) for event, _ in finding.path)]
     return {
         "property": finding.broken, "step": finding.step, "why": finding.why, "risk": finding.risk,
         "repeats_from": finding.repeats_from, "path": path,
-        "test": test_of(table, finding) if finding.path else "",
+        "test": test_of(table, finding, registry) if finding.path else "",
     }  # fmt: skip

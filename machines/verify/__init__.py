@@ -5,6 +5,7 @@ kinds of participant. It needs no database and no server. docs/verify.md describ
 """
 
 from machines.verify.properties import PROPERTIES
-from machines.verify.search import Finding, NotExploredError, Result, verify
+from machines.verify.proving import NotExploredError, Proofs, verify
+from machines.verify.search import Finding, Result
 
-__all__ = ["PROPERTIES", "Finding", "NotExploredError", "Result", "verify"]
+__all__ = ["PROPERTIES", "Finding", "NotExploredError", "Proofs", "Result", "verify"]

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from machines.later import arrival_name
 from machines.signals import can_still_wait, waits_of
+from machines.statuses import Status
+from machines.step import Step
 from machines.transitions import Phase
 from machines.verify.world import Entry, World
 
@@ -21,6 +23,12 @@ class Forgetting:
     def __init__(self, moves: "Moves") -> None:
         self._moves = moves
         self.live = cache(self._live)
+        steps = moves.definition.steps
+        self._position = {step.name: number for number, step in enumerate(steps)}
+        #: Step → the index of the last step with an effect that is not behind it; -1: there is none.
+        self._last = {
+            step.name: sum(self._is_before(each, step) for each in moves.steps) - 1 for step in steps
+        }  # fmt: skip
 
     def passed(self, world: World) -> World:
         """Return the state without the steps that a saga on its way back has passed, and that have left nothing.
@@ -32,16 +40,22 @@ class Forgetting:
         if not (at.undoes or at.phase is Phase.COMPENSATED):
             return world
         steps = self._moves.steps
-        last = -1 if at.step is None else self._moves.index[at.step.name]
+        last = -1 if at.step is None else self._last[at.step.name]
         ledger = list(world.ledger)
         gone = set()
         for number in range(last + 1, len(ledger)):
             if not ledger[number].effects and not any(name == steps[number].name for name, _ in world.flight):
                 ledger[number] = Entry()
                 gone.add(steps[number].name)
+        gone |= {step.name for step in self._moves.children.steps if not at.step or not self._is_before(step, at.step)}
         return world._replace(
-            ledger=tuple(ledger), facts=frozenset(fact for fact in world.facts if fact.step not in gone)
-        )
+            ledger=tuple(ledger), facts=frozenset(fact for fact in world.facts if fact.step not in gone),
+            kin=tuple(kin for kin in world.kin if kin.step not in gone or kin.stage.status != Status.COMPENSATED),
+        )  # fmt: skip
+
+    def _is_before(self, step: Step, other: Step) -> bool:
+        """Return True when the step is not behind the other one."""
+        return self._position[step.name] <= self._position[other.name]
 
     def ended_waits(self, world: World) -> World:
         """Return the state without the signals and answers whose waits have ended.
@@ -56,7 +70,8 @@ class Forgetting:
         kept = frozenset(each for each in world.arrivals if each[0] in live)
         if live and kept != world.arrivals:
             kept |= {_ENDED}
-        return world._replace(arrivals=kept, row=world.row._replace(arrived=len(kept)))
+        world = world._replace(arrivals=kept)
+        return world._replace(row=world.row._replace(arrived=world.arrived))  # type: ignore[union-attr]
 
     def _live(self, state: str) -> frozenset[str]:
         """Return the names of the signals and answers for which a saga in this state waits, or may wait later."""

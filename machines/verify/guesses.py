@@ -30,6 +30,7 @@ class Guesses:
                 return Broken("no guess", f"the saga takes {fact.step} as undone, and its effect is in force")
         return (
             self._decided_wrongly(world, save)
+            or self._moves.kin_properties.of_commit(world, save)
             or self._goes_back(world, save)
             or self._moves.properties.of_passed(world, save)
         )

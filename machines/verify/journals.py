@@ -20,6 +20,7 @@ class Journals:
     def __init__(self, machinery: Machinery) -> None:
         self._machinery = machinery
         self._effectful = {step.name: step for step in machinery.definition.steps if step.kind in EFFECTFUL}
+        self._starts_others = {step.name for step in machinery.definition.steps if step.starts is not None}
         self._known: dict[tuple[frozenset[Fact], tuple[Fact, ...]], frozenset[Fact]] = {}
         #: Trigger of the fact that stands for all moves which leave a call in doubt.
         self._doubt = next((each for each in _DOUBTS if self._doubts(Fact(each, step="any"))), Trigger.RETRY)
@@ -41,10 +42,11 @@ class Journals:
             move.trigger, "", move.step, move.direction, move.status_code, move.body, move.doubted, move.not_found
         )
         if move.trigger in DONE:
-            kept = kept._replace(trigger=Trigger.SUCCEEDED, doubted=False)
+            by_hand = move.by_hand and move.step in self._starts_others  # then the children need not be completed
+            kept = kept._replace(trigger=Trigger.SUCCEEDED, doubted=False, by_hand=by_hand)
             return frozenset(each for each in facts if not _is_history(each, kept)) | {kept}
-        if move.trigger in (Trigger.SKIP, Trigger.ACCEPTED):
-            return facts | {kept}
+        if move.trigger in (Trigger.SKIP, Trigger.ACCEPTED) or move.branch:
+            return facts | {kept._replace(branch=move.branch)}
         if move.step not in self._effectful:
             return facts
         of_call = {each for each in facts if (each.step, each.direction) == (kept.step, kept.direction)}

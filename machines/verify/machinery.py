@@ -11,7 +11,7 @@ from uuid import UUID
 
 from machines.attempts import later_answer, understood
 from machines.call import Call
-from machines.history import AFTER_DOUBT, NOTHING_FOUND
+from machines.history import AFTER_DOUBT, BRANCH, NOTHING_FOUND
 from machines.later import arrival_name
 from machines.outcomes import Outcome
 from machines.replies import Reply
@@ -21,12 +21,13 @@ from machines.saga import Saga
 from machines.samples import example
 from machines.step import Step
 from machines.transitions import DONE, NOWHERE, Direction, Trigger
+from machines.verify.kinship import Kinship
 from machines.verify.replying import Truth, put, replies_to
-from machines.verify.samples import bodies_of
+from machines.verify.samples import bodies_of, varies
 from machines.verify.world import Bodies, Fact, Memory, Row, Seen
 from machines.waiting import Waiting
 
-SAGA_ID = UUID("11111111-2222-4333-8444-555555555555")
+SAGA_ID, PARENT_ID = UUID("11111111-2222-4333-8444-555555555555"), UUID("99999999-2222-4333-8444-555555555555")
 #: Actors in the journal.
 ENGINE, PERSON = "engine", "operator"
 #: Most claims without a move. After one, a further takeover meets the same states again.
@@ -43,8 +44,9 @@ LONG_AGO_S = -1e12
 class Machinery:
     """The engine of one table. It remembers what a process does, so each point is computed once."""
 
-    def __init__(self, definition: Saga, data: Mapping[str, Any]) -> None:
+    def __init__(self, definition: Saga, data: Mapping[str, Any], kinship: Kinship | None = None) -> None:
         self.definition, self.data = definition, data
+        self.kinship = kinship or Kinship()
         self.bodies = Bodies()
         #: Name of a signal or an answer, and its kind → its body.
         self.arrivals: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -54,15 +56,22 @@ class Machinery:
 
     def new(self, *, pending: bool = False) -> RunningSaga:
         """Return a saga that was just created. pending: it waits for its start."""
-        saga = RunningSaga(self.definition, SAGA_ID, self.data, NOWHERE, _clock)
+        saga = self._saga(NOWHERE)
         saga.create(actor=ENGINE)
         saga.pending = pending
+        return saga
+
+    def _saga(self, state: str, *, in_doubt: bool = False) -> RunningSaga:
+        saga = RunningSaga(self.definition, SAGA_ID, self.data, state, _clock, in_doubt=in_doubt)
+        if self.kinship.of_child is not None:
+            saga.parent_id, saga.parent_step = PARENT_ID, "step"
         return saga
 
     def load(self, row: Row, facts: frozenset[Fact], seen: Seen, own_claims: int) -> RunningSaga:
         """Return the saga as a process reads it. own_claims: its own claims."""
         in_doubt = restored_in_doubt(self.definition.states[row.state], row, own_claims)
-        saga = RunningSaga(self.definition, SAGA_ID, self.data, row.state, _clock, in_doubt=in_doubt)
+        saga = self._saga(row.state, in_doubt=in_doubt)
+        saga.goes_back = row.goes_back
         restore(saga, _AsStored(row), self.journal(facts))
         saga.waits_for, saga.deadline = None, DEADLINE_S
         saga.entered = LONG_AGO_S if seen.over else 0.0
@@ -78,12 +87,13 @@ class Machinery:
         move.actor = PERSON if fact.by_hand else ENGINE
         move.step, move.direction, move.status_code = fact.step or None, fact.direction or None, fact.status_code
         move.reply = self.bodies.value(fact.body)
-        move.reason = NOTHING_FOUND if fact.not_found else AFTER_DOUBT if fact.doubted else ""
+        move.reason = NOTHING_FOUND if fact.not_found else AFTER_DOUBT if fact.doubted else BRANCH * fact.branch
         return move
 
     def saga_of(self, memory: Memory) -> RunningSaga:
         """Return the saga that a process has in its memory."""
-        saga = RunningSaga(self.definition, SAGA_ID, self.data, memory.state, _clock, in_doubt=memory.in_doubt)
+        saga = self._saga(memory.state, in_doubt=memory.in_doubt)
+        saga.goes_back = memory.goes_back
         saga.failed_attempts, saga.sends_again, saga.pending = memory[2:5]
         saga.results = dict(self.bodies.results(memory.results))
         saga.skipped, saga.claims, saga.arrived = memory.skipped, memory.claims, memory.arrived
@@ -98,7 +108,7 @@ class Machinery:
             sends_again=saga.sends_again, pending=saga.pending,
             results=tuple(sorted((step, self.bodies.number(reply)) for step, reply in saga.results.items())),
             skipped=saga.skipped, moves=self.facts_of(saga.unsaved), claims=saga.claims, arrived=saga.arrived,
-            stored=stored,
+            stored=stored, goes_back=saga.goes_back,
         )  # fmt: skip
 
     def facts_of(self, moves: list[Move]) -> tuple[Fact, ...]:
@@ -109,6 +119,7 @@ class Machinery:
                 body=self.bodies.number(move.reply) if _is_reply(move) else -1, by_hand=move.actor == PERSON,
                 doubted=AFTER_DOUBT in (move.reason or ""),
                 not_found=(move.reason or "").startswith(NOTHING_FOUND),
+                branch=(move.reason or "").startswith(BRANCH),
             )
             for move in moves
         )  # fmt: skip
@@ -127,12 +138,12 @@ class Machinery:
         self, step: Step, replies: Mapping[Truth, list[tuple[str, Reply]]]
     ) -> Mapping[Truth, list[tuple[str, Reply]]]:
         """Return the replies with further successes, for the conditions that later steps have."""
-        if not self.definition.conditional:
+        if not varies(self.definition, step):
             return replies
         name, reply = replies[Truth.DONE][0]
         more = [
             (f"{name} ({number})", replace(reply, body=body))
-            for number, body in enumerate(bodies_of(self.definition, step, reply.body), 1)
+            for number, body in enumerate(bodies_of(self.definition, step, reply.body, self.kinship.items), 1)
         ]
         return {**replies, Truth.DONE: [*replies[Truth.DONE], *more]}
 
@@ -202,7 +213,7 @@ def _different(
         has_body = read.body is not None and outcome in (Outcome.REFUSED_UNDO, Outcome.ACCEPTED)
         sent = read.sent or at.probe is None
         meaning = (outcome, read.asks_to_wait, sent, read.final, has_body)
-        decides = outcome is Outcome.SUCCEEDED and saga.definition.conditional
+        decides = outcome is Outcome.SUCCEEDED and at.step is not None and varies(saga.definition, at.step)
         found.setdefault((*meaning, repr(read.body)) if decides else meaning, (name, outcome))
     return list(found.values())
 

@@ -10,17 +10,20 @@ Events of different parts that cannot influence each other are tried in one orde
 
 from collections.abc import Iterator
 
+from machines.groups import is_sent_back
 from machines.later import arrival_name
 from machines.outcomes import Outcome
 from machines.participant_kinds import ParticipantKind, kind_of
 from machines.statuses import Status
-from machines.step import EFFECTFUL, Step
+from machines.step import EFFECTFUL, Kind, Step
 from machines.transitions import Trigger
 from machines.verify import participants
+from machines.verify.children import Children
 from machines.verify.events import Edge, Event
 from machines.verify.forgetting import Forgetting
 from machines.verify.guesses import Guesses
 from machines.verify.journals import Journals
+from machines.verify.kin_properties import KinProperties
 from machines.verify.machinery import MAX_CLAIMS, Machinery
 from machines.verify.network import Network
 from machines.verify.people import People
@@ -28,7 +31,7 @@ from machines.verify.process import ModelLoop, Send
 from machines.verify.properties import Broken, Properties
 from machines.verify.replying import WITHOUT_FIELDS, Truth
 from machines.verify.turns import Turns, learned
-from machines.verify.world import DUE_LATER, DUE_NOW, HELD, NEVER_DUE, Entry, Memory, Process, Row, Save, World
+from machines.verify.world import DUE_LATER, DUE_NOW, HELD, NEVER_DUE, NEW_END, Entry, Memory, Process, Row, Save, World
 from machines.waiting import Waiting
 
 
@@ -38,15 +41,19 @@ class Moves:
     def __init__(self, machinery: Machinery, *, reduced: bool = True) -> None:
         self.reduced = reduced
         self.machinery, self.definition = machinery, machinery.definition
-        self.steps = [step for step in self.definition.steps if step.kind in EFFECTFUL]
+        self.steps = [step for step in self.definition.steps if step.kind in EFFECTFUL and step.starts is None]
         self.index = {step.name: number for number, step in enumerate(self.steps)}
         self.by_name = {step.name: step for step in self.definition.steps}
         self.journals, self.network, self._guesses = Journals(machinery), Network(self), Guesses(self)
+        self.children, self.kin_properties = Children(self), KinProperties(self)
         self.properties, self.people = Properties(self), People(self)
         #: True: a signal or an answer may come between a call and its commit.
         self.races = any(step.waits or step.later for step in self.definition.steps)
         self.turns, self.forgetting = Turns(machinery, merged=reduced), Forgetting(self)
         self.kinds = {step.name: kind_of(step) for step in self.steps}
+        # The registry refuses a parent that would compensate a saga with a step that has no way back.
+        returns = all(step.kind not in (Kind.PIVOT, Kind.RETRIABLE) for step in self.definition.steps)
+        self._can_be_sent_back = returns and machinery.kinship.of_child is not None
 
     def starts(self) -> Iterator[World]:
         """Yield the states in which a search begins: a process has just created the saga, or the saga is pending.
@@ -57,12 +64,25 @@ class Moves:
             row=None, facts=frozenset(), ledger=tuple(Entry() for _ in self.steps), flight=frozenset(),
             arrivals=frozenset(), late=False, over=False, went_back=False, process=None,
         )  # fmt: skip
+        if self.machinery.kinship.of_child is not None:
+            yield self._inserted(world)
+            return
         yield self._start(world, self.machinery.memory_of(self.machinery.new(), stored=False))
         pending = self.machinery.new(pending=True)
         loop = ModelLoop(self.machinery, Process(Memory(pending.state)), world.seen)
         for due in (NEVER_DUE, DUE_NOW):
-            row, moves = loop.row_of(pending, due, held=False), self.machinery.facts_of(pending.unsaved)
-            yield self.stored(world, Save(row, moves, 0, goes_on=False))
+            yield self.stored(world, loop.save_of(pending, due, held=False))
+
+    def _inserted(self, world: World) -> World:
+        """Return the state after a parent has inserted the saga as its child."""
+        saga, kinship = self.machinery.new(), self.machinery.kinship
+        loop = ModelLoop(self.machinery, Process(Memory(saga.state)), world.seen)
+        save = loop.save_of(saga, DUE_NOW if saga.current.runs else NEVER_DUE, held=False)
+        after = self.stored(world, save)
+        assert after.row is not None
+        assert kinship.of_child is not None
+        kinship.of_child.insert(self.machinery, after.row, after.facts)
+        return after
 
     def of(self, world: World) -> Iterator[Edge]:
         """Yield every event that can happen in a state."""
@@ -72,14 +92,15 @@ class Moves:
     def _with_commits(self, edge: Edge) -> Iterator[Edge]:
         """Yield an edge with the commits that follow at once, unless a signal can come in between."""
         process = edge.world.process
-        point = None if process is None or any(self.network.signals(edge.world)) else self.turns.point(process)
+        outside = process is None or any(self.network.signals(edge.world)) or self.children.moving(edge.world)
+        point = None if outside or process is None else self.turns.point(process)
         if process is None or not isinstance(point, Save):
             yield edge
             return
         for save in process.saving or (point,):
             broken = edge.broken or self._guesses.of(edge.world, save)
             name = save.row.state if save.row.due == HELD else f"-{save.row.state}"
-            event = edge.event._replace(commits=(*edge.event.commits, name))
+            event = edge.event._replace(commits=(*edge.event.commits, name + self.children.words(edge.world, save)))
             yield from self._with_commits(Edge(event, self.written(edge.world, save), broken, edge.forever))
         # A call may kill each process that sends it. No process dies for ever between the reply and the commit.
         yield Edge(edge.event._replace(dies=True), edge.world._replace(process=None), forever=False)
@@ -96,6 +117,8 @@ class Moves:
             assert isinstance(point, Send)
             yield from self._sends(world, point)
             yield from self.network.arrivals(world)
+        yield from self.children.events(world)
+        yield from self._sent_back(world)
         if not world.late:
             yield Edge(Event("late"), self.network.without_flight(world._replace(late=True)))
         if world.row is not None and world.process.starts_turn:
@@ -118,12 +141,12 @@ class Moves:
 
     def written(self, world: World, save: Save) -> World:
         """Return the state after a commit, with its process at its next point."""
-        after = self.stored(world, save)
+        after = self.children.committed(self.stored(world, save), save)
         if save.goes_on:
             return self._told(after, "written")
         if save.then is None:
             return self.forgetting.ended_waits(after)._replace(process=None)
-        if save.known < len(world.arrivals):
+        if save.known < world.arrived or world.ends == NEW_END:
             return self._start(after, save.then)
         after = self.forgetting.ended_waits(after)
         assert after.row is not None
@@ -134,7 +157,8 @@ class Moves:
         for save in world.process.saving or (point,):
             broken = self._guesses.of(world, save)
             what = "releases" if save.row.due != HELD else "commits"
-            yield Edge(Event(what, what=save.row.state), self.written(world, save), broken)
+            event = Event(what, what=save.row.state + self.children.words(world, save))
+            yield Edge(event, self.written(world, save), broken)
         died = world._replace(process=None)
         yield Edge(Event("dies before its commit", what=point.row.state), died, forever=False)
         yield from self.network.signals(world)
@@ -142,12 +166,14 @@ class Moves:
     def stored(self, world: World, save: Save) -> World:
         """Return the state after a commit."""
         before, row = world.row, save.row
-        arrived = len(world.arrivals)
-        if row.due == DUE_LATER and save.known != arrived:
+        arrived = world.arrived
+        if row.due == DUE_LATER and (save.known != arrived or world.ends == NEW_END):
             row = row._replace(due=DUE_NOW)
         row = row._replace(arrived=arrived)
         stays = before is not None and before.state == row.state
         facts = self.journals.after(world.facts, save.moves)
+        if world.row is not None and self.machinery.kinship.of_child is not None:
+            self.machinery.kinship.of_child.commit(self.machinery, world, save, facts)
         back = world.went_back or self.definition.states[row.state].undoes
         return self.forgetting.passed(world._replace(row=row, facts=facts, over=world.over and stays, went_back=back))
 
@@ -162,7 +188,9 @@ class Moves:
 
     def _sends(self, world: World, send: Send) -> Iterator[Edge]:
         broken = None
-        if send.purpose == "do" and world.went_back:
+        if send.purpose == "do" and world.row is not None and world.row.goes_back:
+            broken = Broken("nothing forward", f"{send.step} is sent, and the parent has asked the saga to compensate")
+        elif send.purpose == "do" and world.went_back:
             broken = Broken("nothing forward", f"{send.step} is sent, and the saga goes back")
         elif send.purpose == "do" and self.by_name[send.step].when and not self._guesses.holds(send.step, world.facts):
             broken = Broken("as its condition says", f"{send.step} is sent, and its condition does not hold")
@@ -234,19 +262,34 @@ class Moves:
 
     def _at_rest(self, world: World, row: Row) -> Iterator[Edge]:
         at = self.definition.states[row.state]
-        over = world.over or world.late
+        over = world.over or world.late or at.awaits_child  # a parent looks at its children from time to time
         if row.due in (HELD, DUE_NOW) or (row.due == DUE_LATER and (over or at.poll is not None)):
-            yield Edge(Event("claim", what=row.state), self._claimed(world, row))
+            looks = at.awaits_child and row.due == DUE_LATER
+            yield Edge(Event("claim", what=row.state), self._claimed(world, row), forever=not looks)
         if at.runs and not world.late and row.status != Status.PENDING:
             yield Edge(Event("late"), world._replace(late=True))
-        if at.waits is not None and not world.over:
+        if at.waits is not None and not world.over and not at.awaits_child:
             yield Edge(Event("over", at.step.name if at.step else ""), world._replace(over=True))
         yield from self.network.arrivals(world)
+        yield from self.children.events(world)
+        yield from self._sent_back(world)
         yield from self.people.of(world, row)
 
     def _claimed(self, world: World, row: Row) -> World:
         row = row._replace(claims=min(row.claims + 1, MAX_CLAIMS + 1), due=HELD)
-        world = self.forgetting.ended_waits(world._replace(row=row))
+        world = self.forgetting.ended_waits(self.children.read(world._replace(row=row)))
         assert world.row is not None
         saga = self.machinery.load(world.row, world.facts, world.seen, own_claims=1)
         return self._start(world, self.machinery.memory_of(saga, stored=True))
+
+    def _sent_back(self, world: World) -> Iterator[Edge]:
+        """Yield the request of the parent to compensate. It fences the process, which may still send its call."""
+        row = world.row
+        if row is None or not self._can_be_sent_back or not is_sent_back(row.status, goes_back=row.goes_back):
+            return
+        point = None if world.process is None else self.turns.point(world.process)
+        after = world._replace(row=row._replace(goes_back=True, due=DUE_NOW), process=None)
+        yield Edge(Event("sent back"), after, forever=False)
+        if isinstance(point, Send) and (point.purpose in ("do", "again") or point.acts_next):
+            sent = after._replace(flight=world.flight | {(point.step, point.key)})
+            yield Edge(Event("sent back", point.step), self.network.without_flight(sent), forever=False)

@@ -6,13 +6,15 @@ The person resolves only what was done by hand, and leaves a step alone whose ef
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from machines.children import kept_type
+from machines.loop import IncompleteReplyError
 from machines.participant_kinds import ParticipantKind
 from machines.progress import OPERATOR_ACTIONS, trigger_of
 from machines.references import idempotency_key
 from machines.replies import NOTHING
-from machines.samples import example
+from machines.samples import example, example_of
 from machines.statuses import Status
-from machines.step import EFFECTFUL, Step
+from machines.step import Step
 from machines.testing.successes import headers, success
 from machines.transitions import Direction, Phase, State, Trigger
 from machines.verify import participants
@@ -20,7 +22,7 @@ from machines.verify.events import Edge, Event
 from machines.verify.machinery import PERSON, SAGA_ID
 from machines.verify.process import ModelLoop
 from machines.verify.properties import Broken
-from machines.verify.world import HELD, NEVER_DUE, Entry, Memory, Process, Row, Save, World
+from machines.verify.world import HELD, NEVER_DUE, Entry, Memory, Process, Row, World
 
 if TYPE_CHECKING:
     from machines.verify.moves import Moves
@@ -52,7 +54,9 @@ class People:
                 why = f"{action} is offered in {row.state}, and it fails: {type(error).__name__}: {error}"
                 yield Edge(event, world, Broken("allowed", why), forever=False)
                 continue
-            if after is not None:
+            if isinstance(after, Broken):
+                yield Edge(event, world, after, forever=False)
+            elif after is not None:
                 yield Edge(event, after, forever=False)
 
     def _executed(self, world: World, row: Row) -> World:
@@ -61,28 +65,36 @@ class People:
         saga = machinery.load(row, world.facts, world.seen, own_claims=0)
         loop = ModelLoop(machinery, Process(Memory(row.state)), world.seen)
         saga.start_pending()
-        then = machinery.memory_of(saga, stored=True)
-        save = Save(loop.row_of(saga, HELD, held=True), (), saga.arrived, goes_on=False, then=then)
-        return self._moves.written(world, save)
+        return self._moves.written(world, loop.save_of(saga, HELD, held=True))
 
-    def _acted(self, world: World, row: Row, action: str) -> World | None:
-        """Return the state after the request of a person; None when an arrival has made it impossible."""
+    def _acted(self, world: World, row: Row, action: str) -> World | Broken | None:
+        """Return the state after the request of a person, or the property that it breaks.
+
+        Return None when the request is refused, because of an arrival, a parent or a child.
+        """
+        world = self._moves.children.read(world)
         machinery = self._moves.machinery
         saga = machinery.load(row, world.facts, world.seen, own_claims=0)
         loop = ModelLoop(machinery, Process(Memory(row.state)), world.seen)
         if saga.pending:
             saga.start_pending()
-        if saga.current.waits and saga.arrived:
-            loop.take_arrival(saga)
+        while saga.current.waits and saga.arrived and loop.take_arrival(saga):
+            pass  # the request applies to the saga after what has arrived
         trigger = trigger_of(action, saga.definition, saga.state)
-        if trigger is None:
+        if trigger is None or loop.families.why_not(saga, trigger) is not None:
             return None
         reply = self._reply(saga.current) if trigger is Trigger.RESOLVE else None
-        loop.request_move(saga, trigger, PERSON, "looked", reply)
+        try:
+            loop.request_move(saga, trigger, PERSON, "looked", reply)
+        except IncompleteReplyError:
+            if saga.current.step is None or saga.current.step.starts is None:
+                raise
+            return None  # nobody can write the replies of children
         runs = saga.current.runs
-        moves, stored = machinery.facts_of(saga.unsaved), loop.row_of(saga, HELD if runs else NEVER_DUE, held=runs)
-        then = machinery.memory_of(saga, stored=True)._replace(moves=()) if runs else None
-        return self._moves.written(world, Save(stored, moves, saga.arrived, goes_on=False, then=then))
+        save = loop.save_of(saga, HELD if runs else NEVER_DUE, held=runs)
+        if broken := self._moves.kin_properties.of_commit(world, save):
+            return broken
+        return self._moves.written(world, save)
 
     def _reply(self, at: State) -> dict[str, Any]:
         """Return what a person gives who resolves: the stored form of the reply that the step would have got."""
@@ -90,6 +102,8 @@ class People:
         assert step is not None
         if at.undoes:
             return {}
+        if step.starts is not None:
+            return self._of_children(step)
         if step.call is None:
             return example(step.keeps)  # type: ignore[arg-type]
         definition = self._moves.definition
@@ -99,6 +113,12 @@ class People:
         assert lacking == NOTHING
         return dict(taken)
 
+    def _of_children(self, step: Step) -> dict[str, Any]:
+        """Return what a person gives for a step that starts children: an example of what the step keeps."""
+        if step.group is None:
+            return example_of(kept_type(step.keeps)) if step.keeps else {}
+        return {} if step.group.over is not None else example_of(step.group.result)
+
     def _by_hand(self, world: World, row: Row, action: str, trigger: Trigger) -> tuple[Entry, ...] | None:
         """Return what the participants have after the work that a person does before the action; None: no such action.
 
@@ -106,7 +126,8 @@ class People:
         """
         at = self._moves.definition.states[row.state]
         step = at.step
-        if step is None or step.kind not in EFFECTFUL or row.status == Status.PENDING or at.phase is not Phase.STUCK:
+        has_entry = step is not None and step.name in self._moves.index
+        if step is None or not has_entry or row.status == Status.PENDING or at.phase is not Phase.STUCK:
             return world.ledger
         number = self._moves.index[step.name]
         entry, kind = world.ledger[number], self._moves.kinds[step.name]

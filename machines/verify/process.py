@@ -14,7 +14,8 @@ from uuid import UUID
 
 from machines.attempts import Attempts, filled, understood
 from machines.call import Call
-from machines.loop import Loop, RunEnd
+from machines.families import Families, FamilyLoop
+from machines.loop import RunEnd
 from machines.outcomes import Outcome
 from machines.references import FillError
 from machines.replies import Reply
@@ -22,6 +23,7 @@ from machines.restoring import stored_in_doubt
 from machines.running import RunningSaga
 from machines.step import Kind
 from machines.transitions import Direction, Phase, Trigger
+from machines.verify.kinship import SeenChildren
 from machines.verify.machinery import DEADLINE_S, ENGINE, LATE_S, LONG_AGO_S, MAX_CLAIMS, MOST_FAILED, Machinery
 from machines.verify.replying import Truth
 from machines.verify.world import (
@@ -159,7 +161,7 @@ def _purpose(saga: RunningSaga, call: Call, direction: Direction) -> str:
     return "undo"
 
 
-class ModelLoop(Loop[RunningSaga]):
+class ModelLoop(FamilyLoop[RunningSaga]):
     """The loop of one process, run from the start of its turn to its next point."""
 
     actor = ENGINE
@@ -168,6 +170,7 @@ class ModelLoop(Loop[RunningSaga]):
         """seen: what the process reads of its surroundings; None: it stops where it reads what it has not learned."""
         self.machinery, self._process, self._seen = machinery, process, seen
         self.calls, self.waits = _Calls(self), Waits(arrivals=_Arrivals(self))
+        self.families = Families(children=SeenChildren(self), registry=machinery.kinship.registry)
         self.jitter = lambda longest_s: longest_s
         self.sleep = lambda _seconds: None
         self.stopping = lambda: self._process.stops
@@ -222,23 +225,32 @@ class ModelLoop(Loop[RunningSaga]):
         self._save(saga, HELD, held=True, waits=wait_s > 0)
 
     def release(self, saga: RunningSaga, after_s: float | None) -> None:
-        waits = saga.current.phase is Phase.WAITING
+        waits = saga.current.waits is not None
         due = NEVER_DUE if after_s is None else DUE_LATER if waits and after_s > 0 else DUE_NOW
         self._save(saga, due, held=False)
 
     def _save(self, saga: RunningSaga, due: str, *, held: bool, waits: bool = True) -> None:
         if self.learn() is None:
-            moves, row = self.machinery.facts_of(saga.unsaved), self.row_of(saga, due, held=held)
-            then = self.machinery.memory_of(saga, stored=True)._replace(moves=()) if held and waits else None
-            raise _Left(Save(row, moves, saga.arrived, held and not waits, then))
+            raise _Left(self.save_of(saga, due, held=held, goes_on=held and not waits))
         saga.unsaved, self._stored, saga.deadline = [], True, DEADLINE_S
+
+    def save_of(self, saga: RunningSaga, due: str, *, held: bool, goes_on: bool = False) -> Save:
+        """Return the commit of a saga. goes_on: the turn of the process goes on after the commit."""
+        holds = held and not goes_on
+        return Save(
+            row=self.row_of(saga, due, held=held), moves=self.machinery.facts_of(saga.unsaved), known=saga.arrived,
+            goes_on=goes_on, then=self.machinery.memory_of(saga, stored=True)._replace(moves=()) if holds else None,
+            wakes=saga.ends_for_parent, quiet=saga.ends_for_parent and saga.ends_quietly,
+            retried=saga.current.awaits_child and saga.retries_by_hand,
+        )  # fmt: skip
 
     def row_of(self, saga: RunningSaga, due: str, *, held: bool) -> Row:
         """Return the row that a commit stores, as `app.store.sagas` does."""
         return Row(
-            state=saga.state, status=saga.status, unsure=stored_in_doubt(saga, held=held),
+            state=saga.state, status=saga.status,
+            unsure=stored_in_doubt(saga, held=held) and not saga.current.awaits_child,  # nobody reads it there
             claims=min(saga.claims if held else 0, MAX_CLAIMS + 1), attempt=min(saga.failed_attempts, MOST_FAILED),
-            arrived=saga.arrived, due=due,
+            arrived=saga.arrived, due=due, goes_back=saga.goes_back,
         )  # fmt: skip
 
     def _covered(self, saga: RunningSaga) -> bool:  # noqa: ARG002  a lease that ends is a death of its process

@@ -1,11 +1,11 @@
 """What must be true in every state of the search."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from machines.history import Effect, effects_of
 from machines.transitions import Phase
-from machines.verify.world import DUE_LATER, Entry, Fact, Row, Save, World
+from machines.verify.world import DUE_LATER, Fact, Save, World
 
 if TYPE_CHECKING:
     from machines.verify.moves import Moves
@@ -15,12 +15,15 @@ PROPERTIES: Mapping[str, str] = {
     "once": "each effect happens at most once",
     "nothing left": "when the saga is compensated, no effect is left that is not reported as unknown",
     "all done": "when the saga is completed, each step is done or was skipped",
-    "nothing forward": "after the first undo no action is sent",
+    "nothing forward": "after the first undo no action is sent, and no child starts or goes on",
+    "in reverse": "a step is undone only when all children of later steps are compensated",
     "no guess": "the saga takes a call as done, undone or not done only when it knows",
     "true report": "what the saga reports of each step is true",
     "as its condition says": "a step is sent or skipped as its condition says, and a skipped step is not undone",
     "allowed": "each action that is offered to an operator can be made",
     "no lost signal": "a saga never waits for what has arrived already",
+    "no lost end": "a saga never waits for children when their ends let it go on",
+    "at most": "not more children run at once than the table allows",
     "somebody goes on": "while a saga has not ended and is not stuck, a process continues it",
     "ends": "every saga ends or is stuck: no path goes round for ever",
     "undo knows its id": "an undo that needs a value of its step's reply can get it again when the reply is lost",
@@ -45,15 +48,15 @@ class Properties:
     def __init__(self, moves: "Moves") -> None:
         self._moves = moves
         self._reports: dict[tuple[str, bool, frozenset[Fact]], Mapping[str, Effect]] = {}
-        self._known: dict[tuple[Row | None, frozenset[Fact], tuple[Entry, ...]], Broken | None] = {}
+        self._known: dict[tuple[Any, ...], Broken | None] = {}
 
     def of(self, world: World) -> Broken | None:
         """Return a property that does not hold in a state."""
-        known = (world.row, world.facts, world.ledger)
+        known = (world.row, world.facts, world.ledger, world.kin)
         if known not in self._known:
             self._known[known] = self._of(world)
         broken = self._known[known]
-        return broken or self._waits_in_vain(world)
+        return broken or self._waits_in_vain(world) or self._moves.kin_properties.waits_in_vain(world)
 
     def of_passed(self, world: World, save: Save) -> Broken | None:
         """Return a false report of a step that the saga has passed on its way back. save: a commit that follows."""
@@ -74,7 +77,7 @@ class Properties:
             return None
         if phase is not Phase.STUCK and (broken := self._wrong_end(world, phase)):
             return broken
-        return self._false_report(world)
+        return self._false_report(world) or self._moves.kin_properties.of_end(world, phase, self._report(world))
 
     def _wrong_end(self, world: World, phase: Phase) -> Broken | None:
         report = self._report(world)

@@ -1,4 +1,7 @@
-"""Data and replies for the conditions of a table: samples for which each condition holds, and for which it does not."""
+"""Data and replies for the conditions and the lists of a table.
+
+For each condition there are samples for which it holds, and for which it does not.
+"""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +10,8 @@ from typing import Any
 from machines import samples
 from machines.condition_logic import example
 from machines.conditions import Condition, references_of
-from machines.references import split
+from machines.keeps import kept_of
+from machines.references import FillError, look_up, split
 from machines.saga import Saga
 from machines.step import Step
 from machines.verify.replying import put
@@ -16,8 +20,21 @@ from machines.verify.replying import put
 MOST_CONDITIONS = 6
 
 
-def data_of(definition: Saga) -> Iterator[Mapping[str, Any]]:
-    """Yield data for each combination of results that the conditions about the data of a saga can have."""
+def data_of(definition: Saga, items: int) -> Iterator[Mapping[str, Any]]:
+    """Yield data for each combination of results that the conditions about the data of a saga can have.
+
+    items: number of items of each list that each() goes through; once it has none.
+    """
+    for data in _data_of(definition):
+        lists = {each: found for each in _lists(definition) if (found := _items(each, data)) is not None}
+        full = _filled(data, [(each, found[:1] * items) for each, found in lists.items()])
+        yield full
+        for each in lists:
+            if _may_be_empty(definition, each):
+                yield put(full, each, [])
+
+
+def _data_of(definition: Saga) -> Iterator[Mapping[str, Any]]:
     data = samples.example(definition.data)
     names = {step.name for step in definition.steps}
     about = [each for each in _conditions(definition) if not any(split(ref)[0] in names for ref in references_of(each))]
@@ -31,8 +48,11 @@ def data_of(definition: Saga) -> Iterator[Mapping[str, Any]]:
             yield _filled(data, found.items())
 
 
-def bodies_of(definition: Saga, step: Step, body: Any) -> Iterator[Any]:
-    """Yield the body of a success, with values for which each condition about it holds, and does not."""
+def bodies_of(definition: Saga, step: Step, body: Any, items: int) -> Iterator[Any]:
+    """Yield the body of a success, with values for which each condition about it holds, and does not.
+
+    items: see `data_of`.
+    """
     yield body
     for condition in _conditions(definition):
         if not any(split(reference)[0] == step.name for reference in references_of(condition)):
@@ -41,6 +61,42 @@ def bodies_of(definition: Saga, step: Step, body: Any) -> Iterator[Any]:
             found: Mapping[str, Any] = example(holding, failing, {}) or {}
             own = {split(name)[1]: value for name, value in found.items() if split(name)[0] == step.name}
             yield _filled(body, own.items())
+    for each in _lists(definition):
+        root, path = split(each)
+        if root == step.name:
+            source = _source(step, path)
+            item = (_items(source, body) or [{}])[:1]
+            yield from (put(body, source, item * number) for number in (items, 0))
+
+
+def varies(definition: Saga, step: Step) -> bool:
+    """Return True when later steps may do different things after different replies of a step."""
+    return definition.conditional or any(split(each)[0] == step.name for each in _lists(definition))
+
+
+def _lists(definition: Saga) -> list[str]:
+    """Return the references of the lists that each() goes through."""
+    return [step.group.over for step in definition.steps if step.group is not None and step.group.over is not None]
+
+
+def _items(reference: str, data: Mapping[str, Any]) -> list[Any] | None:
+    """Return the items of a list of the data; None for a list of a reply."""
+    try:
+        found = look_up(reference, data, {})
+    except FillError:
+        return None
+    return found if isinstance(found, list) and found else [{}]
+
+
+def _may_be_empty(definition: Saga, reference: str) -> bool:
+    field = definition.data.get(reference)
+    return field is None or not field.low
+
+
+def _source(step: Step, path: str) -> str:
+    """Return where a kept list stands in the body of the reply."""
+    kept = step.keeps.get(path)
+    return path if kept is None else kept_of(path, kept).source
 
 
 def _conditions(definition: Saga) -> Sequence[Condition]:

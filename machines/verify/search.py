@@ -2,22 +2,22 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from machines.call import Call
-from machines.children import Start
+from machines.children import Group, Start
 from machines.retry import PERSISTENT, Retry
 from machines.saga import Saga
+from machines.statuses import Status
 from machines.transitions import Phase
 from machines.verify.cycles import cycle
-from machines.verify.design import flaws
 from machines.verify.events import Edge, Event
+from machines.verify.kinship import Kinship
 from machines.verify.machinery import Machinery
 from machines.verify.moves import Moves
 from machines.verify.properties import Broken
-from machines.verify.samples import data_of
 from machines.verify.world import World
 
 #: Most states of one search. The largest sample table has a few thousand.
@@ -30,10 +30,6 @@ _PROGRESS_EVERY = 500
 #: Receives the number of states that were found, and of those that are still to explore.
 Progress = Callable[[int, int], None]
 _ENDS = (Phase.COMPLETED, Phase.COMPENSATED, Phase.STUCK)
-
-
-class NotExploredError(ValueError):
-    """The search does not know a word of the table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +46,8 @@ class Finding:
     step: str = ""
     #: Path of a flaw, in sentences; `path` is empty then.
     sentences: tuple[str, ...] = ()
+    #: Data of the saga.
+    data: Mapping[str, Any] = field(default_factory=dict)
     #: Position in `path` from which the events repeat for ever; None: they do not.
     repeats_from: int | None = None
 
@@ -72,6 +70,8 @@ class Result:
     complete: bool = True
     #: States of the table that the saga can be in, and of these the ones that no path has reached.
     unreached: tuple[str, ...] = ()
+    #: True: the table was searched as that of a child, which has a parent.
+    as_child: bool = False
 
     def add(self, other: "Result") -> None:
         """Add the result of a search with other data."""
@@ -91,51 +91,17 @@ class Result:
         return [each for each in self.findings if each.risk]
 
 
-def verify(
-    definition: Saga,
-    data: Mapping[str, Any] | None = None,
-    *,
-    most_states: int = MOST_STATES,
-    accepted: Collection[str] = (),
-    progress: Progress | None = None,
-    reduced: bool = True,
-) -> Result:
-    """Search every state of a table. The search ends at the first fault.
-
-    accepted: names of flaws in the design that the author accepts, such as `stale read:price`.
-    progress: called every _PROGRESS_EVERY states. reduced: states that nothing can distinguish are one; False is for
-    the test of this.
-
-    Raise NotExploredError for a table that starts other sagas.
-    """
-    if child := next((step for step in definition.steps if isinstance(step.call, Start)), None):
-        raise NotExploredError(f"{definition} starts another saga in {child.name}: children are not explored")
-    try:
-        each = [data] if data is not None else list(data_of(definition))
-    except OverflowError as error:
-        raise NotExploredError(f"{definition}: {error}") from None
-    whole = Result(definition=definition)
-    for flaw in flaws(definition):
-        if f"{flaw.property}:{flaw.step}" not in accepted:
-            whole.findings.append(
-                Finding(broken=flaw.property, why=flaw.why, path=(), step=flaw.step, sentences=flaw.path)
-            )
-    for one in each:
-        result = Search(definition, one, most_states, progress, reduced=reduced).run()
-        whole.add(result)
-        if result.faults or not result.complete:
-            break
-    return whole
-
-
 class Search:
     """One search."""
 
     def __init__(
         self, definition: Saga, data: Mapping[str, Any], most_states: int = MOST_STATES,
-        progress: Progress | None = None, *, reduced: bool = True,
+        progress: Progress | None = None, *, reduced: bool = True, kinship: Kinship | None = None,
     ) -> None:  # fmt: skip
-        self.moves = Moves(Machinery(with_few_attempts(definition), data), reduced=reduced)
+        """reduced: see `machines.verify.proving.verify`."""
+        self.moves = Moves(
+            Machinery(made_small(definition, (kinship or Kinship()).at_most), data, kinship), reduced=reduced
+        )
         self._result = Result(definition=definition)
         self._most, self._progress = most_states, progress
         #: State → its number; the other lists are by this number.
@@ -210,8 +176,11 @@ class Search:
             self._risks.add(broken.why)
         path = [*self._path(came[0]), *([(came[1], world)] if came[1] else [])]
         self._result.findings.append(
-            Finding(broken=broken.property, why=broken.why, path=tuple(path), risk=broken.risk)
-        )
+            Finding(
+                broken=broken.property, why=broken.why, path=tuple(path), risk=broken.risk,
+                data=self.moves.machinery.data,
+            )
+        )  # fmt: skip
 
     def _path(self, number: int) -> list[tuple[Event, World]]:
         path: list[tuple[Event, World]] = []
@@ -225,7 +194,10 @@ class Search:
     def _has_ended(self, world: World) -> bool:
         if world.row is None or world.row.status == "pending":
             return world.process is None
-        return world.process is None and self.moves.definition.states[world.row.state].phase in _ENDS
+        at = self.moves.definition.states[world.row.state]
+        # A child that is stuck waits for a person, and its parent waits for the child.
+        waits = at.awaits_child and any(kin.stage.status == Status.STUCK for kin in world.kin)
+        return world.process is None and (at.phase in _ENDS or waits)
 
     def _look_for_cycles(self) -> None:
         """Find a path that goes round for ever, although time goes on: each deadline and each wait is over."""
@@ -247,26 +219,30 @@ class Search:
 
     def _waits_for_time(self, world: World) -> bool:
         at = None if world.row is None else self.moves.definition.states[world.row.state]
-        return at is not None and at.waits is not None and not world.over
+        return at is not None and at.waits is not None and not at.awaits_child and not world.over
 
 
-def with_few_attempts(definition: Saga) -> Saga:
-    """Return the table with at most MOST_ATTEMPTS attempts of each call."""
+def made_small(definition: Saga, at_most: int) -> Saga:
+    """Return the table with at most MOST_ATTEMPTS attempts of each call. at_most: see `Kinship`."""
     return replace(
         definition,
         steps=tuple(
             replace(
                 step, retry=_few(step.retry), call=_with_few(step.call), undo=_with_few(step.undo, PERSISTENT),
-                probe=_with_few(step.probe),
+                probe=_with_few(step.probe), group=_few_at_once(step.group, at_most),
             )
             for step in definition.steps
         ),
     )  # fmt: skip
 
 
+def _few_at_once(group: Group | None, at_most: int) -> Group | None:
+    return group if group is None or group.at_most is None else replace(group, at_most=at_most)
+
+
 def _with_few(call: Call | None, usual: Retry | None = None) -> Any:
     """Return a call with few attempts. usual: its retries where the table names none; None: those of its step."""
-    if call is None or (call.retry is None and usual is None):
+    if call is None or isinstance(call, Start) or (call.retry is None and usual is None):
         return call
     if isinstance(call.retry, Mapping):
         return replace(call, retry={outcome: _few(each) for outcome, each in call.retry.items()})

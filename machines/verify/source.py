@@ -1,7 +1,9 @@
 """A finding as a test for pytest, in the words of `machines.testing`."""
 
+import re
 from collections.abc import Iterator
 
+from machines.registry import Registry
 from machines.saga import Saga
 from machines.testing import (
     Always,
@@ -19,6 +21,7 @@ from machines.testing import (
 )
 from machines.testing.written import answer_source, words_of
 from machines.verify.events import Event
+from machines.verify.kin_source import SAME_END, answers_of, given_source
 from machines.verify.replying import Truth
 from machines.verify.search import Finding
 
@@ -28,35 +31,45 @@ _SCRIPTS = {"do": "when", "again": "when", "read": "when", "undo": "when_undone"
 _ASSERTIONS = {
     "once": "assert all(entry.done < 2 for entry in run.participants.ledger.values())",
     "all done": 'assert run.status != "completed" or "not done" not in run.effects.values()',
+    "no lost end": 'assert run.status in ("completed", "compensated", "stuck")',
     "ends": 'assert run.status in ("completed", "compensated", "stuck")',
 }
 _LEFT = 'assert not run.took_effect or run.status not in ("compensated", "compensating")'
 
 
-def test_of(definition: Saga, finding: Finding) -> str:
-    """Return the source of a test that fails while the fault is there."""
+def test_of(definition: Saga, finding: Finding, registry: Registry) -> str:
+    """Return the source of a test that fails while the fault is there. registry: the tables of its children."""
     script, acts = _script(definition, finding)
-    names = sorted({"given"}.union(*(words_of(answer) for each in script.values() for answer in each)))
+    written = {call: f"[{', '.join(map(answer_source, each))}]" for call, each in script.items()}
+    written |= {("when", step): answers for step, answers in answers_of(definition, finding, registry)}
+    names = {"given"}.union(*(words_of(answer) for each in script.values() for answer in each))
+    names |= {
+        word for word in ("items", "ok", "refused") for each in written.values() if re.search(rf"\b{word}\b", each)
+    }
     calls = ""
-    for method in dict.fromkeys(method for method, _ in script):
-        answers = [
-            f"{step}=[{', '.join(map(answer_source, each))}]" for (of, step), each in script.items() if of == method
-        ]
+    for method in dict.fromkeys(method for method, _ in written):
+        answers = [f"{step}={each}" for (of, step), each in written.items() if of == method]
         calls += f".{method}({', '.join(answers)})"
     lines = [
         "from machines.discovery import discover",
-        f"from machines.testing import {', '.join(names)}",
+        f"from machines.testing import {', '.join(sorted(names))}",
         "",
         f'TABLE = discover().get("{definition.name}", {definition.version})',
         "",
         "",
         f"def test_{finding.broken.replace(' ', '_')}():",
         f"    # {finding.why}",
-        f"    run = given(TABLE){calls}.run()",
+        f"    run = given({given_source(definition, finding)}){calls}.run()",
         *(f"    {act}" for act in acts),
-        f"    {_ASSERTIONS.get(finding.broken, _LEFT)}",
+        f"    {_assertion(definition, finding)}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _assertion(definition: Saga, finding: Finding) -> str:
+    if definition.starts_others and finding.broken != "no lost end":
+        return f"assert {SAME_END}"
+    return _ASSERTIONS.get(finding.broken, _LEFT)
 
 
 def _script(definition: Saga, finding: Finding) -> tuple[dict[tuple[str, str], list[Answer | Always]], list[str]]:
@@ -118,5 +131,9 @@ def _acts(event: Event) -> Iterator[str]:
         yield f'run.arrives("{event.step}")'
     elif event.kind == "signal":
         yield f'# {event.what} arrives here ({event.reply}): run.signal(…) or run.answer("{event.step}")'
+    elif event.kind == "child by hand":
+        yield f"# a person acts on child {event.reply} of {event.step} here, and it {event.what}: run.child(…)"
+    elif event.kind == "sent back":
+        yield "# the parent asks the saga to compensate here: test it with its parent"
     elif event.kind == "over":
         yield f"# the wait of {event.step} is over here: run.after(days=…)"

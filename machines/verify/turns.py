@@ -74,6 +74,8 @@ class Turns:
 
     def _future_of(self, process: Process) -> Hashable:
         point = self.point(process)
+        if isinstance(point, Question) and point.what == "kin":
+            return process  # its children may be in any stage: it is like no other process
         if isinstance(point, Save) and not point.goes_on:
             return self._saving(process, point).saving
         if isinstance(point, Question):

@@ -20,6 +20,9 @@ _SENTENCES = {
     "decides": "The participant of {step} has decided: {what}.",
     "signal": "{what} arrives for {step} ({reply}).",
     "over": "The time of the wait of {step} is over.",
+    "child": "Child {reply} of {step} {what}.",
+    "child by hand": "A person acts on child {reply} of {step}; it {what}.",
+    "sent back": "The parent asks the saga to compensate.",
     "person": "A person requests: {what}{of}.",
 }
 
@@ -85,4 +88,5 @@ def summary(result: Result) -> str:
     if not result.complete:
         found = "NOT COMPLETE: the bound of states was reached"
     size = f"{result.states:,} states, {result.transitions:,} transitions, {result.seconds:.1f} s"
-    return f"{result.definition}: {found}; {size}"
+    role = ", as a child" if result.as_child and not result.definition.is_branch else ""
+    return f"{result.definition}{role}: {found}; {size}"

@@ -1,4 +1,4 @@
-"""The state that the search explores: what is stored of one saga, what its participants have done, and who runs it.
+"""The state that the search explores: what is stored of a saga and its children, what was done, and who runs the saga.
 
 Every part is a tuple, so two equal states are one state. What no decision reads is left out: times, reasons and ids.
 Times are replaced by two facts: the deadline is over (`late`), and the wait of the present state is over (`over`).
@@ -9,6 +9,31 @@ from typing import Any, NamedTuple
 
 #: When a stored saga is claimed: never, when its wait is over, at once, or when the lease of its process ends.
 NEVER_DUE, DUE_LATER, DUE_NOW, HELD = "never", "later", "now", "held"
+#: No child has ended; every end was counted when the saga was claimed; one came since then.
+NO_END, KNOWN_END, NEW_END = "none", "known", "new"
+
+
+class Stage(NamedTuple):
+    """What a parent can tell of a child: a state of the small machine that stands for the child."""
+
+    status: str
+    #: True for a child that is stuck in a compensation.
+    undoes: bool = False
+    #: See `Row`.
+    goes_back: bool = False
+    #: Number of the replies that a completed child has kept.
+    replies: int = 0
+
+
+class Kin(NamedTuple):
+    """A child of the saga."""
+
+    #: Step that has started the child, the child's number among those of the step, and its table.
+    step: str
+    number: int
+    definition: str
+    version: int
+    stage: Stage
 
 
 class Fact(NamedTuple):
@@ -28,6 +53,8 @@ class Fact(NamedTuple):
     not_found: bool = False
     #: True: a person requested the move.
     by_hand: bool = False
+    #: True: the reason says that a branch goes back.
+    branch: bool = False
 
 
 class Row(NamedTuple):
@@ -41,6 +68,8 @@ class Row(NamedTuple):
     arrived: int
     #: When the saga is claimed, one of the constants above.
     due: str
+    #: True: the saga is a child, and its parent has asked it to compensate.
+    goes_back: bool = False
 
 
 class Entry(NamedTuple):
@@ -63,8 +92,9 @@ class Question(NamedTuple):
     """What a process reads of its surroundings."""
 
     #: late: is the deadline over? over: is the wait of the present state over? find: which kind of arrival has come?
+    #: kin: which children has a step?
     what: str
-    #: Name of the signal or the answer, for `find`.
+    #: Name of the signal or the answer, for `find`; of the step, for `kin`.
     name: str = ""
 
 
@@ -81,11 +111,14 @@ class Seen(NamedTuple):
     late: bool
     over: bool
     arrivals: frozenset[tuple[str, str]]
+    kin: tuple[Kin, ...] = ()
 
     def answer(self, question: Question) -> Any:
         """Return what a process reads now."""
         if question.what == "find":
             return next((kind for name, kind in self.arrivals if name == question.name), None)
+        if question.what == "kin":
+            return tuple(each for each in self.kin if each.step == question.name)
         return self.late if question.what == "late" else self.over
 
 
@@ -104,6 +137,8 @@ class Memory(NamedTuple):
     arrived: int = 0
     #: True: the saga is stored.
     stored: bool = False
+    #: See `Row`.
+    goes_back: bool = False
 
 
 class Save(NamedTuple):
@@ -117,6 +152,11 @@ class Save(NamedTuple):
     goes_on: bool
     #: What the process knows after a commit that ends its turn; None: it has released the saga.
     then: Memory | None = None
+    #: Of a child: the commit makes its parent due; it does so only when no other branch is left.
+    wakes: bool = False
+    quiet: bool = False
+    #: True: a person has retried the step, so that its compensated children start again.
+    retried: bool = False
 
 
 class Process(NamedTuple):
@@ -157,10 +197,19 @@ class World(NamedTuple):
     #: True after the saga has begun to go back.
     went_back: bool
     process: Process | None
+    #: The children, in the order of the steps and of their numbers.
+    kin: tuple[Kin, ...] = ()
+    #: What the saga knows of the ends of children, one of the constants above.
+    ends: str = NO_END
 
     @property
     def seen(self) -> Seen:
-        return Seen(self.late, self.over, self.arrivals)
+        return Seen(self.late, self.over, self.arrivals, self.kin)
+
+    @property
+    def arrived(self) -> int:
+        """The column `arrived`: the number of arrivals. One end of a child stands for all."""
+        return len(self.arrivals) + (self.ends != NO_END)
 
 
 class Bodies:

@@ -67,9 +67,25 @@ def test_bad_input_is_one_line(sagas, arguments, code):
     assert (result.exit_code, result.stderr.count("\n")) == (code, 1)
 
 
-def test_table_that_starts_another_saga_is_not_explored(sagas):
+def test_table_is_searched_after_the_tables_that_it_starts(sagas):
     result = run("order", "--sagas", sagas)
-    assert (result.exit_code, "children are not explored" in result.stdout) == (1, True)
+    child, own = result.stdout.splitlines()
+    assert child.startswith("sale v1, as a child: 0 faults; ")
+    assert own.startswith("order v1: 0 faults; ")
+    assert result.exit_code == 0
+
+
+def test_each_table_is_searched_once_as_a_child(sagas):
+    written = [json.loads(line) for line in run("--all", "--json", "--sagas", sagas).stdout.splitlines()]
+    searched = [(each["saga"], each["as_child"]) for each in written]
+    assert searched == [("sale", False), ("sale", True), ("order", False)]
+
+
+def test_parent_of_a_faulty_child_is_not_searched(sagas, monkeypatch):
+    monkeypatch.setattr("machines.progress.Progress.can_expire", property(lambda saga: saga.may("expire")))
+    result = run("order", "--sagas", sagas)
+    assert result.exit_code == 1
+    assert "order v1 is not searched, because the search of sale v1 is no proof" in result.stdout
 
 
 def test_verify_shows_its_progress_on_a_terminal_alone(sagas, monkeypatch):
