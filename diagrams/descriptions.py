@@ -94,6 +94,11 @@ def _quarantined(saga: Saga, state: State) -> bool:
     return state.phase is Phase.STUCK and not exhausted
 
 
+def named(title: str, name: str) -> str:
+    """Return a title with the identifier in brackets; the identifier alone without a title."""
+    return f"{title} ({name})" if title else name
+
+
 def number(value: float) -> str:
     return f"{value:g}"
 

@@ -16,6 +16,7 @@ from app.views import formatting
 from app.views.effects import description
 from app.views.participants import sentence
 from app.views.saga_filters import narrowed
+from app.views.titles import Titles
 from machines.lines import shortened
 
 #: Largest number of characters of a reply or a message on a page; the API returns all characters.
@@ -25,7 +26,12 @@ LONGEST_SHOWN = 20_000
 def pages(name: str) -> Blueprint:
     """Return a blueprint that answers errors with HTML pages."""
     blueprint = as_pages(Blueprint(f"admin_{name}", __name__))
-    blueprint.context_processor(lambda: {"may_act": principal().has(Role.OPERATOR)})
+    blueprint.context_processor(
+        lambda: {
+            "may_act": principal().has(Role.OPERATOR),
+            "titles": Titles(services().registry, services().participants),
+        }
+    )
     return blueprint
 
 

@@ -10,6 +10,7 @@ from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import AvailableAction, CallKey, available_actions, filled, refused_actions, sends_now
 from app.views.summary import summary
+from app.views.titles import money_of
 from machines.call import Call
 from machines.history import StepEffect, effects_of, is_probe, outcome, polls, replies, skipped_steps
 from machines.outcomes import Outcome
@@ -48,6 +49,8 @@ class SagaDetails:
     actions: Sequence[AvailableAction]
     #: Step name → path and body of the call that decides the step's effect.
     sent: Mapping[str, tuple[str | None, Any]]
+    #: Step name → what the step has done with money; "" where its table does not say.
+    money: Mapping[str, str]
     gantt: Gantt | None
     #: Index of a row in the journal (the first row has 0) → the attempt that the row records.
     attempts: Mapping[int, Attempt]
@@ -70,6 +73,7 @@ def saga_details(
         summary=summary(definition, row, journal, effects, next_s or 0.0),
         effects=effects,
         sent={effect.step.name: _sent(effect, row, results) for effect in effects},
+        money={effect.step.name: money_of(definition, effect, row, results) for effect in effects},
         actions=available_actions(
             definition,
             row.state,

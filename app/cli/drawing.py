@@ -13,17 +13,21 @@ from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age, short_duration
 from app.views.summary import summary
+from app.views.titles import money_of
 from app.views.waits import sentence, wait_of
-from machines.history import effects_of, is_probe, polls
+from machines.history import effects_of, is_probe, polls, replies
 from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
+from machines.titles import state_title
 from machines.transitions import Direction, Trigger
 
 #: Indentation of the path's lines, and width of the column with words such as `started`, in characters.
 _INDENT, _FACT = 2, 10
 #: Seconds within which a running service claims a due saga. Later, the command suggests that no service runs.
 _GRACE_S = 5
+#: Width of the terminal, in characters, from which the path has the titles of the steps.
+_WIDE = 100
 _PATH = (Column(), Column(gives_way=True), Column(), *(Column(right=True),) * 2, Column())
 _STYLES = {
     Trigger.SUCCEEDED: "green",
@@ -50,10 +54,14 @@ def whole(
     yield from moves(journal, width)
 
 
-def headline(saga: SagaRow) -> Text:
+def headline(definition: Saga | None, saga: SagaRow) -> Text:
     look = STATUS_LOOKS[saga.status]
     line = Text(f"{look.symbol} {saga.status}", style=f"bold {look.style}")
-    return Text.assemble(line, (f" in {saga.state}", "bold"), f"  {saga.definition} v{saga.definition_version}")
+    return Text.assemble(
+        line,
+        (f" in {_state(definition, saga.state) if definition else saga.state}", "bold"),
+        f"  {saga.definition} v{saga.definition_version}",
+    )
 
 
 def header(
@@ -67,13 +75,14 @@ def header(
         ("error", printable(saga.error or ""), "dim" if saga.status == Status.COMPLETED else "red"),
         ("whose", ", ".join(owners), ""),
         ("result", _result(definition, saga, journal), ""),
+        *(("money", printable(words), "bold") for words in _money(definition, saga, journal)),
     ]
     without_table = definition is None and saga.status not in FINISHED
     present = _without_table(saga, now) if without_table else _back_off(definition, saga, now, journal)
     facts += [("started", started, ""), ("now", present or _now(saga, now), "")]
     for command in commands_for(definition, saga) if definition else ():
         facts.append(("you may", f"saga {command} {str(saga.id)[:8]} --reason '…'", "bold"))
-    yield headline(saga)
+    yield headline(definition, saga)
     for name, text, style in facts:
         if text:
             hanging = textwrap.wrap(text, width - _FACT, break_on_hyphens=False)
@@ -86,6 +95,16 @@ def _result(definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow
         return ""
     journal = as_named_now(journal)
     return printable(summary(definition, saga, journal, effects_of(definition, saga.state, journal, in_doubt=False)))
+
+
+def _money(definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow]) -> Iterator[str]:
+    """Yield what each step of an ended or stuck saga has done with money."""
+    if definition is None or saga.status not in (*FINISHED, Status.STUCK):
+        return
+    journal, results = as_named_now(journal), replies(journal)
+    for effect in effects_of(definition, saga.state, journal, in_doubt=False):
+        if words := money_of(definition, effect, saga, results):
+            yield words
 
 
 def _without_table(saga: SagaRow, now: datetime) -> str:
@@ -128,7 +147,7 @@ def path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], width: 
     journal = as_named_now(journal)
     steps = path_of(definition, saga, journal)
     end = definition.compensated if goes_back(definition, saga) else definition.completed
-    lines, pivot = [_line(step) for step in steps], next((s for s in steps if s.step.kind == "pivot"), None)
+    lines, pivot = [_line(step, width) for step in steps], next((s for s in steps if s.step.kind == "pivot"), None)
     drawn = list(grid(_PATH, lines, width, head=False, indent=_INDENT))
     line_numbers = [number for number, item in enumerate(drawn) if isinstance(item, Text)]
     if pivot:
@@ -137,9 +156,9 @@ def path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], width: 
             line_numbers[after] if after < len(line_numbers) else len(drawn),
             _pivot_line(pivot, journal, definition, width),
         )
-    yield Text(f"{' ' * _INDENT}┌ {definition.initial}", style="dim")
+    yield Text(f"{' ' * _INDENT}┌ {_state(definition, definition.initial)}", style="dim")
     yield from drawn
-    yield Text(f"{' ' * _INDENT}└ {end}", style="dim" if saga.state != end else "bold")
+    yield Text(f"{' ' * _INDENT}└ {_state(definition, end)}", style="dim" if saga.state != end else "bold")
 
 
 def _pivot_line(pivot: StepOnPath, journal: Sequence[JournalRow], definition: Saga, width: int) -> Text:
@@ -156,13 +175,16 @@ def _pivot_line(pivot: StepOnPath, journal: Sequence[JournalRow], definition: Sa
     return Text(start + "━" * max(min(width, 80) - len(start), 2), style=style, no_wrap=True)
 
 
-def _line(step: StepOnPath) -> Line:
+def _line(step: StepOnPath, width: int) -> Line:
     look, quiet = step.mark.value, "dim" if step.mark is Mark.TO_COME else ""
+    name = cell(step.step.name, quiet or "bold")
+    if step.step.title and width >= _WIDE:
+        name.append(f" ({step.step.title})", quiet)
     undo = f"undo {_sent(step.undo)}  {short_duration(step.undo.ms)}" if step.undo.sent else ""
     return Line(
         cells=(
             cell(look.symbol, look.style),
-            cell(step.step.name, quiet or "bold"),
+            name,
             cell(step.word, look.style),
             cell(_sent(step.do)),
             cell(short_duration(step.do.ms) if step.do.sent or step.do.probes or step.do.polls else ""),
@@ -170,6 +192,11 @@ def _line(step: StepOnPath) -> Line:
         ),
         note=Text(printable(step.note), style="red") if step.note else None,
     )
+
+
+def _state(definition: Saga, name: str) -> str:
+    title = state_title(definition, name)
+    return f"{name} ({title})" if title else name
 
 
 def _sent(calls: Calls) -> str:

@@ -125,7 +125,8 @@ def watch(saga_id: str, interval: float, as_json: bool) -> None:
             break
         time.sleep(interval)
     if not as_json:
-        draw([drawing.headline(saga_with_id(saga_id))], on=console)
+        row = saga_with_id(saga_id)
+        draw([drawing.headline(definition_of(row), row)], on=console)
     click.get_current_context().exit(EXIT_CODES[status])
 
 

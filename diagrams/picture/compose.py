@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from diagrams.descriptions import deadline_note
+from diagrams.descriptions import deadline_note, named
 from diagrams.overlays.overlay import Overlay
 from diagrams.picture.captions import legend, shades, texts, ties
 from diagrams.picture.edges import edges
@@ -19,7 +19,7 @@ HOW_TO_READ = (
 
 def compose(saga: Saga, overlay: Overlay | None = None) -> Picture:
     headline = (HOW_TO_READ.format(saga=saga), deadline_note(saga))
-    found = layout(saga, overlay or Overlay(title=str(saga), headline=headline))
+    found = layout(saga, overlay or Overlay(title=named(saga.title, str(saga)), headline=headline))
     start, start_edge = _start(found)
     top = max(box.bottom for box in found.boxes.values()) + 46
     footer = [

@@ -127,7 +127,8 @@ def _lane(table: str, branch: Branch, overlay: Overlay, *, named: bool) -> _Lane
 def _step_box(table: str, step: Step, overlay: Overlay) -> Block:
     mark = overlay.branches.get((table, step.name), _NOTHING)
     mono = step.call is not None
-    lines = [Text(words=step.name, size=12, look="bold", anchor="middle")]
+    lines = [Text(words=step.title or step.name, size=12, look="bold", anchor="middle")]
+    lines += [Text(words=step.name, size=9.5, look="quiet", anchor="middle")] if step.title else []
     lines += [Text(words=words, size=10, look="mono" if mono else "quiet", anchor="middle") for words in called(step)]
     lines += [Text(words=words, look="mark", anchor="middle") for words in mark.lines]
     undo = [f"undo: {step.undo}"] if step.undo else []

@@ -92,7 +92,10 @@ def layout(saga: Saga, overlay: Overlay) -> Layout:
 def _sized(saga: Saga, state: State, overlay: Overlay) -> Box:
     shape = _shape(saga, state, overlay)
     quiet = shape == QUARANTINE
-    lines = [Text(words=state.name, size=9.5 if quiet else 13, look="" if quiet else "bold", anchor="middle")]
+    title = saga.titles.get(state.name)
+    lines = [Text(words=title or state.name, size=9.5 if quiet else 13, look="" if quiet else "bold", anchor="middle")]
+    if title:
+        lines.append(Text(words=state.name, size=9.5, look="quiet", anchor="middle"))
     if state.call:
         lines.append(Text(words=str(state.call), size=10.5, look="mono", anchor="middle"))
         lines.append(Text(words=f"↻ {notes(state)[0]}", size=10, look="quiet", anchor="middle"))

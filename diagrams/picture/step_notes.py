@@ -21,8 +21,9 @@ def step_notes(saga: Saga, band: Band, width: float) -> list[Text]:
         lost_reply_note(band),
     ]  # fmt: skip
     lines = [line for words in notes if words for line in wrap(words, width - 20, _SIZE, 8)]
+    names = [_name(band), *([Text(words=band.step.name, size=9.5, look="quiet")] if band.step.title else [])]
     kind = Text(words=band.step.kind, look="kind")
-    return [_name(band), kind, *(Text(words=words, size=_SIZE, look="quiet") for words in lines)]
+    return [*names, kind, *(Text(words=words, size=_SIZE, look="quiet") for words in lines)]
 
 
 def notes_height(saga: Saga, band: Band, width: float) -> float:
@@ -67,4 +68,4 @@ def no_answer_note(band: Band) -> str:
 
 
 def _name(band: Band) -> Text:
-    return Text(words=f"{band.number}. {band.step.name}", size=13, look="bold")
+    return Text(words=f"{band.number}. {band.step.title or band.step.name}", size=13, look="bold")

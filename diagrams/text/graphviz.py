@@ -1,6 +1,6 @@
 """Write a saga's table as a Graphviz graph: every transition is an edge."""
 
-from diagrams.descriptions import POINT_OF_NO_RETURN, QUARANTINE, condition_of, edge_kind, notes, shape_of
+from diagrams.descriptions import POINT_OF_NO_RETURN, QUARANTINE, condition_of, edge_kind, named, notes, shape_of
 from diagrams.step_bands import grid_positions, step_bands
 from diagrams.text.branch_outline import Frame, frames
 from machines.saga import Saga
@@ -81,7 +81,11 @@ def _ranks(saga: Saga) -> list[str]:
 
 
 def _node(saga: Saga, state: State) -> str:
-    lines = [state.name, *([str(state.call)] if state.call else []), *notes(state)]
+    lines = [
+        named(saga.titles.get(state.name, ""), state.name),
+        *([str(state.call)] if state.call else []),
+        *notes(state),
+    ]
     if state.call and state.step and state.step.kind is Kind.PIVOT:
         lines.append(POINT_OF_NO_RETURN.upper())
     label = "\n".join(lines)

@@ -26,7 +26,7 @@ def markdown(saga: Saga) -> str:
     steps = [
         (
             str(place),
-            code(step.name),
+            " ".join(filter(None, (step.title, code(step.name)))),
             f"{step.kind}: {KINDS[step.kind]}" + (f"; only when {step.when}" if step.when else ""),
             code(str(step.action)),
             _sent_again(step, retries)
@@ -39,7 +39,7 @@ def markdown(saga: Saga) -> str:
     ]
     states = [
         (
-            code(s.name),
+            " ".join(filter(None, (saga.titles.get(s.name), code(s.name)))),
             f"{s.phase}: {_waits_for(s) or PHASES[s.phase]}{_after_end(s)}",
             code(s.step.name) if s.step else "",
         )
@@ -57,7 +57,7 @@ def markdown(saga: Saga) -> str:
     pivot = next((step for step in saga.steps if step.kind is Kind.PIVOT), None)
     line = f"The {POINT_OF_NO_RETURN} is {code(pivot.name)}." if pivot else "It has no point of no return."
     parts = [
-        f"# {saga}",
+        f"# {saga.title or saga}" + (f" ({saga})" if saga.title else ""),
         f"Begins in {code(saga.initial)}, ends in {code(saga.completed)} or {code(saga.compensated)}. {line}",
         deadline_note(saga),
         "## Steps",

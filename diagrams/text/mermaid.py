@@ -2,7 +2,7 @@
 
 import re
 
-from diagrams.descriptions import POINT_OF_NO_RETURN, TIMES, condition_of, notes, shape_of
+from diagrams.descriptions import POINT_OF_NO_RETURN, TIMES, condition_of, named, notes, shape_of
 from diagrams.text.branch_outline import frames
 from diagrams.text.composite import composite
 from machines.saga import Saga
@@ -23,7 +23,10 @@ CLASSES = """\
 def mermaid(saga: Saga) -> str:
     states = saga.states.values()
     lines = [f"%% {text(str(saga))}", "stateDiagram-v2", "  direction TB", CLASSES]
-    lines += [f'  state "{text(state.name)}" as {_alias(state.name)}' for state in states]
+    lines += [
+        f'  state "{text(named(saga.titles.get(state.name, ""), state.name))}" as {_alias(state.name)}'
+        for state in states
+    ]
     lines.append(f"  [*] --> {_alias(saga.initial)}")
     for transition in saga.transitions:
         call = "".join(f" {text(words)}" for words in (condition_of(transition), str(transition.call or "")) if words)

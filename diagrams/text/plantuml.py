@@ -8,6 +8,7 @@ from diagrams.descriptions import (
     TIMES,
     condition_of,
     edge_kind,
+    named,
     notes,
     phases_of,
     shape_of,
@@ -60,7 +61,9 @@ _WAYS = {
 def plantuml(saga: Saga) -> str:
     positions = grid_positions(saga)
     lines = ["@startuml", SKIN, f"title {text(str(saga))}", f"[*] --> {_alias(saga.initial)}"]
-    lines += [f'state "{text(s.name)}" as {_alias(s.name)} <<{shape_of(saga, s)}>>' for s in saga.states.values()]
+    for state in saga.states.values():
+        words = text(named(saga.titles.get(state.name, ""), state.name))
+        lines.append(f'state "{words}" as {_alias(state.name)} <<{shape_of(saga, state)}>>')
     lines += [
         _stays(transition) if transition.source == transition.dest else _arrow(saga, transition, positions)
         for transition in saga.transitions

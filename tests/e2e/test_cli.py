@@ -139,7 +139,7 @@ def test_start_reports_the_end_of_the_saga_by_its_exit_code(saga, started, parti
     shown = started(2, code=3)
     assert (shown["status"], shown["state"]) == ("compensated", "ANNULEE")
     text = saga("start", "checkout", "--data", "-", code=3, stdin=b'{"client_id": 1, "magasin_id": 1}')
-    assert text.startswith("■ compensated in ANNULEE  checkout v1\n")
+    assert text.startswith("■ compensated in ANNULEE (cancelled)  checkout v1\n")
     assert "ECHEC_STOCK: reserver_stock: 409" in text
     participants.assert_balanced()
 
@@ -149,7 +149,7 @@ def test_started_saga_is_durable_and_a_service_ends_it_after_the_wait(started, o
     shown = started(4, "--wait", "0", code=4)
     assert shown["status"] == "in_progress"
     orchestrator()
-    assert saga("watch", shown["id"]).endswith("✓ completed in CONFIRMEE  checkout v1\n")
+    assert saga("watch", shown["id"]).endswith("✓ completed in CONFIRMEE (confirmed)  checkout v1\n")
     participants.assert_balanced()
 
 

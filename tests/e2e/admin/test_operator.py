@@ -42,7 +42,9 @@ def test_a_stuck_order_is_found_understood_and_retried(site):
     expect(retry).to_contain_text("safe")
     expect(offer(page, "Compensate")).to_contain_text("look first")
     retry.locator("summary").first.click()
-    expect(retry.locator(".course li")).to_have_text(["PAIEMENT_EFFECTUE", "COMMANDE_ENREGISTREE", "CONFIRMEE"])
+    expect(retry.locator(".course li")).to_have_text(
+        ["paid PAIEMENT_EFFECTUE", "sale recorded COMMANDE_ENREGISTREE", "confirmed CONFIRMEE"]
+    )
     expect(retry).to_contain_text("unless this call finds that it was done: GET ventes/ventes/outcome")
     expect(retry).to_contain_text("do confirmer at stock")
 
@@ -138,7 +140,7 @@ def test_group_is_retried_after_a_dry_run(site):
     page.get_by_role("link", name="Act on all 23").click()
     dry = page.get_by_role("region", name="Dry run")
     expect(dry).to_contain_text("Nothing has been done yet")
-    expect(dry.locator("details[open] .course li").last).to_have_text("CONFIRMEE")
+    expect(dry.locator("details[open] .course li").last).to_have_text("confirmed CONFIRMEE")
     assert {site.saga(saga_id)["state"] for saga_id in ids} == {STUCK}
     choose(page, "Retry now: all 23", "sales is back")
     result = page.get_by_role("region", name="Result", exact=True)

@@ -89,8 +89,16 @@ def test_effect_shows_the_fields_of_its_call(client, walk):
     data = {"store_id": 1, "customer_id": 9, "items": items, "payment_method": "card", "amount": 59.98}
     saga = walk("succeeded", "succeeded", definition="purchase_saga", **data)
     page_text = seen(client.get(f"/admin/sagas/{saga.id}"))
-    words = set(re.search(r"· produits ([^·{]+?) (?=PROCESS_PAYMENT)", page_text)[1].split(", "))
+    words = set(re.search(r"· produits ([^·{]+?) (?=Take the payment)", page_text)[1].split(", "))
     assert words == {"product_id 456", "quantity 2", "price 29.99"}
+
+
+def test_page_says_what_was_done_with_the_money_of_a_titled_step(client, walk):
+    saga = walk(*STUCK)
+    page_text = seen(client.get(f"/admin/sagas/{saga.id}"))
+    assert "Checkout checkout v1" in page_text
+    assert "Take the payment payer" in page_text
+    assert "5 taken from customer 4, not given back" in page_text
 
 
 def test_waiting_saga_shows_its_age_and_next_attempt(client, walk, aged):

@@ -13,15 +13,16 @@ from machines.purchase import PURCHASE
 from tests.unit.app.cli.saga_in_memory import BEGUN, SagaInMemory, drawn
 
 COMPENSATED = """\
-■ compensated in ANNULEE  checkout v1
+■ compensated in ANNULEE (cancelled)  checkout v1
   saga    1f2e3d4c-0000-4000-8000-000000000001
   error   ECHEC_ENREGISTREMENT: enregistrer_vente: 409 unpaid invoices
   whose   client 4, store 1
   result  Compensated: every step that was done is undone.
+  money   21.00 taken from customer 4, and given back
   started 2026-03-01 02:30:00 UTC, 2m ago
   now     it ended 1m ago, after 700 ms
 
-  ┌ INITIEE
+  ┌ INITIEE (started)
   ✓  lire_panier        done         1 call  12 ms
   ↩  reserver_stock     undone       1 call  12 ms  undo 1 call  12 ms
   ↩  payer              undone       1 call  12 ms  undo 1 call  12 ms
@@ -29,7 +30,7 @@ COMPENSATED = """\
      POST ventes/ventes: 409 unpaid invoices
   ━━ point of no return, never passed ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
   ○  confirmer          not reached
-  └ ANNULEE
+  └ ANNULEE (cancelled)
 
   #  AT (UTC)      MOVE                           NOW IN                  TOOK
   1  02:30:00.000  start                          INITIEE
@@ -43,19 +44,20 @@ COMPENSATED = """\
   8  02:30:00.700  undo reserver_stock succeeded  ANNULEE                12 ms
 """
 STUCK = """\
-! stuck in STUCK_ENREGISTRER_VENTE  checkout v1
+! stuck in STUCK_ENREGISTRER_VENTE (stuck: Record the sale)  checkout v1
   saga    1f2e3d4c-0000-4000-8000-000000000001
   error   STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed
   whose   client 4, store 1
   result  The engine has stopped at enregistrer_vente; a person must decide.
           Check at ventes whether it happened.
+  money   21.00 taken from customer 4, not given back
   started 2026-03-01 02:30:00 UTC, 2m ago
   now     nothing has moved for 1m
   you may saga retry 1f2e3d4c --reason '…'
   you may saga compensate 1f2e3d4c --reason '…'
   you may saga resolve 1f2e3d4c --reason '…'
 
-  ┌ INITIEE
+  ┌ INITIEE (started)
   ✓  lire_panier        done      1 call  12 ms
   ✓  reserver_stock     done      1 call  12 ms
   ✓  payer              done      1 call  12 ms
@@ -63,7 +65,7 @@ STUCK = """\
      POST ventes/ventes: 503 closed
   ━━ point of no return, perhaps passed: no answer yet ━━━━━━━━━━━━━━━━━━━━━━━━━
   ○  confirmer          to come
-  └ CONFIRMEE
+  └ CONFIRMEE (confirmed)
 
   #  AT (UTC)      MOVE                          NOW IN                     TOOK
   1  02:30:00.000  start                         INITIEE
@@ -76,14 +78,14 @@ STUCK = """\
      503 closed
 """
 RUNNING = """\
-● running in PANIER_RECUPERE  checkout v1
+● running in PANIER_RECUPERE (cart read)  checkout v1
   saga    1f2e3d4c-0000-4000-8000-000000000001
   whose   client 4, store 1
   started 2026-03-01 02:30:00 UTC, 2s ago
   now     last moved 1s ago by h:1; continues, or is taken over, within 28s
   you may saga compensate 1f2e3d4c --reason '…'
 
-  ┌ INITIEE
+  ┌ INITIEE (started)
   ✓  lire_panier        done                 1 call  12 ms
   ●  reserver_stock     running  1 call, 1 not sent  24 ms
      POST stock/reserver: no connection could be made
@@ -91,7 +93,7 @@ RUNNING = """\
   ○  enregistrer_vente  to come
   ━━ point of no return, ahead ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
   ○  confirmer          to come
-  └ CONFIRMEE
+  └ CONFIRMEE (confirmed)
 
   #  AT (UTC)      MOVE                          NOW IN                  TOOK
   1  02:30:00.000  start                         INITIEE
@@ -247,7 +249,8 @@ def test_wide_list_shows_whole_ids_and_the_total(stuck):
 
 def test_every_status_has_a_symbol_and_a_word():
     headlines = {
-        drawing.headline(SagaInMemory().row(status=status)).plain.split(" in ")[0] for status in drawing.STATUS_LOOKS
+        drawing.headline(None, SagaInMemory().row(status=status)).plain.split(" in ")[0]
+        for status in drawing.STATUS_LOOKS
     }
     assert headlines == {
         "○ pending", "● running", "◷ waiting", "↩ compensating", "! stuck", "✓ completed", "■ compensated",
@@ -257,7 +260,7 @@ def test_every_status_has_a_symbol_and_a_word():
 def test_a_probe_is_drawn_as_the_probe_that_it_is():
     saga = SagaInMemory().move("succeeded", "succeeded", "succeeded").move("retry", reason="timed out")
     shown = drawn(saga.move("succeeded", reason="probe: 200"), width=100)
-    assert "✓  enregistrer_vente  done     1 call, 1 probe  24 ms" in shown
+    assert "✓  enregistrer_vente (Record the sale)  done     1 call, 1 probe  24 ms" in shown
     assert "probe enregistrer_vente succeeded" in shown
 
 
