@@ -12,6 +12,8 @@ from app.cli import (
     retention,
     schedules,
     show,
+    stuck,
+    tail,
     webhooks,
 )
 from app.cli.group import saga
@@ -29,5 +31,7 @@ __all__ = [
     "saga",
     "schedules",
     "show",
+    "stuck",
+    "tail",
     "webhooks",
 ]

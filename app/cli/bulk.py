@@ -1,17 +1,16 @@
 """`saga bulk`: one action on many stuck sagas, as a job that the service carries out."""
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 import click
 from rich.text import Text
 
-from app.cli.arguments import actor_named, actor_option, filter_options, filters_from, reason_from
+from app.cli.arguments import actor_named, actor_option, reason_from
 from app.cli.group import SagaGroup, saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
+from app.cli.stuck import attention_filter, attention_options, groups_of
 from app.engine.bulk import PACE
-from app.errors import MalformedError
 from app.services import services
 from app.store.lists import SagaFilter
 from app.views.bulk import (
@@ -24,7 +23,7 @@ from app.views.bulk import (
     start_job,
 )
 from app.views.formatting import cause, moment
-from app.views.states import attention_of, states_with
+from app.views.states import attention_of
 from machines.statuses import Status
 
 _COLUMNS = (
@@ -34,15 +33,8 @@ _COLUMNS = (
     Column(title="SAGAS", right=True),
     Column(title="BY", gives_way=True),
 )
-_GROUPS = (
-    Column(title="SAGAS", right=True),
-    Column(title="TYPE"),
-    Column(title="STATE"),
-    Column(title="CAUSE", gives_way=True),
-)
 #: Largest number of jobs that `list` shows.
 _JOBS = 50
-_words = ("client", "store", "order", "parent", "created_from", "created_to")
 
 
 @saga.group("bulk", cls=SagaGroup)
@@ -52,10 +44,7 @@ def bulk() -> None:
 
 @bulk.command("start")
 @click.argument("action", type=click.Choice(BULK_ACTIONS))
-@filter_options
-@click.option("--participant", help="Sagas whose call goes to this participant.")
-@click.option("--error", help="Sagas with exactly this error, as `saga list --json` shows it.")
-@click.option("--job", type=click.UUID, metavar="ID", help="Sagas that are stuck again after this bulk job.")
+@attention_options
 @click.option(
     "--pace", type=click.FloatRange(0.1, LARGEST_PACE), default=PACE, show_default=True,
     help="Largest number of sagas a second.",
@@ -65,7 +54,7 @@ def bulk() -> None:
 @actor_option
 def start(action: str, *, pace: float, dry_run: bool, reason: str | None, actor: str | None, **words: Any) -> None:
     """Start a job on the sagas that need attention, as /admin/stuck lists them, and that match each option."""
-    wanted, given = _filter(words), {name: str(value) for name, value in words.items() if value}
+    wanted, given = attention_filter(words), {name: str(value) for name, value in words.items() if value}
     if dry_run:
         _show_dry_run(action, wanted)
         return
@@ -146,43 +135,13 @@ def _change(job_id: UUID, action: str) -> None:
     click.echo(f"The job is {services().bulk_jobs.store.find(job_id).status}.")
 
 
-def _filter(words: Mapping[str, Any]) -> SagaFilter:
-    registry = services().registry
-    participant = words["participant"]
-    states = states_with(registry, step="", participant=participant) if participant else None
-    if states == ():
-        raise MalformedError(f"--participant: no table calls {participant!r}")
-    return SagaFilter(
-        definitions=(words["definition"],) if words["definition"] else (),
-        statuses=(words["status"],) if words["status"] else (),
-        states=(words["state"],) if words["state"] else (),
-        state_keys=states,
-        error=words["error"],
-        job=words["job"],
-        **filters_from({name: words[name] for name in _words}, words["tags"]),
-    )
-
-
 def _show_dry_run(action: str, wanted: SagaFilter) -> None:
     attention = attention_of(services().registry)
     groups = attention.groups(wanted)
     fit = fits(services().registry, attention.by_state(wanted))[action]
-    lines = [
-        Line(
-            cells=(
-                cell(str(row.sagas)),
-                cell(row.definition),
-                cell(row.state),
-                cell(_safe(cause(row.error)) or "stays longer than its table allows"),
-            )
-        )
-        for row in groups
-    ]
     console = screen()
-    draw(grid(_GROUPS, lines, console.width), on=console)
-    total, hidden = (groups[0].total, groups[0].total_groups - len(groups)) if groups else (0, 0)
-    if hidden:
-        click.echo(f"and {hidden} groups more")
+    draw(groups_of(groups, console.width), on=console)
+    total = groups[0].total if groups else 0
     click.echo(f"Nothing was done. {action} would move {fit.sagas} of {total} sagas.")
 
 

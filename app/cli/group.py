@@ -22,7 +22,7 @@ from app.store.sqlite_file import check_database_file
 from app.version import VERSION
 from machines.statuses import Status
 
-FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, UNREACHABLE, INTERRUPTED, OUTPUT_CLOSED = 1, 2, 6, 7, 8, 130, 141
+FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, UNREACHABLE, INTERRUPTED = 1, 2, 6, 7, 8, 130
 
 #: Status of a saga → exit code of a command that started, moved or watched the saga.
 EXIT_CODES: Mapping[str, int] = {
@@ -58,7 +58,6 @@ Exit codes of every command:
     1  an error in this program     7  not possible in this state
     2  bad input or no database    8  a participant fails its check
                                130  interrupted
-                               141  the reader of the output has ended
 \b
 An ID may be cut to its first 4 digits or more. DATABASE_URL and
 PARTICIPANTS_URL must be those of the service. NO_COLOR=1 turns colours off.
@@ -126,13 +125,14 @@ def one_line(ctx: click.Context) -> Iterator[None]:
     """Turn an error into one line on stderr and an exit code."""
     try:
         yield
+        sys.stdout.flush()  # a reader that has ended is noticed here, and not at the end of the process
     except (click.exceptions.Exit, click.Abort, click.exceptions.NoArgsIsHelpError):
         raise
     except KeyboardInterrupt:
         ctx.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of the output has ended, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
-        ctx.exit(OUTPUT_CLOSED)
+        ctx.exit(0)
     except Exception as error:
         text, code = _text_and_code(error)
         if code == FAULT and _verbose(ctx):

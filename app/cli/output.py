@@ -23,6 +23,13 @@ _PIPE_WIDTH = 200
 _GAP, _NARROWEST = 2, 8
 
 
+class _Screen(Console):
+    """The console; it reports a reader that has ended, where rich would end the process with exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def screen() -> Console:
     """Return the console for drawings; without colour when stdout is no terminal."""
     for stream in (sys.stdout, sys.stderr):
@@ -31,7 +38,7 @@ def screen() -> Console:
     terminal = sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
     plain = bool(os.environ.get("NO_COLOR")) or not terminal
     width = None if terminal or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return Console(color_system=None if plain else "auto", highlight=False, markup=False, emoji=False, width=width)
+    return _Screen(color_system=None if plain else "auto", highlight=False, markup=False, emoji=False, width=width)
 
 
 def draw(*drawings: Iterable[RenderableType], on: Console | None = None) -> None:

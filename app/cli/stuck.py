@@ -1,0 +1,121 @@
+"""`saga stuck`: the sagas that need attention, in groups by cause, as the page /admin/stuck shows them."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import click
+from rich.console import RenderableType
+from sqlalchemy import Row
+
+from app.cli.arguments import filter_options, filters_from
+from app.cli.group import saga
+from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
+from app.errors import MalformedError
+from app.services import services
+from app.store.lists import SagaFilter
+from app.views.formatting import age, cause
+from app.views.states import attention_of, participant_of, state_of, states_with
+
+_GROUPS = (
+    Column(title="SAGAS", right=True),
+    Column(title="OLDEST", right=True),
+    Column(title="TYPE"),
+    Column(title="STATE"),
+    Column(title="PARTICIPANT"),
+    Column(title="CAUSE", gives_way=True),
+)
+_WORDS = ("client", "store", "order", "parent", "created_from", "created_to")
+_NO_ERROR = "stays longer than its table allows"
+
+
+def attention_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that choose sagas that need attention; `attention_filter` reads them."""
+    for option in (
+        click.option("--job", type=click.UUID, metavar="ID", help="Sagas that are stuck again after this bulk job."),
+        click.option("--error", help="Sagas with exactly this error, as `saga list --json` shows it."),
+        click.option("--participant", help="Sagas whose call goes to this participant."),
+    ):
+        command = option(command)
+    return filter_options(command)
+
+
+def attention_filter(words: Mapping[str, Any]) -> SagaFilter:
+    """Return the filter of the options. Raise MalformedError for an illegal one."""
+    participant = words["participant"]
+    states = states_with(services().registry, step="", participant=participant) if participant else None
+    if states == ():
+        raise MalformedError(f"--participant: no table calls {participant!r}")
+    return SagaFilter(
+        definitions=(words["definition"],) if words["definition"] else (),
+        statuses=(words["status"],) if words["status"] else (),
+        states=(words["state"],) if words["state"] else (),
+        state_keys=states,
+        error=words["error"],
+        job=words["job"],
+        **filters_from({name: words[name] for name in _WORDS}, words["tags"]),
+    )
+
+
+@saga.command("stuck")
+@attention_options
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per group.")
+def stuck(*, as_json: bool, **words: Any) -> None:
+    """Show the sagas that are stuck or overstayed in groups by cause, the largest first.
+
+    `saga bulk start` acts on the same sagas with the same options, `saga list --stuck` lists them one by one.
+    """
+    groups = attention_of(services().registry).groups(attention_filter(words))
+    if as_json:
+        for row in groups:
+            write_json(_as_json(row))
+    elif groups:
+        console = screen()
+        draw(groups_of(groups, console.width), on=console)
+        click.echo(f"{groups[0].total} sagas need attention.")
+    else:
+        click.echo("No sagas that need attention match these filters.")
+
+
+def groups_of(groups: Sequence[Row[Any]], width: int) -> Iterator[RenderableType]:
+    """Draw groups of `Attention.groups`."""
+    yield from grid(_GROUPS, [_line(row) for row in groups], width)
+    if groups and (hidden := groups[0].total_groups - len(groups)):
+        yield f"and {hidden} groups more"
+
+
+def _line(row: Row[Any]) -> Line:
+    like_it = f" (and {row.errors - 1} like it)" if row.errors > 1 else ""
+    return Line(
+        cells=(
+            cell(str(row.sagas), "bold"),
+            cell(age(row.oldest_s)),
+            cell(row.definition),
+            cell(row.state),
+            cell(_participant(row)),
+            cell(f"{_error(row) or _NO_ERROR}{like_it}"),
+        )
+    )
+
+
+def _as_json(row: Row[Any]) -> dict[str, object]:
+    return {
+        "type": row.definition,
+        "version": row.definition_version,
+        "state": row.state,
+        "status": row.status,
+        "participant": _participant(row) or None,
+        "cause": printable(str(services().redact(row.cause or ""))) or None,
+        "error": _error(row) or None,
+        "errors": row.errors,
+        "sagas": row.sagas,
+        "oldest_s": round(row.oldest_s, 1),
+        "unknown": bool(row.unknown),
+    }
+
+
+def _participant(row: Row[Any]) -> str:
+    return participant_of(state_of(services().registry, (row.definition, row.definition_version, row.state))) or ""
+
+
+def _error(row: Row[Any]) -> str:
+    return printable(str(services().redact(cause(row.error))))

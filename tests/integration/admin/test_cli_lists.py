@@ -1,0 +1,73 @@
+"""`saga stuck` and `saga tail` show the sagas of the database, with the filters of the pages."""
+
+import json
+
+import pytest
+from flask.testing import FlaskCliRunner
+
+STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")
+
+
+@pytest.fixture
+def saga(client, monkeypatch):
+    """Return a function that runs a command and returns its output."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments, code=0):
+        done = FlaskCliRunner(client.application).invoke(args=["saga", *arguments])
+        assert done.exit_code == code, done.output
+        return done.stdout if code == 0 else done.stderr
+
+    return run
+
+
+def test_stuck_groups_by_cause_as_the_page_does(saga, walk):
+    for number in (1, 2, 3):
+        walk(*STUCK, reason=f"503 request {number}")
+    text = saga("stuck")
+    assert "3 sagas need attention." in text
+    first = next(line for line in text.splitlines() if line.lstrip().startswith("3"))
+    assert "checkout" in first
+    assert "STUCK_ENREGISTRER_VENTE" in first
+    assert "ventes" in first
+    assert "503 request 1 (and 2 like it)" in first
+
+
+def test_stuck_has_the_filters_of_the_page_and_json(saga, walk):
+    walk(*STUCK, reason="503 closed")
+    (found,) = map(json.loads, saga("stuck", "--participant", "ventes", "--json").splitlines())
+    assert (found["type"], found["sagas"], found["error"]) == ("checkout", 1, "503 closed")
+    assert saga("stuck", "--participant", "stock", "--json") == ""
+    assert saga("stuck", "--client", "5") == "No sagas that need attention match these filters.\n"
+    assert "no table calls 'nobody'" in saga("stuck", "--participant", "nobody", code=2)
+
+
+def test_stuck_shows_no_secret(saga, walk):
+    walk(*STUCK, reason="password=hunter2")
+    assert "hunter2" not in saga("stuck") + saga("stuck", "--json")
+
+
+def test_bulk_dry_run_shows_the_same_groups_and_changes_nothing(saga, walk):
+    walk(*STUCK, reason="503 closed")
+    text = saga("bulk", "start", "retry", "--participant", "ventes", "--dry-run")
+    assert "503 closed" in text
+    assert text.endswith("Nothing was done. retry would move 1 of 1 sagas.\n")
+    assert saga("bulk", "list", "--json") == ""
+
+
+def test_tail_shows_each_move_once_in_the_order_of_the_moves(saga, walk):
+    row = walk(*STUCK)
+    moves = [json.loads(line) for line in saga("tail", "--since", "3600", "--once", "--json").splitlines()]
+    assert [move["dest"] for move in moves if move["saga_id"] == str(row.id)] == [
+        "INITIEE", "PANIER_RECUPERE", "STOCK_RESERVE", "PAIEMENT_EFFECTUE", "STUCK_ENREGISTRER_VENTE",
+    ]  # fmt: skip
+    text = saga("tail", "--since", "3600", "--once")
+    assert text.count("payer succeeded") == 1
+    assert "CH93" not in text
+
+
+def test_tail_without_since_shows_no_earlier_move_and_filters_as_list_does(saga, walk):
+    walk(*STUCK)
+    assert saga("tail", "--once", "--json") == ""
+    assert saga("tail", "--since", "3600", "--once", "--json", "--client", "5") == ""
+    assert len(saga("tail", "--since", "3600", "--once", "--json", "--status", "stuck").splitlines()) == 5
