@@ -63,6 +63,12 @@ class Config:
         "whether the API requires a key; `off` works only on 127.0.0.1, elsewhere write `off-for-everyone`",
         shown="on",
     )
+    session_idle_s: float = seconds(
+        "SESSION_IDLE_S",
+        3600.0,
+        "a signed-in person who sends nothing for this time must sign in again; an open page that updates itself sends "
+        "nothing. Every session ends after 12 hours",
+    )
     workers: int = count(
         "WORKERS", 1, "number of processes of one server; more than 1 needs PostgreSQL", high=MOST_WORKERS
     )

@@ -19,6 +19,8 @@ _SAFE = ("GET", "HEAD", "OPTIONS")
 _csrf = CSRFProtect()
 #: The name that Flask-WTF gives the CSRF token in the session and in the form.
 _CSRF_FIELD = "csrf_token"
+#: Endpoints for a person who must choose another password first.
+_WITHOUT_CHANGE = frozenset({"account.index", "account.change_password"})
 #: Header of the answers to an API key that expires soon, with the time at which it expires.
 EXPIRES_HEADER = "Saga-Key-Expires"
 #: Largest size of a form in bytes: of the form of /login, which anybody can send, and of a signed-in person's form.
@@ -64,7 +66,16 @@ def _check() -> Response | None:
             return None
         case None:
             raise ForbiddenError("this page declares no permission, so nobody may see it")
-    return None if allowed else _refused(need, sender)
+    return _to_new_password(sender, endpoint) if allowed else _refused(need, sender)
+
+
+def _to_new_password(sender: Principal, endpoint: str) -> Response | None:
+    """Send a person whose password an admin has set to the page that changes it; None for everybody else."""
+    if not sender.must_change or endpoint in _WITHOUT_CHANGE:
+        return None
+    if request.method in _SAFE and "HX-Request" not in request.headers:
+        return redirect("/admin/account", 303)
+    raise ForbiddenError("choose a password of your own first, at /admin/account")
 
 
 def _give_notice(answer: Response) -> Response:

@@ -18,6 +18,8 @@ class Principal:
     actor: str
     #: Role of a person who is signed in; None for every other sender.
     role: Role | None = None
+    #: True: the person must choose another password first.
+    must_change: bool = False
     scopes: frozenset[Scope] = frozenset()
     #: The scopes that an API key has only for some sagas.
     limits: Limits = field(default_factory=dict)
@@ -54,8 +56,8 @@ NOBODY = Principal(actor="nobody")
 ANYBODY = Principal(actor="api", scopes=frozenset(Scope))
 
 
-def user(name: str, role: Role) -> Principal:
-    return Principal(actor=f"user:{name}", role=role, scopes=SCOPES[role])
+def user(name: str, role: Role, *, must_change: bool = False) -> Principal:
+    return Principal(actor=f"user:{name}", role=role, scopes=SCOPES[role], must_change=must_change)
 
 
 def key(name: str, grants: Iterable[str], expires: str | None = None) -> Principal:

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 
-from flask import Flask, Request, current_app, session
+from flask import Flask, Request, current_app, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app.access.address import client_address
@@ -14,6 +14,8 @@ from app.services import services
 
 #: Seconds after which a person has to sign in again: one working day.
 LASTS_S = 12 * 3600.0
+#: Shortest time between two writes of the last use of a session, in seconds.
+SEEN_EVERY_S = 60.0
 #: Name of the session's token in the cookie.
 _NAME = "session"
 
@@ -31,6 +33,7 @@ def install(app: Flask, config: Config) -> None:
     app.session_interface = _Sessions()
     app.config.update(
         SECRET_KEY=config.secret_key,
+        SESSION_IDLE_S=config.session_idle_s,
         # Browsers send the cookie only over TLS (or to localhost), only to this host, and only for its own requests.
         SESSION_COOKIE_NAME="__Host-saga",
         SESSION_COOKIE_SECURE=True,
@@ -58,9 +61,30 @@ def sign_out() -> None:
 
 def signed_in() -> Principal | None:
     """Return the signed-in person with the present role; None when nobody is signed in."""
+    digest = present_session()
+    found = services().users.signed_in(digest, idle_limit_s()) if digest else None
+    if digest is None or found is None:
+        return None
+    if (found.unseen_s is None or found.unseen_s > SEEN_EVERY_S) and _made_by_a_person():
+        services().users.seen(digest)
+    return user(found.name, role_named(found.role), must_change=found.must_change)
+
+
+def present_session() -> str | None:
+    """Return the id of the session that the request names, which may have ended; None when it names none."""
     token = session.get(_NAME) if current_app.secret_key else None
-    found = services().users.signed_in(_digest(token)) if token else None
-    return user(found.name, role_named(found.role)) if found else None
+    return _digest(token) if token else None
+
+
+def idle_limit_s() -> float:
+    """Return the seconds without a request of the person after which a session ends."""
+    limit: float = current_app.config["SESSION_IDLE_S"]
+    return limit
+
+
+def _made_by_a_person() -> bool:
+    """Return False for a request that an open page makes by itself to follow what happens."""
+    return request.method not in ("GET", "HEAD") or request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
 
 
 def _digest(token: str) -> str:

@@ -11,6 +11,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from app.access.permissions import Role
+from app.access.weak_passwords import is_weak
 from app.errors import BusyError, InvalidError
 from app.store.accounts import Users
 
@@ -29,25 +30,38 @@ LONGEST_WAIT_S = 1.0
 _POOL = ThreadPoolExecutor(HASHED_AT_ONCE, thread_name_prefix="hashing")
 
 
-def add_user(users: Users, name: str, role: Role, password: str, actor: str, *, same_person: bool = False) -> None:
-    """Add a user. same_person: see `Users.add`.
+def add_user(
+    users: Users, name: str, role: Role, password: str, actor: str, *, same_person: bool = False,
+    must_change: bool = False,
+) -> None:  # fmt: skip
+    """Add a user. same_person, must_change: see `Users.add`.
 
     Raise InvalidError for an illegal name or password, or ConflictError when the name is taken.
     """
     if not NAME.fullmatch(name):
         raise InvalidError(("/name", "Give 1 to 64 of a-z, 0-9, '.', '_', '@' and '-', the first a letter or digit."))
-    users.add(name, role.word, hashed(password), actor, same_person=same_person)
+    users.add(name, role.word, hashed(password, name), actor, same_person=same_person, must_change=must_change)
 
 
-def change_password(users: Users, name: str, password: str, actor: str) -> None:
-    """Change a user's password. Raise InvalidError for an illegal password, or NotFoundError for an unknown user."""
-    users.change_password(name, hashed(password), actor)
+def change_password(
+    users: Users, name: str, password: str, actor: str, *, must_change: bool = False, keep: str | None = None
+) -> None:
+    """Change a user's password. must_change, keep: see `Users.change_password`.
+
+    Raise InvalidError for an illegal password, or NotFoundError for an unknown user.
+    """
+    users.change_password(name, hashed(password, name), actor, must_change=must_change, keep=keep)
 
 
-def hashed(password: str) -> str:
-    """Return the hash of a password. Raise InvalidError for a wrong length, or BusyError when too many hashes wait."""
+def hashed(password: str, name: str = "") -> str:
+    """Return the hash of a password. name: of its user.
+
+    Raise InvalidError for a wrong length or a weak password, or BusyError when too many hashes wait.
+    """
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidError(("/password", f"Give {SHORTEST} to {LONGEST} characters."))
+    if is_weak(password, name):
+        raise InvalidError(("/password", "It is guessed first. Give words or signs that nobody else would choose."))
     return _in_pool(lambda: _HASHER.hash(password))
 
 

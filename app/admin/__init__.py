@@ -5,6 +5,7 @@ from collections.abc import Callable
 from flask import Flask, Response
 
 from app.admin import (
+    account,
     api_keys,
     audit,
     bulk,
@@ -39,6 +40,7 @@ def install(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         dead_letters,
         webhooks,
         sign_in,
+        account,
         users,
         api_keys,
         audit,

@@ -30,7 +30,9 @@ def add() -> Response:
     same_person = bool(request.form.get("same_person"))
 
     def add_user() -> None:
-        user_accounts.add_user(services().users, name, _role(), password, principal().actor, same_person=same_person)
+        user_accounts.add_user(
+            services().users, name, _role(), password, principal().actor, same_person=same_person, must_change=True
+        )
 
     return _done(add_user, f"{name} may sign in now.")
 
@@ -48,8 +50,12 @@ def change_role(name: str) -> Response:
 @needs(Role.ADMIN)
 def change_password(name: str) -> Response:
     password = request.form.get("password", "")
-    success = f"{name} has another password now, and must sign in with it."
-    return _done(lambda: user_accounts.change_password(services().users, name, password, principal().actor), success)
+    sender = principal()
+
+    def change() -> None:
+        user_accounts.change_password(services().users, name, password, sender.actor, must_change=name != sender.name)
+
+    return _done(change, f"{name} must sign in with the new password now, and then choose another one.")
 
 
 @blueprint.post("/<name>/remove")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, update
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import IntegrityError
 
@@ -33,12 +33,16 @@ class Users:
         with self._database.connect() as connection:
             return connection.execute(select(_USER).where(_USER.c.name == name)).one_or_none()
 
-    def add(self, name: str, role: str, password: str, actor: str, *, same_person: bool = False) -> None:
+    def add(
+        self, name: str, role: str, password: str, actor: str, *, same_person: bool = False, must_change: bool = False
+    ) -> None:
         """Add a user with a hashed password. Raise ConflictError when the name is taken, or was that of another person.
 
         same_person: True: a removed user of this name, who is in the audit trail, is the same person.
+        must_change: True: the user must choose another password after the sign-in.
         """
-        new = insert(_USER).values(name=name, role=role, password=password, created_at=db_now())
+        row = {"name": name, "role": role, "password": password, "must_change": must_change}
+        new = insert(_USER).values(created_at=db_now(), **row)
         try:
             with atomic(self._database) as connection:
                 connection.execute(new)
@@ -58,12 +62,18 @@ class Users:
             connection.execute(update(_USER).where(_USER.c.name == name).values(role=role))
             append(connection, _entry(actor, "user.role", name, before={"role": before.role}, after={"role": role}))
 
-    def change_password(self, name: str, password: str, actor: str) -> None:
-        """Set the hash of a new password and end all sessions of the user. Raise NotFoundError for an unknown user."""
+    def change_password(
+        self, name: str, password: str, actor: str, *, must_change: bool = False, keep: str | None = None
+    ) -> None:
+        """Set the hash of a new password and end the sessions of the user. Raise NotFoundError for an unknown user.
+
+        must_change: see `add`. keep: the session that goes on.
+        """
         with atomic(self._database) as connection:
             self._known(connection, name, stays_admin=True)
-            connection.execute(update(_USER).where(_USER.c.name == name).values(password=password))
-            connection.execute(delete(_SESSION).where(_SESSION.c.user_name == name))
+            changed = {"password": password, "must_change": must_change}
+            connection.execute(update(_USER).where(_USER.c.name == name).values(changed))
+            connection.execute(delete(_SESSION).where(_others(name, keep)))
             append(connection, _entry(actor, "user.password", name))
 
     def remove(self, name: str, actor: str) -> None:
@@ -76,7 +86,10 @@ class Users:
 
     def sign_in(self, name: str, session: str, lasts_s: float, address: str) -> None:
         """Store a new session that ends after `lasts_s` seconds. Raise NotFoundError when the user was removed."""
-        new = insert(_SESSION).values(id=session, user_name=name, ends_at=in_seconds(lasts_s))
+        now = {"started_at": db_now(), "seen_at": db_now()}
+        new = insert(_SESSION).values(
+            id=session, user_name=name, address=address or None, ends_at=in_seconds(lasts_s), **now
+        )
         with atomic(self._database) as connection:
             self._known(connection, name, stays_admin=True)
             connection.execute(delete(_SESSION).where(_SESSION.c.ends_at < db_now()))
@@ -90,12 +103,33 @@ class Users:
         """
         record(self._database, Entry(actor="nobody", action="sign_in.refused", target=name, after={"address": address}))
 
-    def signed_in(self, session: str) -> Row[Any] | None:
-        """Return the name and the current role of a session's user; None when the session has ended."""
-        query = select(_USER.c.name, _USER.c.role).join(_SESSION, _SESSION.c.user_name == _USER.c.name)
+    def signed_in(self, session: str, idle_s: float) -> Row[Any] | None:
+        """Return the user of a session; None when it has ended, or was not used for `idle_s` seconds.
+
+        The row has the name, the current role, must_change, and unseen_s, the seconds since the last use was written.
+        """
+        unseen_s = (-seconds_until(_SESSION.c.seen_at)).label("unseen_s")
+        query = select(_USER.c.name, _USER.c.role, _USER.c.must_change, unseen_s)
+        query = query.join(_SESSION, _SESSION.c.user_name == _USER.c.name)
         with self._database.connect() as connection:
-            alive = query.where(_SESSION.c.id == session, _SESSION.c.ends_at > db_now())
-            return connection.execute(alive).one_or_none()
+            return connection.execute(query.where(_SESSION.c.id == session, *_alive(idle_s))).one_or_none()
+
+    def seen(self, session: str) -> None:
+        """Write that a session was used now."""
+        with self._database.connect() as connection:
+            connection.execute(update(_SESSION).where(_SESSION.c.id == session).values(seen_at=db_now()))
+
+    def sessions(self, name: str, idle_s: float) -> Sequence[Row[Any]]:
+        """Return the sessions of a user, the newest first. idle_s: see `signed_in`."""
+        query = select(_SESSION).where(_SESSION.c.user_name == name, *_alive(idle_s))
+        with self._database.connect() as connection:
+            return connection.execute(query.order_by(_SESSION.c.started_at.desc(), _SESSION.c.id)).all()
+
+    def end_others(self, name: str, keep: str) -> None:
+        """End the sessions of a user except one."""
+        with atomic(self._database) as connection:
+            connection.execute(delete(_SESSION).where(_others(name, keep)))
+            append(connection, _entry(f"user:{name}", "sign_out.others", name))
 
     def sign_out(self, session: str) -> None:
         with self._database.connect() as connection:
@@ -116,6 +150,16 @@ class Users:
         if user is None:
             raise NotFoundError(f"there is no user {name}")
         return user
+
+
+def _alive(idle_s: float) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for sessions that can be used. A session of an earlier release has no time of its use."""
+    return _SESSION.c.ends_at > db_now(), func.coalesce(_SESSION.c.seen_at, db_now()) > in_seconds(-idle_s)
+
+
+def _others(name: str, keep: str | None) -> ColumnElement[bool]:
+    of_user = _SESSION.c.user_name == name
+    return of_user if keep is None else and_(of_user, _SESSION.c.id != keep)
 
 
 def _entry(

@@ -403,6 +403,8 @@ class UserRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     role: Mapped[str]
     #: Argon2 hash of the password.
     password: Mapped[str]
+    #: True: an admin has set the password, and the user must choose another one.
+    must_change: Mapped[bool] = mapped_column(server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
@@ -416,6 +418,10 @@ class SessionRow(db.Model):  # type: ignore[name-defined,misc]
     user_name: Mapped[str] = mapped_column(ForeignKey("user_account.name"), index=True)
     #: After this moment the session is refused.
     ends_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: When the user signed in, from which address, and when the user last sent a request, to the minute.
+    started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    address: Mapped[str | None]
 
 
 class LoginAttemptRow(db.Model):  # type: ignore[name-defined,misc]

@@ -32,7 +32,7 @@ def paths(site):
     return ["/admin", "/admin/stuck", "/admin/parked", "/admin/sagas", "/admin/sagas?state=NONE",
             f"/admin/sagas/{stuck}", f"/admin/sagas/{stuck}/replay?call=reserver_stock&outcome=refused", group,
             "/admin/bulk", job,
-            "/admin/sagas?sort=by", "/admin/audit", "/admin/users", "/admin/keys",
+            "/admin/sagas?sort=by", "/admin/audit", "/admin/users", "/admin/keys", "/admin/account",
             "/admin/schedules", "/admin/participants", "/admin/webhooks", "/login"]  # fmt: skip
 
 
