@@ -71,6 +71,7 @@ from app.engine.questions import Questions
 from app.engine.runner import Runner
 from app.engine.schedules import Schedules
 from app.engine.service import SagaService
+from app.engine.shares import Shares
 from app.events.deliverer import THREADS, Deliverer, Receiver
 from app.events.end_calls import end_call_receivers
 from app.events.event_threads import IN_MEMORY, EventThreads
@@ -298,6 +299,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
             *anchors,
         ),
         threads=threads,
+        shares=Shares(map(registry.latest, registry.names)),
     )
     service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, threads=threads)
     return engine, service, Batches(engine, runner, keys), schedules, pauses, runner, exposition

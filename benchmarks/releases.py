@@ -91,13 +91,13 @@ def main() -> None:
     arguments.add_argument("connections", type=int, nargs="*", default=[1, 16, 64])
     arguments.add_argument("--sqlite", action="store_true")
     given = arguments.parse_args()
-    with open_harness() as bench, _tree_of(given.before) as before:
+    with open_harness() as bench, tree_of(given.before) as before:
         trees = {"before": before, "now": harness.ROOT}
         compare(bench, trees, given.connections or [1, 16, 64], sqlite=given.sqlite)
 
 
 @contextmanager
-def _tree_of(revision: str) -> Iterator[Path]:
+def tree_of(revision: str) -> Iterator[Path]:
     """Check the revision out into a folder of its own, which is removed at the end."""
     with tempfile.TemporaryDirectory(prefix="before") as folder:
         tree = Path(folder) / "tree"

@@ -77,6 +77,8 @@ def _table(parent: Saga, number: int, branch: Branch) -> BranchTable:
         compensated=f"{branch.name.upper()}_UNDONE",
         steps=branch.steps,
         deadline_s=parent.deadline_s,
+        priority=parent.priority,
+        at_once=parent.at_once,
         limited=step.group.at_most is not None,
         title=step.title,
     )

@@ -21,6 +21,8 @@ from machines.words import Misused
 
 #: Largest timeout_s= of a step, in seconds: one hour, because a call keeps a thread busy and its saga leased.
 LONGEST_CALL_S = 3_600
+HIGHEST_PRIORITY = 9
+LARGEST_AT_ONCE = 10_000  # no process has more threads
 LARGEST_VERSION = 2**31 - 1  # largest version= of a table; the database column is a signed 32-bit integer
 
 Problems = Iterator[tuple[Step | None, str]]
@@ -43,6 +45,14 @@ def value_problems(table: Table) -> Problems:
             yield from ((None, problem) for problem in _misfit_problems(step))
 
 
+def _number_problems(table: Table) -> Iterator[str]:
+    yield from out_of("version=", table.version, 1, LARGEST_VERSION, whole=True)
+    yield from out_of("deadline_s=", table.deadline_s, 0, LONGEST_WAIT_S, above=True)
+    yield from out_of("priority=", table.priority, 0, HIGHEST_PRIORITY, whole=True)
+    if table.at_once is not None:
+        yield from out_of("at_once=", table.at_once, 1, LARGEST_AT_ONCE, whole=True)
+
+
 def column_problems(table: Table) -> Iterator[str]:
     """Yield a problem for each column of the table with a wrong type, without the parts of data= and steps=."""
     for column in ("name", "initial", "completed", "compensated"):
@@ -50,8 +60,7 @@ def column_problems(table: Table) -> Iterator[str]:
     for column in ("client", "store", "order", "started_by"):
         if getattr(table, column) is not None:
             yield from no_text(f"{column}=", getattr(table, column))
-    yield from out_of("version=", table.version, 1, LARGEST_VERSION, whole=True)
-    yield from out_of("deadline_s=", table.deadline_s, 0, LONGEST_WAIT_S, above=True)
+    yield from _number_problems(table)
     for column, example in (
         ("participants", "('stock',)"),
         ("steps", "(read(…), pivot(…)), with a comma after the only one"),

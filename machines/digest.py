@@ -41,6 +41,8 @@ _MAY_CHANGE: Mapping[type, frozenset[str]] = {
             "at_end",
             "started_by",
             "deadline_s",
+            "priority",
+            "at_once",
             "title",
             "titles",
         }

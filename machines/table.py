@@ -66,6 +66,10 @@ class Table:
     #: Deadline, in seconds from the start of a saga. After it no further step forward is sent, and the saga is
     #: compensated. It does not stop a call in flight, a compensation or a step after the pivot.
     deadline_s: float = 900.0
+    #: Due sagas of a higher priority are claimed first, from 0 to 9. A noisy table of a high priority needs `at_once=`.
+    priority: int = 0
+    #: Largest number of sagas of this table that one process claims to run at once. None: up to its threads.
+    at_once: int | None = None
     #: Name of the saga in plain words, for the people who read its sagas; "": its name is shown alone.
     title: str = ""
     #: State → its name in plain words, for the same people.

@@ -40,7 +40,19 @@ HOME: Mapping[str, str] = {
         _STEP,
     ),
     **dict.fromkeys(
-        ("at_end", "deadline_s", "events", "participants", "started_by", "completed", "compensated", "titles"), _SAGA
+        (
+            "at_end",
+            "at_once",
+            "deadline_s",
+            "events",
+            "participants",
+            "started_by",
+            "completed",
+            "compensated",
+            "priority",
+            "titles",
+        ),
+        _SAGA,
     ),
 }
 

@@ -16,6 +16,7 @@ from app.broker import Broker
 from app.config import Config
 from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
+from app.engine.shares import Shares
 from app.service_threads import ServiceThreads
 from app.store.database_errors import is_away
 from app.store.instance import Instance
@@ -43,7 +44,8 @@ class Runner:
     """Runs up to `config.threads` sagas at once: sagas that are submitted, and due sagas that the runner claims.
 
     stopping: set when the process is to end. broker: wakes workers; None without workers. at_each_beat: functions to
-    call with each heartbeat. pool: runs the submitted sagas; default: `config.threads` threads.
+    call with each heartbeat. pool: runs the submitted sagas; default: `config.threads` threads. shares: how the tables
+    share the threads.
     """
 
     def __init__(
@@ -59,8 +61,9 @@ class Runner:
         at_each_beat: Iterable[Callable[[], None]] = (),
         threads: ServiceThreads | None = None,
         pool: Executor | None = None,
+        shares: Shares | None = None,
     ) -> None:
-        self._at_each_beat = tuple(at_each_beat)
+        self._at_each_beat, self._shares = tuple(at_each_beat), shares or Shares()
         self._broker = broker
         #: Seconds for which this process leaves a due saga to the workers. It is 0 in a worker, so that a worker claims
         #: due sagas at once, even without a wake-up.
@@ -124,13 +127,12 @@ class Runner:
         """The number of sagas that this process can run besides those that it runs now."""
         return max(self._config.threads - self._running, 0)
 
-    @property
-    def accepts_new(self) -> bool:
-        """True when this process runs sagas for which no client waits.
+    def accepts(self, saga: Instance) -> bool:
+        """Return True when this process runs a new saga for which no client waits.
 
         With a broker this is False: the workers run them.
         """
-        return self.free > 0 and not self._broker
+        return self.free > 0 and not self._broker and self._shares.room(saga.definition.name)
 
     def wake_worker(self) -> None:
         """Wake a worker, because a saga is due that this process does not run."""
@@ -151,17 +153,17 @@ class Runner:
 
     def run_inline(self, saga: Instance, max_sleep_s: float, until: float) -> RunEnd:
         """Run the saga in the calling thread, see `Engine.run`. After OUT_OF_TIME the caller must submit the saga."""
-        self._count(1)
+        self._count(1, saga)
         try:
             return self._run(saga, max_sleep_s, until)
         finally:
-            self._count(-1)
+            self._count(-1, saga)
 
     def submit(self, saga: Instance, max_sleep_s: float) -> "Future[RunEnd]":
         """Run the saga in the pool. max_sleep_s: longest wait, in seconds, that its thread sleeps through."""
-        self._count(1)
+        self._count(1, saga)
         running = self.pool.submit(self._run, saga, max_sleep_s)
-        running.add_done_callback(lambda _done: self._count(-1))
+        running.add_done_callback(lambda _done: self._count(-1, saga))
         return running
 
     def claim_due(self) -> int:
@@ -173,7 +175,10 @@ class Runner:
         self._woken = False
         try:
             with telemetry.claiming():
-                claimed = self._leases.claim(room, self._config.lease_s, 0.0 if woken else self.patience_s)
+                overdue_s = 0.0 if woken else self.patience_s
+                claimed = self._shares.claim(
+                    room, lambda most, names: self._leases.claim(most, self._config.lease_s, overdue_s, names)
+                )
         except Exception:
             self._woken |= woken  # keep the wake-up for the next claim, because the sender does not repeat it
             raise
@@ -199,9 +204,11 @@ class Runner:
         if self._more_due and self.free >= self._claim_at:
             self.claim_now.set()
 
-    def _count(self, change: int) -> None:
+    def _count(self, change: int, saga: Instance) -> None:
         with self._counting:
             self._running += change
+        if self._shares.count(saga.definition.name, change):
+            self.claim_now.set()
         if change < 0:
             self._claim_more()
 

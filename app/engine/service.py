@@ -243,7 +243,7 @@ class SagaService:
         Run it in this process if the process accepts new sagas, or if an operator sends its call now, because no other
         process knows that. Else let another one claim it.
         """
-        if self._runner.accepts_new or saga.sent_now:
+        if self._runner.accepts(saga) or saga.sent_now:
             self._engine.commit(saga)
             self._runner.submit(saga, max_sleep_s=0)
         else:

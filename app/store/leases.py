@@ -77,16 +77,21 @@ class Leases:
     ) -> None:
         self._database = database
         self._registry, self._owner, self._clock = registry, owner, clock
-        self._claim: ReturningUpdate[Any] | None = None
+        #: The statement of a claim, by the names of the tables whose sagas it takes; None: of all tables.
+        self._claims: dict[tuple[str, ...] | None, ReturningUpdate[Any]] = {}
 
-    def claim(self, limit: int, lease_s: float, overdue_s: float = 0.0) -> Sequence[Instance]:
+    def claim(
+        self, limit: int, lease_s: float, overdue_s: float = 0.0, names: Sequence[str] | None = None
+    ) -> Sequence[Instance]:
         """Claim up to `limit` sagas that have been due for `overdue_s` seconds or longer, the longest due first.
 
-        A claim sets a new epoch and a lease of `lease_s` seconds.
+        names: only sagas of these tables. A claim sets a new epoch and a lease of `lease_s` seconds.
         """
-        if self._claim is None:  # built once, because building it takes as long as running it
-            self._claim = self._take(self._due())
-        return self._taken(self._claim, limit, lease_s, overdue_s)
+        chosen = None if names is None else tuple(names)
+        if chosen not in self._claims:  # built once, because building it takes as long as running it
+            due = self._due() if chosen is None else self._due().where(_SAGA.c.definition.in_(chosen))
+            self._claims[chosen] = self._take(due)
+        return self._taken(self._claims[chosen], limit, lease_s, overdue_s)
 
     def claim_one(self, saga_id: UUID, lease_s: float) -> Instance | None:
         """Claim this saga; None when it is not due, or when another process claims it."""

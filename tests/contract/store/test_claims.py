@@ -3,6 +3,9 @@
 import pytest
 from sqlalchemy import event
 
+from app.store.instance import Instance
+from machines.checkout import CHECKOUT
+
 FILL = """
     INSERT INTO saga (id, definition, definition_version, state, status, data, attempt, deferrals, epoch, version,
                       claims, unsure, due_at, created_at, updated_at, entered_at, moves)
@@ -34,3 +37,13 @@ def test_claim_uses_the_index_of_a_table_without_statistics(plan):
 def test_claim_does_not_read_sagas_that_are_not_due(plan):
     """There can be thousands of sagas that are not due. Reading all of them would make each claim slow."""
     assert "Index Cond: (due_at <=" in plan
+
+
+def test_claim_takes_only_sagas_of_the_named_tables(stored):
+    leases = stored.leases("two")
+    for _ in range(3):
+        saga = Instance.new(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client")
+        stored.store().insert(saga, -10, owner="one")
+    assert leases.claim(10, 30, 0.0, ["order_saga"]) == []
+    assert len(leases.claim(2, 30, 0.0, ["order_saga", "checkout"])) == 2
+    assert len(leases.claim(10, 30)) == 1

@@ -1,11 +1,16 @@
 """Which process claims due sagas, and how many at once."""
 
+import dataclasses
+
 import pytest
 
 from app.config import Config
 from app.engine.heartbeat import Heartbeat
 from app.engine.runner import CLAIM_LIMIT, Runner
+from app.engine.shares import Shares
+from app.store.instance import Instance
 from app.store.leases import Replicas
+from machines.checkout import CHECKOUT
 from tests.integration.engine.scene import NOT_SENT
 
 
@@ -48,7 +53,7 @@ def broker():
 def make(scene, broker):
     """Return a function that makes a runner with `threads` threads, with or without worker processes beside it."""
 
-    def made(threads, *, workers, leases=None):
+    def made(threads, *, workers, leases=None, shares=None):
         return Runner(
             config=Config(threads=threads),
             engine=scene.engine,
@@ -58,6 +63,7 @@ def make(scene, broker):
             stopping=scene.runner.stopping,
             broker=broker if workers else None,
             pool=PausedPool(),
+            shares=shares,
         )
 
     return made
@@ -148,5 +154,41 @@ def test_runner_claims_at_most_one_batch_at_once(scene, make):
 
 
 def test_saga_without_a_waiting_client_is_left_to_workers(make):
-    assert make(4, workers=False).accepts_new
-    assert not make(4, workers=True).accepts_new
+    saga = Instance.new(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="test")
+    assert make(4, workers=False).accepts(saga)
+    assert not make(4, workers=True).accepts(saga)
+
+
+def limited(**columns):
+    return Shares([dataclasses.replace(CHECKOUT, **columns)])
+
+
+def test_runner_claims_no_more_sagas_of_a_table_than_its_limit(scene, make):
+    due(scene, 7)
+    runner = make(8, workers=False, shares=limited(at_once=3))
+    assert runner.claim_due() == 3
+    assert runner.claim_due() == 0
+    assert not runner.claim_now.is_set()
+    runner.pool.finish()
+    assert not runner.claim_now.is_set(), "claiming one saga costs as much as claiming several"
+    runner.pool.finish()
+    assert runner.claim_now.is_set(), "half of the limit is free"
+    assert runner.claim_due() == 2
+
+
+def test_new_saga_of_a_full_table_is_left_to_a_later_claim(scene, make):
+    due(scene, 2)
+    runner = make(8, workers=False, shares=limited(at_once=2))
+    saga = Instance.new(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="test")
+    assert runner.accepts(saga)
+    runner.claim_due()
+    assert not runner.accepts(saga)
+
+
+def test_end_of_a_limited_saga_causes_no_claim_when_no_other_is_due(scene, make):
+    due(scene, 2)
+    runner = make(8, workers=False, shares=limited(at_once=3))
+    assert runner.claim_due() == 2
+    runner.pool.finish()
+    runner.pool.finish()
+    assert not runner.claim_now.is_set()

@@ -105,6 +105,6 @@ def test_calls_of_other_sagas_are_held_back_during_the_attempt(scene, guarded):
 def test_the_process_that_knows_of_the_request_sends_the_attempt_itself(scene, guarded, monkeypatch):
     """Workers run the sagas for which no client waits, and a worker would not know that the attempt is to be sent."""
     saga = held_back(scene, NOT_SENT)
-    monkeypatch.setattr(Runner, "accepts_new", False)
+    monkeypatch.setattr(Runner, "accepts", lambda *_: False)
     now(scene, saga)
     assert scene.calls == ["hold", "pay", "pay", "send"]
