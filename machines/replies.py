@@ -37,7 +37,7 @@ _TURNED_AWAY: Mapping[int, str] = {
     414: _URL, 415: _URL, 421: _URL, 429: _LOAD, 431: _URL,
 }  # fmt: skip
 _OK, _ACCEPTED, _REDIRECT, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR, _UNAVAILABLE = 200, 202, 300, 400, 404, 500, 503
-_GONE = 410
+_GONE, _LAST = 410, 599
 #: Message of the gateway Kong for a path without a route. The reply is JSON, but no participant has sent it.
 _NO_ROUTE = "no Route matched with those values"
 #: Statuses that say only that the poll's address is wrong, unknown yet or no longer known.
@@ -251,3 +251,19 @@ def _what_lacks(lacking: Mapping[str, str]) -> str:
 def _as_json(value: Any) -> str:
     """Return a value of a reply as JSON, for a reason."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
+
+
+def later_reply(body: Any, headers: Mapping[bytes, bytes], *, problem: bool) -> Reply:
+    """Return a later answer in the form of the reply that the call would have got.
+
+    problem: the body is a problem document (RFC 9457), whose member `status` counts as the status of the reply. Raise
+    ValueError when it has no such member.
+    """
+    status: Any = _OK
+    if problem:
+        status = body.get("status") if isinstance(body, Mapping) else None
+        if isinstance(status, bool) or not isinstance(status, int) or not _BAD_REQUEST <= status <= _LAST:
+            raise ValueError(f"A problem document has a status from {_BAD_REQUEST} to {_LAST}.")
+    scalar = not (body is None or isinstance(body, dict | list))
+    body = {SCALAR: body} if scalar else {} if body is None else body
+    return Reply(status=status, body=body, scalar=scalar, headers=headers)

@@ -16,13 +16,12 @@ from app.errors import InvalidError
 from app.services import services
 from app.values import parsed as leniently
 from app.views.validation import parsed
-from machines.replies import SCALAR, Reply
+from machines.replies import Reply, later_reply
 
 blueprint = Blueprint("replies", __name__, url_prefix=PATH)
 
 #: Media type of an answer that reports an error (RFC 9457). The member `status` of its body counts as the HTTP status.
 _PROBLEM = "application/problem+json"
-_OK, _LOWEST_ERROR, _HIGHEST_ERROR = 200, 400, 599
 
 
 @blueprint.post("/<uuid:saga_id>/<step>/<token>")
@@ -46,19 +45,12 @@ def _reply() -> Reply:
     problem = request.mimetype == _PROBLEM
     headers = {name.lower().encode(): value.encode("latin-1") for name, value in request.headers.items()}
     if not request.get_data():
-        body = {}
+        body = None
     elif problem:
         body = parsed(request.get_data(), "the body", leniently)
     else:
         body = json_body(leniently)
-    scalar = not (body is None or isinstance(body, dict | list))
-    body = {SCALAR: body} if scalar else {} if body is None else body
-    status = _status_of(body) if problem else _OK
-    return Reply(status=status, body=body, scalar=scalar, headers=headers)
-
-
-def _status_of(problem: object) -> int:
-    status = problem.get("status") if isinstance(problem, dict) else None
-    if not isinstance(status, int) or isinstance(status, bool) or not _LOWEST_ERROR <= status <= _HIGHEST_ERROR:
-        raise InvalidError(("/status", f"A problem document has a status from {_LOWEST_ERROR} to {_HIGHEST_ERROR}."))
-    return status
+    try:
+        return later_reply(body, headers, problem=problem)
+    except ValueError as error:
+        raise InvalidError(("/status", str(error))) from None

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from app.calls.client import HttpClient
-from app.cli.conform_arguments import step_named, subject_from, urls_by_participant
+from app.cli.conform_arguments import desk_for, step_named, subject_from, urls_by_participant
 from app.cli.group import FAULT
 from app.cli.output import write_json
 from app.config import from_environment, read_tables
@@ -55,6 +55,22 @@ _CONNECTIONS = 8  # more than the calls that are sent at once
     "--crash", metavar="COMMAND", default="", help="A shell command that kills the participant and starts it again."
 )
 @click.option(
+    "--listen",
+    default="127.0.0.1:0",
+    metavar="HOST:PORT",
+    show_default=True,
+    help="Where to listen for the later answers of a step with later=callback(…); port 0: any free one.",
+)
+@click.option("--reply-url", metavar="URL", help="The URL by which the participant reaches --listen; default: its own.")
+@click.option(
+    "--patience",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="The longest wait for a later answer.",
+)
+@click.option(
     "--kind",
     type=click.Choice([each.value for each in ParticipantKind]),
     help="What the participant must keep; default: what the table expects.",
@@ -65,7 +81,7 @@ _CONNECTIONS = 8  # more than the calls that are sent at once
 @click.option("--sagas", metavar="LIST", help="Folders and modules with tables, instead of SAGAS.")
 def conform(  # noqa: PLR0917  click passes every option by its name
     step: str, urls: tuple[str, ...], kind: str | None, yes: bool, as_json: bool, junit: str | None, sagas: str | None,
-    **given: Any,
+    listen: str, reply_url: str | None, patience: float, **given: Any,
 ) -> None:  # fmt: skip
     """Try whether a participant keeps each line of its contract. It books for real, and undoes what it can.
 
@@ -80,11 +96,15 @@ def conform(  # noqa: PLR0917  click passes every option by its name
     placed = urls_by_participant(named[1], urls, yes=yes)
     subject = subject_from(registry, named, placed, environ, given)
     expected = ParticipantKind(kind) if kind else kind_of(subject.step)
-    bench = Bench(subject, HttpClient(_CONNECTIONS, participants=subject.settings))
+    desk = desk_for(subject, listen, reply_url)
+    bench = Bench(subject, HttpClient(_CONNECTIONS, participants=subject.settings), desk, patience)
     try:
         tried = list(findings(bench, expected))
     except SetUpError as error:
         raise click.ClickException(str(error)) from None
+    finally:
+        if desk is not None:
+            desk.close()
     report = Report(subject=subject, kind=expected, findings=tried, left=bench.left)
     if junit:
         _write_junit(report, junit)

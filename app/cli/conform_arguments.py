@@ -10,6 +10,7 @@ import click
 
 from app.cli.arguments import data_from
 from app.config import check_participants, from_environment
+from app.conform.desk import Desk
 from app.conform.subject import Subject
 from app.participant_settings.words import variable_of
 from app.server_urls import http_url
@@ -21,6 +22,7 @@ from machines.saga import Saga
 from machines.samples import example
 from machines.step import CALLING, Step
 
+_LAST_PORT = 65_535
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -84,6 +86,26 @@ def subject_from(
     )
     _check_reach(subject, urls)
     return subject
+
+
+def desk_for(subject: Subject, listen: str, reply_url: str | None) -> Desk | None:
+    """Return what listens for the later answers of a step; None for a step without them. Raise UsageError."""
+    if subject.step.later is None or subject.step.poll is not None:
+        return None
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+        raise click.UsageError(f"--listen: {listen!r} is no HOST:PORT, such as 127.0.0.1:8200.")
+    assert subject.step.call is not None
+    far = urlsplit(subject.settings[subject.step.call.participant].url).hostname
+    if reply_url is None and far not in _LOCAL:
+        raise click.UsageError(
+            f"--reply-url: {far} answers later; give the URL by which it reaches --listen, such as http://this-host:8200."
+        )
+    url = http_url({"--reply-url": reply_url}, "--reply-url", "") if reply_url else ""
+    try:
+        return Desk(subject.definition, subject.step, (host.strip("[]"), int(port)), url.rstrip("/"))
+    except OSError as error:
+        raise click.UsageError(f"--listen: nothing can listen at {listen}: {error.strerror or error}.") from None
 
 
 def _data_text(definition: Saga, given: str | None) -> str:

@@ -54,6 +54,10 @@ LINES: Mapping[str, Line] = {
         Line(name="poll", says="a poll is answered as pending, and then as done", kinds=_ALL),
         Line(name="poll-unknown", says="a poll for something unknown is not answered as done or pending", kinds=_ALL),
         Line(name="poll-undone", says="after the undo a poll is not answered as done", kinds=_BARRIER),
+        Line(name="answer", says="an accepted call is answered at Saga-Reply-To, in time and in full", kinds=_ALL),
+        Line(name="answer-again", says="the answer is sent again until it is taken, and not after that", kinds=_ALL),
+        Line(name="answer-once", says="a repeated call brings no other answer", kinds=_KEYS),
+        Line(name="answer-undone", says="an undo before the answer prevents the call, and 410 ends it", kinds=_BARRIER),
         Line(name="refused-again", says="a refusal changes nothing, and a repeated call is refused again", kinds=_KEYS),
         Line(name="undo-refused", says="the undo of a refused call is accepted", kinds=_BARRIER),
         Line(name="crash", says="a call that a crash interrupts has one effect when it is repeated", kinds=_KEYS),
@@ -88,7 +92,8 @@ class Exchange:
 
     #: The part of the reply that the table keeps.
     taken: Any = None
-    #: "call", "undo", "probe", "poll", "look", or the name of an earlier step.
+    #: "call", "undo", "probe", "poll", "look", "answer" (a later answer, from the participant to this program), or the
+    #: name of an earlier step.
     what: str
     request: Request
     reply: Reply

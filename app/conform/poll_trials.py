@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.conform.bench import DONE, PATIENCE_S, PAUSE_S, Bench, Trial
+from app.conform.bench import Bench
 from app.conform.lines import Exchange, NotKeptError, NotTriedError
+from app.conform.trial import DONE, PATIENCE_S, PAUSE_S, Trial
 from machines.outcomes import Outcome
 
 

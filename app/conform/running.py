@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 
-from app.conform import poll_trials, trials, undo_trials
+from app.conform import callback_trials, poll_trials, trials, undo_trials
 from app.conform.bench import Bench
 from app.conform.lines import LINES, Exchange, Finding, NotKeptError, NotTriedError, Verdict
 from machines.participant_kinds import ParticipantKind
 
-_TRIALS = {**trials.TRIALS, **undo_trials.TRIALS, **poll_trials.TRIALS}
+_TRIALS = {**trials.TRIALS, **undo_trials.TRIALS, **poll_trials.TRIALS, **callback_trials.TRIALS}
 #: Line → the lines without which its trial proves nothing.
 _NEEDS: Mapping[str, tuple[str, ...]] = {
     "other-body": ("same-key",), "at-once": ("same-key", "other-key"), "crash": ("same-key", "other-key"),
     "lost-reply": ("same-key", "at-once"),
     "undo-twice": ("undo",), "late-do": ("undo",), "undo-before-do": ("undo-unknown",),
     "undo-refused": ("undo-unknown", "refused-again"), "poll-unknown": ("poll",), "poll-undone": ("poll", "undo"),
+    "answer-again": ("answer",), "answer-once": ("answer",), "answer-undone": ("answer", "undo"),
 }  # fmt: skip
 _UNDO = frozenset({"undo", "undo-twice", "late-do", "undo-unknown", "undo-before-do", "undo-refused"})
 #: Largest number of requests that are shown for a line: its last ones.
@@ -25,6 +26,8 @@ def findings(bench: Bench, kind: ParticipantKind) -> Iterator[Finding]:
     broken = set[str]()
     for name, line in LINES.items():
         if name in poll_trials.TRIALS and bench.subject.step.poll is None:
+            continue
+        if name in callback_trials.TRIALS and bench.desk is None:
             continue
         verdict, why, exchanges = _tried(bench, name, broken)
         if verdict is Verdict.NOT_KEPT:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from app.calls.client import HttpClient
-from app.conform.bench import DONE, Bench, Trial
+from app.conform.bench import Bench
 from app.conform.bodies import HUGE, ODD, odd, other_data
 from app.conform.lines import Exchange, NotKeptError, NotTriedError, SetUpError
 from app.conform.network import HangUpDialer, SlowDialer
+from app.conform.trial import DONE, Trial
 from machines.outcomes import Outcome
 
 _ROUNDS, _AT_ONCE = 3, 4
