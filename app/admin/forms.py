@@ -65,6 +65,10 @@ class StuckQuery(_Query):
     error = fields.String(load_default=None, validate=storable)
     #: The cause of the error, see `app.store.causes.cause`; None: any cause.
     cause = fields.String(load_default=None, validate=storable)
+    #: By case: `open` (not snoozed), `mine`, `taken`, `free`, `snoozed`, or `all`.
+    case = fields.String(
+        load_default="open", validate=validate.OneOf(("open", "mine", "taken", "free", "snoozed", "all"))
+    )
     #: Ticked sagas; empty: all.
     id = fields.List(fields.UUID(), load_default=list)
     #: True: the query comes from the boxes of a list, so at least one saga must be ticked.

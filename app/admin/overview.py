@@ -29,7 +29,7 @@ _OLDEST, _GROUPS = 8, 5
 def show() -> str:
     registry = services().registry
     rows, minutes = counts_by_status(), _last_hour()
-    groups = attention_of(registry).groups(SagaFilter())
+    groups = attention_of(registry).groups(SagaFilter(case=("open", "")))
     now: dict[str, int] = defaultdict(int)
     sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in registry.names}
     for row in rows:

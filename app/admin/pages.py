@@ -16,6 +16,7 @@ from app.views import formatting
 from app.views.effects import description
 from app.views.participants import sentence
 from app.views.saga_filters import narrowed
+from app.views.tickets import person
 from app.views.titles import Titles
 from machines.lines import shortened
 
@@ -53,6 +54,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "breakable": breakable,
         "brief": formatting.brief,
         "outage": sentence,
+        "person": person,
     }
     app.jinja_env.globals |= {
         "query_with": _query_with,

@@ -1,9 +1,10 @@
 """/admin/sagas/<id>: one saga and the actions on it."""
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
-from flask import Response, make_response, render_template, request
+from flask import Response, make_response, render_template, request, url_for
 
 from app.access.permissions import Role, needs
 from app.access.principal import principal
@@ -11,16 +12,17 @@ from app.admin import actions
 from app.admin.actions import Notice
 from app.admin.forms import Action, Asked, Checked, form_of, form_reason
 from app.admin.pages import pages
-from app.admin.saga_details import saga_details
+from app.admin.saga_details import SagaDetails, saga_details
 from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from app.services import services
-from app.store import queries
+from app.store import cases, queries
 from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.views.masking import shown
 from app.views.questions import ask, askable_step, last_question
 from app.views.summary import unknown_effects
+from app.views.tickets import ticket
 from app.views.unknown_effects import FOUND, check, check_found
 from machines.saga import Saga
 from machines.statuses import FINISHED
@@ -114,6 +116,7 @@ def _page(saga: SagaRow, notice: Notice | None = None) -> str:
         left_unknown=unknown,
         checked=check_found(saga.id) if unknown else None,
         findings=FOUND,
+        **_case(saga, details),
         asks_about=step,
         asked=last_question(definition, saga) if definition and step else None,
         moments=moments,
@@ -124,6 +127,19 @@ def _page(saga: SagaRow, notice: Notice | None = None) -> str:
         unpublished=queries.unpublished(saga.id),
         notice=notice,
     )
+
+
+def _case(saga: SagaRow, details: SagaDetails | None) -> dict[str, Any]:
+    """Return what the page shows of the saga's case."""
+    case, trail = cases.of([saga.id]).get(saga.id), cases.trail(saga.id)
+    url = url_for("admin_saga.show", saga_id=saga.id, _external=True)
+    summary, effects = (details.summary, details.effects) if details else ("", ())
+    return {
+        "case": case,
+        "case_now": queries.now(),
+        "case_trail": trail,
+        "ticket": ticket(saga, url, summary, effects, case, trail),
+    }
 
 
 def _picture_version(definition: Saga | None, saga: SagaRow) -> int:

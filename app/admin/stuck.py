@@ -9,10 +9,12 @@ from typing import Any
 from flask import render_template
 
 from app.access.permissions import Role, needs
+from app.access.principal import principal
 from app.admin.forms import StuckQuery, query_of
 from app.admin.pages import pages
 from app.errors import InvalidError
 from app.services import services
+from app.store import cases
 from app.store.lists import SagaFilter
 from app.views.saga_filters import narrowed
 from app.views.states import attention_of, participant_of, participants_of, state_of, states_with
@@ -75,6 +77,8 @@ def show() -> str:
         jobs=services().bulk_jobs.store.newest(JOBS, unfinished=True),
         types=registry.names,
         participants=participants_of(registry),
+        cases=cases.of([row.id for row in found[:PAGE]]),
+        snoozed=attention.count_of(SagaFilter(case=("snoozed", ""))),
     )
 
 
@@ -112,6 +116,7 @@ def filter_of(query: dict[str, Any]) -> SagaFilter:
         cause=query["cause"],
         ids=tuple(query["id"]),
         job=query["job"],
+        case=(query["case"], principal().actor) if query["case"] != "all" else None,
         words=query["q"] or None,
         **narrowed(query),
     )

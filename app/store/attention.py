@@ -71,6 +71,10 @@ class Attention:
         counted = self._those(wanted, error, func.count().label("sagas")).group_by(error)
         return db.session.execute(counted.order_by(func.count().desc(), error).limit(MOST_GROUPS)).all()
 
+    def count_of(self, wanted: SagaFilter) -> int:
+        """Return the number of sagas that match."""
+        return db.session.scalar(self._those(wanted, func.count())) or 0
+
     def by_state(self, wanted: SagaFilter) -> Sequence[Row[Any]]:
         """Return the number of sagas by definition, version, state and status, and if their table is unknown."""
         same = (SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status)

@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, not_, or_, select, tuple_, union_all
 
 from app.store.bulk import stuck_again
+from app.store.cases import chosen
 from app.store.database import cause_of, db
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
@@ -78,6 +79,8 @@ class SagaFilter:
     unknown: bool | None = None
     #: True: only ended sagas with an effect that nobody knows, see app.store.unknown_effects. False: no such saga.
     still_unknown: bool | None = None
+    #: Word of `app.store.cases.chosen`, and the actor for `mine`; None: all.
+    case: tuple[str, str] | None = None
     #: The sagas that the sender of the request may read.
     reach: Reach = None
     #: The children of this saga; None: all.
@@ -118,6 +121,7 @@ class SagaFilter:
             func.coalesce(cause_of(BRIEF_ERROR), "") == self.cause if self.cause is not None else None,
             of_registry,
             undecided,
+            chosen(*self.case) if self.case else None,
             and_(SagaRow.parent_id == self.parent, parent_within(self.reach)) if self.parent is not None else None,
             SagaRow.id.in_(self.ids) if self.ids else None,
             SagaRow.id.in_(stuck_again(self.job)) if self.job is not None else None,

@@ -183,6 +183,21 @@ class ArrivalRow(db.Model):  # type: ignore[name-defined,misc]
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class CaseRow(db.Model):  # type: ignore[name-defined,misc]
+    """The case of a saga: who looks after it. The audit trail has each change and each note."""
+
+    __tablename__ = "saga_case"
+
+    saga_id: Mapped[UUID] = mapped_column(ForeignKey("saga.id", ondelete="CASCADE"), primary_key=True)
+    #: Principal that looks after the saga; NULL: nobody.
+    taken_by: Mapped[str | None]
+    taken_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Until then the saga is not on the list of stuck sagas.
+    snoozed_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The last note.
+    note: Mapped[str | None]
+
+
 class SagaTagRow(db.Model):  # type: ignore[name-defined,misc]
     """A value by which people find a saga: a field of its data that the `tags` of its table name."""
 

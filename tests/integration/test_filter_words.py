@@ -32,8 +32,8 @@ ROOT = Path(__file__).parents[2]
 #: Words of one list that choose no sagas: pages, order, form.
 NO_FILTERS = {"sort", "limit", "offset", "cursor", "after", "json"}
 #: Words of a page that are no filter word elsewhere: `q` finds a saga by any of id, client, number and key; the others
-#: name a group of stuck sagas.
-OF_PAGES = {"q", "version", "step", "participant", "error", "cause"}
+#: name a group of stuck sagas, or those of a person.
+OF_PAGES = {"q", "version", "step", "participant", "error", "cause", "case"}
 #: Words that name single sagas: those that a person has ticked, or that a bulk job has left stuck.
 OF_JOBS = {"id", "ticked", "job"}
 WORDS = {

@@ -79,6 +79,14 @@
   system.addEventListener("change", show);
   show();
 
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const text = document.getElementById(button.dataset.copy);
+    text.select();
+    await navigator.clipboard?.writeText(text.value);
+    button.textContent = "Copied";
+  });
   document.addEventListener("change", (event) => {
     const all = event.target.closest("[data-all]");
     if (!all) return;

@@ -32,8 +32,26 @@ def paths(site):
     return ["/admin", "/admin/stuck", "/admin/parked", "/admin/sagas", "/admin/sagas?state=NONE",
             f"/admin/sagas/{stuck}", f"/admin/sagas/{stuck}/replay?call=reserver_stock&outcome=refused", group,
             "/admin/bulk", job,
-            "/admin/sagas?sort=by", "/admin/audit", "/admin/users", "/admin/keys", "/admin/account",
+            "/admin/sagas?sort=by", "/admin/nothing", "/admin/handover", "/admin/sagas?still_unknown=true",
+            given_up(site), "/admin/audit", "/admin/users", "/admin/keys", "/admin/account",
             "/admin/schedules", "/admin/participants", "/admin/webhooks", "/login"]  # fmt: skip
+
+
+def given_up(site):
+    """Compensate an order that is stuck at its sale, ask its participant, and note it. Return the path of its page."""
+    (saga_id,) = site.stuck_orders(1)
+    page = site.open(f"/admin/sagas/{saga_id}")
+    page.get_by_text("Compensate", exact=True).click()
+    page.locator("details.action[open] textarea[name=reason]").first.fill("the customer has gone")
+    page.get_by_role("button", name="Compensate", exact=True).click()
+    expect(page.locator(".notice.done")).to_be_visible()
+    expect(page.locator("#live .pill").first).to_have_text("compensated")
+    page.get_by_role("button", name="Ask ventes now").click()
+    expect(page.get_by_text("was asked about")).to_be_visible()
+    page.get_by_role("button", name="Take it").click()
+    expect(page.locator(".notice.done")).to_contain_text("You look after this saga.")
+    page.close()
+    return f"/admin/sagas/{saga_id}"
 
 
 def add_job(page):

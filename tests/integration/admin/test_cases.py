@@ -1,0 +1,153 @@
+"""The case of a saga: who looks after it, notes, snoozing, Markdown for a ticket, and the hand-over list."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.access.permissions import Role
+from app.access.principal import user
+from app.store import audit
+from app.store.database import db
+from app.store.models import SagaRow
+from tests.integration.admin.conftest import seen
+
+STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")
+GIVEN_UP = (*STUCK, "compensate", "succeeded", "succeeded")
+
+
+def post(client, saga, action, **form):
+    return client.post(f"/admin/sagas/{saga.id}/case/{action}", data=form)
+
+
+def become(monkeypatch, name, role=Role.OPERATOR):
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user(name, role))
+
+
+def ahead(**time):
+    return (datetime.now(UTC) + timedelta(**time)).strftime("%Y-%m-%dT%H:%M")
+
+
+def actions_of(saga):
+    return [row.action for row in reversed(audit.page(db.engine, limit=50, saga_id=saga.id))]
+
+
+def test_taken_saga_names_its_person_everywhere(client, walk):
+    saga = walk(*STUCK)
+    assert "nobody looks after it" in seen(client.get(f"/admin/sagas/{saga.id}"))
+    assert post(client, saga, "take", seen="").status_code == 303
+    assert "ada looks after it since" in seen(client.get(f"/admin/sagas/{saga.id}"))
+    assert "ada looks after it" in seen(client.get("/admin/stuck"))
+    assert post(client, saga, "give-back", seen="user:ada").status_code == 303
+    assert "ada looks after it" not in seen(client.get("/admin/stuck"))
+    assert actions_of(saga) == ["case.take", "case.give_back"]
+    assert db.session.get(SagaRow, saga.id).version == saga.version, "a case does not move the saga"
+
+
+def test_second_person_is_refused_unless_the_page_named_the_first(client, walk, monkeypatch):
+    saga = walk(*STUCK)
+    post(client, saga, "take", seen="")
+    become(monkeypatch, "otto")
+    refused = post(client, saga, "take", seen="")
+    assert (refused.status_code, refused.mimetype) == (409, "text/html")
+    assert "ada looks after it" in seen(refused)
+    assert actions_of(saga) == ["case.take"]
+    assert "Take it over" in seen(client.get(f"/admin/sagas/{saga.id}"))
+    assert post(client, saga, "take", seen="user:ada").status_code == 303
+    assert "otto looks after it since" in seen(client.get(f"/admin/sagas/{saga.id}"))
+
+
+@pytest.mark.parametrize(
+    ("word", "found"), [("mine", 1), ("taken", 2), ("free", 1), ("all", 4), ("open", 3), ("snoozed", 1)]
+)
+def test_stuck_sagas_are_filtered_by_their_case(client, walk, monkeypatch, word, found):
+    mine, theirs, _free, asleep = (walk(*STUCK) for _ in range(4))
+    become(monkeypatch, "otto")
+    post(client, theirs, "take", seen="")
+    become(monkeypatch, "ada")
+    post(client, mine, "take", seen="")
+    post(client, asleep, "snooze", until=ahead(hours=2), reason="the bank is closed")
+    assert client.get(f"/admin/stuck?case={word}").text.count('data-is="For"') == found
+
+
+def test_snoozed_saga_is_off_the_list_until_its_time(client, walk, monkeypatch):
+    saga = walk(*STUCK)
+    assert post(client, saga, "snooze", until=ahead(hours=2), reason="the bank is closed").status_code == 303
+    page = seen(client.get("/admin/stuck"))
+    assert "1 snoozed saga is not on this list" in page
+    assert "No sagas are stuck" in page
+    assert "1 stuck" in seen(client.get("/admin")), "the count keeps it"
+    db.session.execute(db.text("UPDATE saga_case SET snoozed_until = '2026-01-01 00:00:00.000000'"))
+    db.session.commit()
+    assert client.get("/admin/stuck").text.count('data-is="For"') == 1
+    assert "snoozed saga" not in seen(client.get("/admin/stuck"))
+
+
+def test_snoozed_saga_can_be_put_back(client, walk):
+    saga = walk(*STUCK)
+    post(client, saga, "snooze", until=ahead(hours=2), reason="the bank is closed")
+    assert "Put it back on the list" in seen(client.get(f"/admin/sagas/{saga.id}"))
+    post(client, saga, "wake")
+    assert client.get("/admin/stuck").text.count('data-is="For"') == 1
+    assert actions_of(saga) == ["case.snooze", "case.wake"]
+
+
+@pytest.mark.parametrize(
+    ("action", "form", "words"),
+    [
+        ("snooze", {"until": "2020-01-01T10:00", "reason": "x"}, "Give a time (UTC) within the next 30 days"),
+        ("snooze", {"until": ahead(days=40), "reason": "x"}, "Give a time (UTC) within the next 30 days"),
+        ("snooze", {"until": "soon", "reason": "x"}, "until"),
+        ("snooze", {"until": ahead(hours=1), "reason": " "}, "reason"),
+        ("note", {"reason": ""}, "reason"),
+        ("take", {"colour": "red"}, "colour"),
+    ],
+)
+def test_wrong_form_changes_nothing(client, walk, action, form, words):
+    saga = walk(*STUCK)
+    answer = post(client, saga, action, **form)
+    assert (answer.status_code, answer.mimetype) == (400, "text/html")
+    assert words in seen(answer)
+    assert actions_of(saga) == []
+
+
+def test_hand_over_lists_unsettled_cases_and_counts_the_free_ones(client, walk):
+    noted, settled, unknown, _free = (
+        walk(*STUCK),
+        walk(*STUCK[:3], "succeeded", "succeeded"),
+        walk(*GIVEN_UP),
+        walk(*STUCK),
+    )
+    assert settled.status == "completed"
+    for saga in (noted, settled, unknown):
+        assert post(client, saga, "note", reason="called the bank, they look").status_code == 303
+    page = client.get("/admin/handover")
+    shown = {saga for saga in (noted, settled, unknown) if str(saga.id) in page.text}
+    assert shown == {noted, unknown}
+    assert "called the bank, they look" in seen(page)
+    assert "2 stuck sagas have been taken by nobody" in seen(page)
+    post(client, noted, "take", seen="")
+    assert "1 stuck saga has been taken by nobody" in seen(client.get("/admin/handover"))
+
+
+def test_ticket_is_markdown_with_everything_and_without_secrets(client, walk):
+    saga = walk(*STUCK, reason="password=hunter2 <b>*bold*</b>")
+    post(client, saga, "note", reason="asked Eve")
+    text = client.get(f"/admin/sagas/{saga.id}").text.partition('<textarea id="ticket"')[2].partition("</textarea>")[0]
+    assert f"## checkout {saga.id}" in text
+    assert f"/admin/sagas/{saga.id}" in text
+    assert "a person must decide" in text
+    assert "- enregistrer\\_vente: unknown." in text
+    assert "ada: case.note: asked Eve" in text
+    assert "hunter2" not in text
+    assert "\\*bold\\*" in text, "the text of a participant is no Markdown"
+
+
+def test_viewer_reads_the_case_and_changes_nothing(client, walk, monkeypatch):
+    saga = walk(*STUCK)
+    become(monkeypatch, "eve", Role.VIEWER)
+    for action in ("take", "give-back", "note", "snooze", "wake"):
+        assert post(client, saga, action, reason="x", until=ahead(hours=1)).status_code == 403
+    page = seen(client.get(f"/admin/sagas/{saga.id}"))
+    assert "nobody looks after it" in page
+    assert "Take it" not in page
+    assert client.get("/admin/handover").status_code == 200
