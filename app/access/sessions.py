@@ -2,13 +2,16 @@
 
 import hashlib
 import secrets
+from typing import Any
 
 from flask import Flask, Request, current_app, request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from sqlalchemy import Row
 
 from app.access.address import client_address
 from app.access.permissions import role_named
 from app.access.principal import Principal, user
+from app.access.second_factor import matching_step, secret_of
 from app.config import Config
 from app.services import services
 
@@ -80,6 +83,19 @@ def idle_limit_s() -> float:
     """Return the seconds without a request of the person after which a session ends."""
     limit: float = current_app.config["SESSION_IDLE_S"]
     return limit
+
+
+def factor_secret(name: str, seed: str) -> bytes:
+    """Return the secret of a user's second factor."""
+    return secret_of(str(current_app.secret_key), name, seed)
+
+
+def code_is_right(user: Row[Any], code: str) -> bool:
+    """Return True when a user has no second factor, or when the code is one of it that was not used before."""
+    if user.factor_seed is None:
+        return True
+    step = matching_step(factor_secret(user.name, user.factor_seed), code)
+    return step is not None and services().users.accept_code(user.name, user.factor_seed, step)
 
 
 def _made_by_a_person() -> bool:

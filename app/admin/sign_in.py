@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response
 
 from app.access.address import client_address, counted_address
 from app.access.permissions import OPEN, needs
-from app.access.sessions import sign_in, sign_out
+from app.access.sessions import code_is_right, sign_in, sign_out
 from app.access.user_accounts import NAME, matches
 from app.admin.error_pages import as_pages
 from app.errors import BusyError
@@ -42,9 +42,11 @@ def login() -> Response:
         answer = _again(name, "Many people sign in at this moment. Try again in a few seconds.", busy.status)
         answer.headers.update(busy.headers)
         return answer
+    if right and user:
+        right = code_is_right(user, request.form.get("code", "").replace(" ", ""))
     if not right:
         services().users.refused(name if user else None, address)
-        return _again(name, "Name or password is wrong.", 401)
+        return _again(name, "Name, password or code is wrong.", 401)
     login_attempts.forgive(known, counted_as)
     sign_in(known)
     return redirect(_next(request.form.get("next", "")), 303)

@@ -1,6 +1,7 @@
 """/admin/users: the users and their roles."""
 
 from collections.abc import Callable
+from functools import partial
 
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -56,6 +57,14 @@ def change_password(name: str) -> Response:
         user_accounts.change_password(services().users, name, password, sender.actor, must_change=name != sender.name)
 
     return _done(change, f"{name} must sign in with the new password now, and then choose another one.")
+
+
+@blueprint.post("/<name>/second-factor/remove")
+@needs(Role.ADMIN)
+def remove_factor(name: str) -> Response:
+    """Remove the second factor of a person who has lost it."""
+    change = partial(services().users.change_factor, name, None, principal().actor)
+    return _done(change, f"{name} signs in with the password alone now.")
 
 
 @blueprint.post("/<name>/remove")

@@ -72,6 +72,14 @@ def remove_user(name: str) -> None:
     click.echo(f"{name} may not sign in any more.")
 
 
+@user.command("remove-factor")
+@click.argument("name")
+def remove_factor(name: str) -> None:
+    """Remove the second factor of a user who has lost it."""
+    services().users.change_factor(name, None, actor_named())
+    click.echo(f"{name} signs in with the password alone now.")
+
+
 @saga.group("key", cls=SagaGroup)
 def key() -> None:
     """Make, list and revoke API keys."""

@@ -76,6 +76,21 @@ class Users:
             connection.execute(delete(_SESSION).where(_others(name, keep)))
             append(connection, _entry(actor, "user.password", name))
 
+    def change_factor(self, name: str, seed: str | None, actor: str) -> None:
+        """Set up the second factor of a user, or remove it (None). Raise NotFoundError for an unknown user."""
+        with atomic(self._database) as connection:
+            self._known(connection, name, stays_admin=True)
+            changed = {"factor_seed": seed, "factor_step": None}
+            connection.execute(update(_USER).where(_USER.c.name == name).values(changed))
+            append(connection, _entry(actor, "user.second_factor", name, after={"second_factor": seed is not None}))
+
+    def accept_code(self, name: str, seed: str, step: int) -> bool:
+        """Write that the code of a period was used. Return False when it, or a later one, was used before."""
+        unused = or_(_USER.c.factor_step.is_(None), _USER.c.factor_step < step)
+        of_user = and_(_USER.c.name == name, _USER.c.factor_seed == seed, unused)
+        with self._database.connect() as connection:
+            return connection.execute(update(_USER).where(of_user).values(factor_step=step)).rowcount == 1
+
     def remove(self, name: str, actor: str) -> None:
         """Remove a user and the user's sessions. Raise NotFoundError if unknown, ConflictError for the last admin."""
         with atomic(self._database) as connection:

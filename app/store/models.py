@@ -420,6 +420,10 @@ class UserRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     password: Mapped[str]
     #: True: an admin has set the password, and the user must choose another one.
     must_change: Mapped[bool] = mapped_column(server_default=false())
+    #: Random text from which the second factor is derived; NULL: the user has none.
+    factor_seed: Mapped[str | None]
+    #: Period of the last code that was accepted. A code is accepted once.
+    factor_step: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

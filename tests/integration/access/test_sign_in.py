@@ -48,7 +48,7 @@ def test_cookie_is_host_only_and_http_only(admin_service):
 def test_wrong_password_does_not_reveal_whether_the_user_exists(admin_service, name, password):
     answer = admin_service.browser().post("/login", name=name, password=password)
     assert answer.status_code == 401
-    assert "Name or password is wrong." in answer.text
+    assert "Name, password or code is wrong." in answer.text
     assert admin_service.trail()[-1] == ("nobody", "sign_in.refused", "admin" if name == "admin" else None)
 
 
