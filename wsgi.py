@@ -39,3 +39,5 @@ except ConfigError as error:  # sagas that run by another table
 _services.sagas.early_commits.start()
 _services.events.start()
 _services.bulk_thread.start()
+if _services.notifier_thread:
+    _services.notifier_thread.start()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from app import server_urls, settings
+from app import notice_settings, server_urls, settings
 from app.networks import Network
 from app.participant_settings import reading
 from app.participant_settings.model import ParticipantSettings
@@ -221,6 +221,14 @@ class Config:
         (),
         "private networks that webhooks may call, such as `10.1.0.0/16`, separated by commas",
         shown="none: only public addresses",
+    )
+
+    # The messages to people.
+    notify_file: Mapping[str, Any] = mapping(
+        "NOTIFY_FILE",
+        notice_settings.notify_file,
+        "a TOML file with the channels that get a message about each new cause of stuck sagas and each outage; see "
+        "[messages](#messages-to-people)",
     )
 
     # The sagas.

@@ -15,8 +15,9 @@ from typing import Any
 from flask import Flask
 from flask.json.provider import JSONProvider
 from prometheus_client import CollectorRegistry
+from sqlalchemy import Engine as Database
 
-from app import access, admin, failpoints
+from app import access, admin, failpoints, notice_settings
 from app.access import browser_policy
 from app.access.address import install_rate_limit, trust_proxies
 from app.access.api_keys import KeyRing
@@ -80,10 +81,14 @@ from app.events.relay import Relay
 from app.events.topics import Publisher
 from app.events.webhooks import webhook_receivers
 from app.logs import Secrets, configure_logging
+from app.notices.channels import Channels
+from app.notices.notifier import Notifier
+from app.notices.subjects import subjects
 from app.participant_settings.model import ParticipantSettings
 from app.service_threads import ServiceThreads
 from app.services import Services
 from app.shared_cache import SharedCache
+from app.store import queries
 from app.store.accounts import ApiKeys, LoginAttempts, Users
 from app.store.arrivals import Arrivals
 from app.store.audit import use_key
@@ -97,6 +102,7 @@ from app.store.dead_letters import DeadLetters
 from app.store.deliveries import Deliveries
 from app.store.figures import SharedFigures
 from app.store.leases import Leases, Replicas
+from app.store.notices import Notices
 from app.store.outbox import Outbox
 from app.store.participants import ParticipantStore
 from app.store.sagas import SagaStore
@@ -166,6 +172,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         app, config, registry, webhooks, metrics, engine, service, runner, committed, owner, threads
     )
     bulk_jobs = BulkJobs(BulkStore(database), service, owner, runner.stopping)
+    notifier = _notifier(app, config, registry, database, runner)
     Services(
         registry=registry,
         participants=participants,
@@ -179,6 +186,8 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         pauses=pauses,
         bulk_jobs=bulk_jobs,
         bulk_thread=threads.add("bulk", bulk_jobs.run, runner.stopping),
+        notifier=notifier,
+        notifier_thread=threads.add("notices", notifier.run, runner.stopping) if notifier else None,
         participant_store=ParticipantStore(database),
         runner=runner,
         events=event_threads,
@@ -327,6 +336,32 @@ def _event_threads(  # noqa: PLR0917  connects parts that are built already
     if receivers:
         deliverer = Deliverer(receivers, deliveries, metrics, wake=committed.delivery, stopping=runner.stopping)
     return EventThreads(url, relay, intake, deliverer, threads, runner.stopping)
+
+
+def _notifier(app: Flask, config: Config, registry: Registry, database: Database, runner: Runner) -> Notifier | None:
+    """Return what sends messages to people; None without a channel."""
+    channels = notice_settings.channels(config.notify_file)
+    if not channels:
+        return None
+    own_cas = (config.participants_ca_file,) if config.participants_ca_file else ()
+    settings = {
+        each.name: ParticipantSettings(url="", public_cas=config.public_cas, ca_files=own_cas) for each in channels
+    }
+    sender = Channels(
+        HttpClient(len(channels), participants=settings),
+        lambda path: f"{config.public_url}{path}" if config.public_url else "",
+        ca_file=config.participants_ca_file,
+    )
+    redact = Secrets(config.log_redact).redacted
+    return Notifier(
+        channels,
+        sender,
+        Notices(database),
+        partial(subjects, registry, ParticipantStore(database), redact),
+        context=app.app_context,
+        now=queries.now,
+        stopping=runner.stopping,
+    )
 
 
 def _webhook_client(config: Config, webhooks: Webhooks) -> HttpClient:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.engine.schedules import Schedules
     from app.engine.service import SagaService
     from app.events.event_threads import EventThreads
+    from app.notices.notifier import Notifier
     from app.participant_settings.model import ParticipantSettings
     from app.service_threads import ServiceThread, ServiceThreads
     from app.shared_cache import SharedCache
@@ -57,6 +58,9 @@ class Services:
     #: Works on bulk jobs, in a thread of its own.
     bulk_jobs: "BulkJobs"
     bulk_thread: "ServiceThread"
+    #: Sends messages to people; None: NOTIFY_FILE names no channel.
+    notifier: "Notifier | None"
+    notifier_thread: "ServiceThread | None"
     #: The participants in the database: pauses, the reports of processes, and the sagas that wait.
     participant_store: "ParticipantStore"
     #: Starts many sagas in one commit.

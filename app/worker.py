@@ -92,6 +92,8 @@ def _start_runner(**_: Any) -> None:
         runner().start()
         services(application()).events.start()
         services(application()).bulk_thread.start()
+        if notifier := services(application()).notifier_thread:
+            notifier.start()
     except ConfigError as error:  # a table was edited although unfinished sagas use it
         _exit(error)
     except Exception as error:  # noqa: BLE001  Celery would continue without the runner
@@ -110,3 +112,5 @@ def _stop_runner(**_: Any) -> None:
     runner().stop()
     services(application()).events.join()
     services(application()).bulk_thread.join()
+    if notifier := services(application()).notifier_thread:
+        notifier.join()

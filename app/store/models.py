@@ -407,6 +407,26 @@ class ParticipantPauseRow(db.Model):  # type: ignore[name-defined,misc]
     reason: Mapped[str] = mapped_column(Words)
 
 
+class NoticeRow(db.Model):  # type: ignore[name-defined,misc]
+    """One message to one channel about one subject. The row decides that it is sent once."""
+
+    __tablename__ = "notice"
+
+    #: Name of the channel; "": the row decides which process looks.
+    channel: Mapped[str] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(primary_key=True)
+    first_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: When the subject was last found.
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: When the message may be sent, or sent again.
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    attempts: Mapped[int]
+    #: NULL: not sent yet.
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Why the last attempt failed.
+    error: Mapped[str | None] = mapped_column(Words)
+
+
 class UserRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes its base class at run time
     """A person who can sign in to the admin pages."""
 
