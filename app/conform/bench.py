@@ -15,6 +15,7 @@ from machines.outcomes import Outcome
 from machines.replies import outcome_of
 
 _LOOK_TIMEOUT_S = 10.0
+_NO_EVIDENCE = "equal replies do not show a second effect; give --look PATH, a GET that shows the effects"
 
 
 class Bench:
@@ -32,6 +33,8 @@ class Bench:
         self.replies_differ = False
         #: The sagas of which something may be left at the participant.
         self.left: list[str] = []
+        #: Why a second effect would not be seen, when neither a look nor the replies show it.
+        self.no_evidence = _NO_EVIDENCE
         #: How long one call takes, and how long a later answer takes, in seconds.
         self.usual_s = self.answer_s = 0.0
         self._sagas: list[Trial] = []
@@ -58,6 +61,10 @@ class Bench:
         if outcome_of(reply) is not Outcome.SUCCEEDED:
             raise SetUpError(f"--look {self.subject.look} shows nothing: {reply.reason}")
         return reply.body
+
+    def stop_looking(self, why: str) -> None:
+        """Try the other lines without the look. why: the look cannot show the effects of the call."""
+        self.subject.look, self.no_evidence = "", why
 
     def seen_change(self, before: Any) -> Change:
         """Return how the look has changed since `before`."""

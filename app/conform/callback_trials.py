@@ -46,8 +46,8 @@ def answer_once(bench: Bench) -> None:
 def answer_undone(bench: Bench) -> None:
     if bench.subject.undo is None:
         raise NotTriedError("the step has no undo; --undo names a call that undoes it")
-    before = bench.look()
-    saga = _accepted(bench)
+    saga, before = bench.saga(), bench.look()
+    _accept(saga)
     if saga.answers():
         raise NotTriedError("the answer comes at once, so no undo can come before it")
     if (undone := saga.undo()).outcome not in DONE:

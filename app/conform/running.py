@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from app.conform import callback_trials, poll_trials, trials, undo_trials
 from app.conform.bench import Bench
-from app.conform.lines import LINES, Exchange, Finding, NotKeptError, NotTriedError, Verdict
+from app.conform.lines import LINES, Exchange, Finding, NotKeptError, NotTriedError, SetUpError, Verdict
 from machines.participant_kinds import ParticipantKind
 
 _TRIALS = {**trials.TRIALS, **undo_trials.TRIALS, **poll_trials.TRIALS, **callback_trials.TRIALS}
@@ -46,6 +46,10 @@ def _tried(bench: Bench, name: str, broken: set[str]) -> tuple[Verdict, str, tup
     except NotKeptError as error:
         return Verdict.NOT_KEPT, str(error), tuple(bench.exchanges[-_MOST_SHOWN:])
     except NotTriedError as error:
+        return Verdict.NOT_TRIED, str(error), ()
+    except SetUpError as error:
+        if name == "done":
+            raise
         return Verdict.NOT_TRIED, str(error), ()
     finally:
         bench.clean_up()

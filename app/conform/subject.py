@@ -46,3 +46,10 @@ class Subject:
                 needed |= {root for call in own if call for each in call.references if (root := split(each)[0])}
                 before.append(step)
         return [step for step in reversed(before) if step is not self.step]
+
+    def earlier_steps_of_look(self) -> list[Step]:
+        """Return the earlier steps that are called at the participant of the step, so that the look may show them."""
+        assert self.step.call is not None
+        url = self.settings[self.step.call.participant].url
+        called = [step for step in self.earlier_steps() if step.name not in self.replies]
+        return [step for step in called if step.call is not None and self.settings[step.call.participant].url == url]

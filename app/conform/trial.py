@@ -168,13 +168,11 @@ class Trial:
 
     def undo_all(self) -> bool:
         """Undo the step and the earlier steps. Return False when something may be left."""
-        if not self._undo_step():
-            return False
-        return all(
-            self._send(step.name, step, step.undo, Direction.UNDO).outcome in DONE
-            for step in reversed(self._prepared)
-            if step.undo
-        )
+        undone = [self._undo_step()]
+        for step in reversed(self._prepared):
+            assert step.undo is not None
+            undone.append(self._send(step.name, step, step.undo, Direction.UNDO).outcome in DONE)
+        return all(undone)
 
     def _undo_step(self) -> bool:
         if self._subject.undo_needs_reply and self._bench.desk is not None:

@@ -4,8 +4,9 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
 
 from app.calls.client import HttpClient
 from app.conform.bench import Bench
@@ -21,7 +22,6 @@ _CRASH_AFTER_S = (0.0, 0.02, 0.1)
 _LONGEST_COMMAND_S = 120
 #: Longest time that a call beside a slow client may take, in seconds. A busy machine alone does not reach it.
 _PATIENCE_S = 3.0
-_NO_EVIDENCE = "equal replies do not show a second effect; give --look PATH, a GET that shows the effects"
 _SUCCESS, _REDIRECT, _REFUSED, _FAILED = 200, 300, 400, 500
 
 
@@ -29,7 +29,8 @@ def done(bench: Bench) -> None:
     before = bench.look()
     if before != bench.look():
         raise SetUpError("what --look shows changes by itself; try a participant that nobody else uses")
-    made = bench.saga().do()
+    saga, before = bench.saga(), bench.look()
+    made = saga.do()
     if made.outcome is Outcome.NOT_SENT:
         raise SetUpError(f"{made.request.method} {made.request.url}: {made.reply.reason}")
     if made.outcome is Outcome.REFUSED:
@@ -38,9 +39,15 @@ def done(bench: Bench) -> None:
         raise NotKeptError(f"its outcome is in doubt: {made.reply.reason}")
     bench.usual_s = made.reply.duration_ms / 1000
     if bench.subject.look:
-        if bench.look() == before:
-            raise NotKeptError("the call is answered as done, but --look shows no effect")
+        shown = bench.look()
         bench.one_effect = bench.seen_change(before) or None
+        if bench.one_effect is None and (mixed := bench.subject.earlier_steps_of_look()):
+            bench.stop_looking(
+                f"--look {bench.subject.look} shows the effects of the earlier step {mixed[0].name}, which is at the "
+                "same participant, and no effect of this call that can be counted; give a GET that shows this effect"
+            )
+        elif shown == before:
+            raise NotKeptError("the call is answered as done, but --look shows no effect")
 
 
 def other_key(bench: Bench) -> None:
@@ -65,7 +72,7 @@ def same_key(bench: Bench) -> None:
 def other_body(bench: Bench) -> None:
     for data in other_data(bench.subject):
         saga = bench.saga()
-        if saga.differs(data) and bench.saga(data).do().outcome in DONE:
+        if saga.differs(data) and _accepts(bench, data):
             break
     else:
         raise NotTriedError("no other data are known that the participant accepts; give --other field=value")
@@ -79,6 +86,14 @@ def other_body(bench: Bench) -> None:
     if other.outcome is not Outcome.REFUSED:
         raise NotKeptError(f"its outcome is in doubt: {other.reply.reason}")
     _expect_no_change(bench, before, "it is refused, but has an effect")
+
+
+def _accepts(bench: Bench, data: Mapping[str, Any]) -> bool:
+    """Return True when the participants accept these data, those of the earlier steps included."""
+    try:
+        return bench.saga(data).do().outcome in DONE
+    except SetUpError:
+        return False
 
 
 def at_once(bench: Bench) -> None:
@@ -111,7 +126,7 @@ def lost_reply(bench: Bench) -> None:
     _expect_same(first, saga.do())
     _expect_one_effect(bench, before)
     if bench.one_effect is None:
-        raise NotTriedError(_NO_EVIDENCE)
+        raise NotTriedError(bench.no_evidence)
 
 
 def crash(bench: Bench) -> None:
@@ -241,7 +256,7 @@ def _expect_no_change(bench: Bench, before: object, words: str) -> None:
 def _expect_evidence(bench: Bench) -> None:
     """Raise NotTriedError when neither replies nor a look would show a second effect."""
     if bench.one_effect is None and not bench.replies_differ:
-        raise NotTriedError(_NO_EVIDENCE)
+        raise NotTriedError(bench.no_evidence)
 
 
 #: Name of a line → its trial.

@@ -1,8 +1,10 @@
 """The participants that `saga new` and the tutorial hand out keep the contract that `saga conform` tries."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.programs
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+OWN = ROOT / "docs" / "examples" / "own-repository"
 
 
 def block_with(words: str) -> str:
@@ -30,6 +33,21 @@ def scaffold(folder: Path, port: int) -> tuple[list[str], tuple[str, ...]]:
     return ["participant.py"], ("gift.reserve", "customer=Ada", "--url", f"http://{HOST}:{port}")
 
 
+def own_repository(step: str) -> Callable[[Path, int], tuple[list[str], tuple[str, ...]]]:
+    def made(folder: Path, port: int) -> tuple[list[str], tuple[str, ...]]:
+        shutil.copytree(OWN / "sagas", folder / "sagas")
+        return [str(OWN / "participant.py")], (step, "customer=Ada", "--url", f"http://{HOST}:{port}")
+
+    return made
+
+
+def ticket_after_its_hold(folder: Path, port: int) -> tuple[list[str], tuple[str, ...]]:
+    command, _ = tutorial(folder, port)
+    url = f"http://{HOST}:{port}"
+    urls = ("--url", f"{url}/mail", "--url", f"hall={url}/hall", "--look", "/")
+    return command, ("ticket.send", "customer=Ada", "seats=1", *urls)
+
+
 def tutorial(folder: Path, port: int) -> tuple[list[str], tuple[str, ...]]:
     (folder / "sagas").mkdir()
     (folder / "sagas" / "ticket.py").write_text(block_with('name="ticket"'))
@@ -38,7 +56,13 @@ def tutorial(folder: Path, port: int) -> tuple[list[str], tuple[str, ...]]:
     return ["theatre.py"], ("ticket.hold", "customer=Ada", "seats=1", "--url", f"http://{HOST}:{port}/hall", *look)
 
 
-@pytest.mark.parametrize("made", [scaffold, tutorial])
+MADE = {
+    "saga new": scaffold, "tutorial": tutorial, "earlier step at the same participant": ticket_after_its_hold,
+    **{step: own_repository(step) for step in ("gift.reserve", "gift.pay", "gift.confirm")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("made", MADE.values(), ids=MADE)
 def test_participant_of_the_documentation_keeps_the_contract(tmp_path, made):
     port = free_port()
     command, arguments = made(tmp_path, port)
