@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Flask, Response, make_response, render_template, request
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.admin.compression import compressed
 from app.errors import ForgedError, ProblemError
 from app.store.database_errors import Meaning, meaning
 from app.views.problems import Problem, problem_of
@@ -30,7 +31,8 @@ class Words:
 
 
 def as_pages(blueprint: Blueprint) -> Blueprint:
-    """Make a blueprint answer every error with a page."""
+    """Make a blueprint answer every error with a page, and compress its pages."""
+    blueprint.after_request(compressed)
     blueprint.register_error_handler(Exception, error_page)
     return blueprint
 

@@ -1,5 +1,6 @@
 """The parts that every page of the operator shares: filters of the templates, hidden secrets, and errors as pages."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,12 +17,15 @@ from app.views import formatting
 from app.views.effects import description
 from app.views.participants import sentence
 from app.views.saga_filters import narrowed
-from app.views.tickets import person
+from app.views.tickets import deed, person
 from app.views.titles import Titles
 from machines.lines import shortened
 
 #: Largest number of characters of a reply or a message on a page; the API returns all characters.
 LONGEST_SHOWN = 20_000
+
+#: Characters that change the direction of the text behind them.
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def pages(name: str) -> Blueprint:
@@ -55,6 +59,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "brief": formatting.brief,
         "outage": sentence,
         "person": person,
+        "deed": deed,
     }
     app.jinja_env.globals |= {
         "query_with": _query_with,
@@ -72,12 +77,17 @@ def redacted(value: Any) -> Any:
 
 def as_json(value: Any) -> str:
     """Return a value as indented JSON without secrets, shortened for a page."""
-    return shortened(written(redacted(value), indent=True).decode(), LONGEST_SHOWN)
+    return shortened(visible(written(redacted(value), indent=True).decode()), LONGEST_SHOWN)
 
 
 def shown(text: str) -> str:
     """Return a text without secrets, shortened for a page."""
     return shortened(str(redacted(text)), LONGEST_SHOWN)
+
+
+def visible(text: str) -> str:
+    """Return a text with its bidi controls written out, because they would turn the text behind them round."""
+    return _BIDI.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def breakable(name: str) -> Markup:

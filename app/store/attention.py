@@ -123,6 +123,7 @@ def _stays_too_long(now: datetime, by_limit: Mapping[float, Sequence[StateKey]])
     overstayed = [
         and_(
             SagaRow.status.in_((Status.PENDING, Status.WAITING, *UNDER_WAY)),
+            or_(SagaRow.status != Status.PENDING, SagaRow.due_at.is_not(None)),  # nobody has begun a draft
             SagaRow.entered_at < now - timedelta(seconds=limit_s),
             here.in_(state_keys),
         )

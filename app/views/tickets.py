@@ -1,6 +1,7 @@
 """A saga as Markdown, for a ticket or for the next shift."""
 
 from collections.abc import Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Row
@@ -10,6 +11,14 @@ from app.views.effects import description
 from app.views.formatting import moment
 from machines.history import StepEffect
 
+#: Action of an audit row → what the person did.
+_DEEDS = MappingProxyType({
+    "case.take": "took the case", "case.give_back": "gave the case back", "case.note": "noted",
+    "case.snooze": "snoozed the saga", "case.wake": "put the saga back on the list",
+    "saga.asked": "asked the participant", "saga.checked": "recorded what is true",
+    "saga.retry": "retried", "saga.compensate": "compensated", "saga.resolve": "resolved by hand",
+    "saga.send_now": "sent the call now",
+})  # fmt: skip
 #: Characters that Markdown or HTML would take for its own.
 _SPECIAL = frozenset("\\`*_[]<>|#~")
 
@@ -43,9 +52,14 @@ def person(actor: str) -> str:
     return actor.partition(":")[2] or actor
 
 
+def deed(action: str) -> str:
+    """Return what a person did, from the action of an audit row."""
+    return _DEEDS.get(action, action)
+
+
 def _deed(row: AuditRow) -> str:
     reason = f": {_plain(row.reason)}" if row.reason else ""
-    return f"{_plain(person(row.actor))}: {row.action}{reason}"
+    return f"{_plain(person(row.actor))}: {deed(row.action)}{reason}"
 
 
 def _plain(text: str) -> str:

@@ -137,7 +137,7 @@ def test_ticket_is_markdown_with_everything_and_without_secrets(client, walk):
     assert f"/admin/sagas/{saga.id}" in text
     assert "a person must decide" in text
     assert "- enregistrer\\_vente: unknown." in text
-    assert "ada: case.note: asked Eve" in text
+    assert "ada: noted: asked Eve" in text
     assert "hunter2" not in text
     assert "\\*bold\\*" in text, "the text of a participant is no Markdown"
 

@@ -1,5 +1,6 @@
 """The lists on both databases: their sagas, their order, and the index that each query uses."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
@@ -54,11 +55,13 @@ def test_saga_overstays_only_after_the_limit_of_its_table(walk, aged):
     assert count(SagaFilter()) == 0
 
 
-def test_pending_saga_overstays_too(walk, aged, client):
-    saga_id = services(client.application).sagas.create("checkout", {"client_id": 4, "magasin_id": 1}).id
+@pytest.mark.parametrize(("start_at", "late"), [(None, []), (datetime(2030, 1, 1, tzinfo=UTC), ["pending"])])
+def test_pending_saga_overstays_only_after_its_time_to_start(walk, aged, client, start_at, late):
+    sagas, data = services(client.application).sagas, {"client_id": 4, "magasin_id": 1}
+    saga_id = sagas.create("checkout", data, start_at=start_at).id
     assert count(SagaFilter()) == 0
-    aged(SimpleNamespace(id=saga_id), 400)
-    assert [row.status for row in trouble().page(SagaFilter(), 5)] == ["pending"]
+    aged(SimpleNamespace(id=saga_id), 400 + 10 * 365 * 86_400)
+    assert [row.status for row in trouble().page(SagaFilter(), 5)] == late
 
 
 def test_stuck_sagas_are_grouped_by_cause(walk, aged):

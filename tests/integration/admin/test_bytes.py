@@ -1,0 +1,30 @@
+"""The bytes of the pages: compressed for browsers that take it, and without characters that turn the text round."""
+
+import gzip
+
+import pytest
+
+TURNED = "\u202eevil"
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/stuck", "/admin/audit", "/admin/sagas"])
+def test_page_is_compressed_for_a_browser_that_takes_it(client, path):
+    plain = client.get(path)
+    packed = client.get(path, headers={"Accept-Encoding": "gzip, br"})
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert len(packed.data) < len(plain.data) / 2
+    assert gzip.decompress(packed.data).decode().partition("csrf_token")[0] == plain.text.partition("csrf_token")[0]
+
+
+def test_page_is_not_compressed_for_a_browser_that_refuses(client):
+    assert "Content-Encoding" not in client.get("/admin", headers={"Accept-Encoding": "gzip;q=0"}).headers
+
+
+def test_start_data_cannot_turn_the_text_of_a_page_round(client, walk):
+    items = [{"product_id": 456, "quantity": 2, "price": 29.99}]
+    data = {"store_id": 1, "customer_id": 9, "items": items, "payment_method": TURNED, "amount": 59.98}
+    page = client.get(f"/admin/sagas/{walk(definition='purchase_saga', **data).id}").text
+    assert "\\u202eevil" in page.partition("Start data")[2]
+    assert TURNED not in page.partition("Start data")[2]
