@@ -17,6 +17,7 @@ from app.views import formatting
 from app.views.effects import description
 from app.views.participants import sentence
 from app.views.saga_filters import narrowed
+from app.views.states import participants_of
 from app.views.tickets import deed, person
 from app.views.titles import Titles
 from machines.lines import shortened
@@ -64,6 +65,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
     app.jinja_env.globals |= {
         "query_with": _query_with,
         "narrows": lambda query: any(each not in (None, ()) for each in narrowed(query).values()),
+        "participant_names": lambda: participants_of(services().registry),
         "has_webhooks": lambda: bool(services().webhooks) or any(table.at_end for table in services().registry),
     }
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

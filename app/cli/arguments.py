@@ -71,6 +71,7 @@ _FILTER_OPTIONS = (
     click.option(
         "--tag", "tags", metavar="NAME=VALUE", multiple=True, help="Sagas with this tag; repeat it for several."
     ),
+    click.option("--waiting-for", metavar="PARTICIPANT", help="Sagas that wait before their next call to it."),
     click.option("--created-from", metavar="TIME", help="Sagas created at this time or later, such as 2027-01-31."),
     click.option("--created-to", metavar="TIME", help="Sagas created before this time."),
 )

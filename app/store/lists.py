@@ -19,7 +19,7 @@ from app.store.cases import chosen
 from app.store.database import cause_of, db
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
-from app.store.queries import Reach, parent_within, within
+from app.store.queries import Reach, backs_off, parent_within, within
 from app.store.tables import table_is_known, without_table
 from app.store.unknown_effects import still_unknown
 from machines.registry import Registry
@@ -79,6 +79,8 @@ class SagaFilter:
     unknown: bool | None = None
     #: True: only ended sagas with an effect that nobody knows, see app.store.unknown_effects. False: no such saga.
     still_unknown: bool | None = None
+    #: Sagas that wait before their next attempt in one of these states; None: all.
+    waiting_in: tuple[StateKey, ...] | None = None
     #: Word of `app.store.cases.chosen`, and the actor for `mine`; None: all.
     case: tuple[str, str] | None = None
     #: The sagas that the sender of the request may read.
@@ -121,6 +123,7 @@ class SagaFilter:
             func.coalesce(cause_of(BRIEF_ERROR), "") == self.cause if self.cause is not None else None,
             of_registry,
             undecided,
+            and_(backs_off(), here.in_(self.waiting_in)) if self.waiting_in is not None else None,
             chosen(*self.case) if self.case else None,
             and_(SagaRow.parent_id == self.parent, parent_within(self.reach)) if self.parent is not None else None,
             SagaRow.id.in_(self.ids) if self.ids else None,
@@ -143,7 +146,8 @@ class SagaFilter:
     @property
     def finds_few(self) -> bool:
         """True when the filter has a value that an index finds, so that only few sagas match."""
-        return bool(self.words or self.tags or self.still_unknown) or self.order is not None or self.parent is not None
+        named = (self.order, self.parent, self.waiting_in)
+        return bool(self.words or self.tags or self.still_unknown) or any(value is not None for value in named)
 
     def _tagged(self, name: str, value: str) -> ColumnElement[bool]:
         """Return the condition for sagas with a tag.

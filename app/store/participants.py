@@ -3,18 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy import Engine as Database
+from sqlalchemy import Row, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import ConflictError
 from app.store.audit import Entry, append
 from app.store.database import db_now, in_seconds, seconds_until
 from app.store.lists import StateKey
-from app.store.models import UNFINISHED, ParticipantPauseRow, ReplicaRow, SagaRow
+from app.store.models import ParticipantPauseRow, ReplicaRow, SagaRow
 from app.store.processes import SILENT_S
+from app.store.queries import backs_off
 from app.store.transactions import atomic
-from machines.statuses import Status
 
 _PAUSE, _REPLICA, _SAGA = ParticipantPauseRow.__table__, ReplicaRow.__table__, SagaRow.__table__
 
@@ -49,7 +49,7 @@ class ParticipantStore:
             if connection.execute(delete(_PAUSE).where(_PAUSE.c.name == name)).rowcount != 1:
                 raise ConflictError(f"{name} is not paused")
             append(connection, entry)
-            return connection.execute(update(_SAGA).where(_backs_off(), here).values(due_at=db_now())).rowcount
+            return connection.execute(update(_SAGA).where(backs_off(), here).values(due_at=db_now())).rowcount
 
     def reports(self) -> Sequence[Row[Any]]:
         """Return the report of each process that runs, with its age in seconds as `age_s`."""
@@ -63,17 +63,6 @@ class ParticipantStore:
         """Return the number of sagas that wait before their next attempt, by table and state, and the next due time."""
         same = (_SAGA.c.definition, _SAGA.c.definition_version, _SAGA.c.state)
         next_s = seconds_until(func.min(_SAGA.c.due_at)).label("next_s")
-        query = select(*same, func.count().label("sagas"), next_s).where(_backs_off()).group_by(*same)
+        query = select(*same, func.count().label("sagas"), next_s).where(backs_off()).group_by(*same)
         with self._database.connect() as connection:
             return connection.execute(query).all()
-
-
-def _backs_off() -> ColumnElement[bool]:
-    """Return the condition for the sagas of `machines.send_now.backs_off`."""
-    return and_(
-        UNFINISHED,
-        _SAGA.c.owner.is_(None),
-        _SAGA.c.due_at.is_not(None),
-        or_(_SAGA.c.attempt > 0, _SAGA.c.deferrals > 0),
-        _SAGA.c.status.in_((Status.RUNNING, Status.COMPENSATING, Status.WAITING)),
-    )

@@ -165,3 +165,14 @@ def unpublished(saga_id: UUID) -> frozenset[int]:
 def sagas(saga_ids: Sequence[UUID]) -> dict[UUID, SagaRow]:
     """Return the sagas with these ids, by id. An id without a saga is left out."""
     return {saga.id: saga for saga in db.session.scalars(select(SagaRow).where(SagaRow.id.in_(saga_ids)))}
+
+
+def backs_off() -> ColumnElement[bool]:
+    """Return the condition for the sagas of `machines.send_now.backs_off`."""
+    return and_(
+        UNFINISHED,
+        SagaRow.owner.is_(None),
+        SagaRow.due_at.is_not(None),
+        or_(SagaRow.attempt > 0, SagaRow.deferrals > 0),
+        SagaRow.status.in_((Status.RUNNING, Status.COMPENSATING, Status.WAITING)),
+    )

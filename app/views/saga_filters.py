@@ -7,6 +7,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields
 
 from app.services import services
 from app.views.moments import Moment
+from app.views.states import participants_of, waiting_in
 from app.views.validation import storable
 
 
@@ -22,6 +23,16 @@ class _Tag(fields.String):
             raise ValidationError(f"No table has the tag {name!r}; {_known(known)}.")
         storable(wanted)
         return name, wanted
+
+
+class _Participant(fields.String):
+    """Name of a participant that a table calls."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        known = participants_of(services().registry)
+        if value not in known:
+            raise ValidationError(f"No table calls the participant {value!r}; they call {', '.join(known)}.")
+        return value
 
 
 class FilterWords(Schema):
@@ -42,6 +53,7 @@ class FilterWords(Schema):
     still_unknown = fields.Boolean(
         metadata={"description": "true: only ended sagas with an effect that nobody knows and nobody has checked"}
     )
+    waiting_for = _Participant(metadata={"description": "sagas that wait before their next call to this participant"})
     parent = fields.UUID(metadata={"description": "the sagas that a step of this saga has started"})
     tag = fields.List(
         _Tag(),
@@ -53,6 +65,8 @@ def narrowed(query: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a `SagaFilter` for the filter words in a validated query."""
     words = ("created_from", "created_to", "client", "store", "order", "parent", "still_unknown")
     given = {name: query[name] for name in words if name in query}
+    if "waiting_for" in query:
+        given["waiting_in"] = waiting_in(services().registry, query["waiting_for"])
     return given | {"tags": tuple(query.get("tag", ())), "unknown": query.get("without_table")}
 
 

@@ -37,6 +37,11 @@ def states_with(registry: Registry, *, step: str, participant: str) -> tuple[Sta
     )
 
 
+def waiting_in(registry: Registry, participant: str) -> tuple[StateKey, ...]:
+    """Return the states in which a saga that backs off waits for this participant. A poll waits for its answer."""
+    return tuple(key for key, found in _states(registry) if participant_of(found) == participant and not found.poll)
+
+
 def final_states(registry: Registry) -> Ends:
     """Return the states in which the sagas of each definition end, by definition and status."""
     found: dict[tuple[str, str], frozenset[str]] = {}

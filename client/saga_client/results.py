@@ -159,6 +159,8 @@ class SagaFilters(TypedDict, total=False):
     created_to: datetime
     #: The sagas that a step of this saga has started.
     parent: UUID | str | Saga
+    #: Sagas that wait before their next call to this participant.
+    waiting_for: str
     #: True: only unfinished sagas whose table the service does not have.
     unknown: bool
     #: True: only ended sagas with an effect that nobody knows and nobody has checked.

@@ -38,7 +38,7 @@ OF_PAGES = {"q", "version", "step", "participant", "error", "cause", "case"}
 OF_JOBS = {"id", "ticked", "job"}
 WORDS = {
     "type", "status", "state", "stuck", "client", "store", "order", "tag", "created_from", "created_to", "parent",
-    "unknown", "still_unknown",
+    "unknown", "still_unknown", "waiting_for",
 }  # fmt: skip
 PARCEL = Saga(
     name="parcel", version=1, initial="ASKED", completed="SENT", compensated="NOT_SENT",
@@ -103,7 +103,7 @@ def app(store_url, monkeypatch):
 
 @pytest.fixture
 def made(app):
-    """Store six sagas that differ in every word. Return the id of each by its name."""
+    """Store seven sagas that differ in every word. Return the id of each by its name."""
 
     def draft(kind, **data):
         answer = app.test_client().post("/api/v1/sagas", json={"type": kind, "data": data})
@@ -116,6 +116,7 @@ def made(app):
         "visit": draft("visit", ref=9),
         "unknown": draft("visit", ref=8),
         "given_up": draft("visit", ref=7),
+        "waiting": draft("visit", ref=6),
     }
     changes = {
         "old": {"created_at": datetime(2020, 1, 1, tzinfo=UTC)},
@@ -124,6 +125,8 @@ def made(app):
         "unknown": {"definition_version": 7},
         "given_up": {"status": "compensated", "state": "OFF", "created_at": datetime(2020, 2, 1, tzinfo=UTC)},
     }
+    backs_off = {"status": "running", "attempt": 2, "due_at": datetime(2030, 1, 1, tzinfo=UTC)}
+    changes["waiting"] = backs_off | {"created_at": datetime(2020, 3, 1, tzinfo=UTC)}
     for name, values in changes.items():
         db.session.execute(update(SagaRow).where(SagaRow.id == ids[name]).values(values))
     given_up = {"source": "STUCK_SEE", "trigger": "compensate", "dest": "OFF", "actor": "user:ada"}
@@ -143,11 +146,12 @@ FOUND = [
     ("store", "south", "south", {"stuck"}),
     ("order", "2", "2", {"stuck"}),
     ("tag", "customer:Eve", {"customer": "Eve"}, {"stuck"}),
-    ("created_to", MIDDLE, datetime.fromisoformat(MIDDLE), {"old", "given_up"}),
+    ("created_to", MIDDLE, datetime.fromisoformat(MIDDLE), {"old", "given_up", "waiting"}),
     ("created_from", MIDDLE, datetime.fromisoformat(MIDDLE), {"stuck", "visit", "unknown"}),
     ("parent", "", "", {"child"}),
     ("unknown", "true", True, {"unknown"}),
     ("still_unknown", "true", True, {"given_up"}),
+    ("waiting_for", "carrier", "carrier", {"waiting"}),
 ]
 
 
@@ -191,5 +195,5 @@ def test_page_of_the_client_leads_to_the_next_one(app, made):
     server.shutdown()
     server.server_close()
     assert {saga.id for page in (first, second) for saga in page.sagas} == {made["visit"], made["unknown"]}
-    assert (first.total, first.next is None) == (3, False)
+    assert (first.total, first.next is None) == (4, False)
     assert [wrong.pointer for wrong in refused.value.errors] == ["/tag/0"]
