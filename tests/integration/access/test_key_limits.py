@@ -1,7 +1,6 @@
 """API keys for some networks and with a rate, the notice before they expire, and the time of their last use."""
 
 import json
-import shutil
 from datetime import timedelta
 
 import pytest
@@ -19,13 +18,6 @@ from app.store.models import ApiKeyRow
 from tests.support.statements import recorded
 
 SAGAS = "/api/v1/sagas"
-
-
-@pytest.fixture
-def store_url(sqlite_url, sqlite_template, tmp_path):
-    """Use SQLite only; the limits of keys do not depend on the database."""
-    shutil.copy(sqlite_template, tmp_path / "saga.db")
-    return sqlite_url
 
 
 @pytest.fixture
