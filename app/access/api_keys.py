@@ -16,7 +16,7 @@ from app.access.permissions import Scope
 from app.access.principal import Principal, key
 from app.errors import ForbiddenError, InvalidError, UnauthenticatedError
 from app.networks import Address, Network, within
-from app.store.accounts import ApiKeys
+from app.store.accounts import NOTICE_S, ApiKeys
 
 #: How long a key lookup is cached, in seconds; a revoked key stops working within this time.
 KEY_CACHE_S = 5.0
@@ -24,8 +24,6 @@ KEY_CACHE_S = 5.0
 _CACHED_KEYS = 1000
 #: Longest validity of a key, in days.
 LONGEST_DAYS = 366
-#: A key that expires within this time gives notice: in its answers, on the page and on the command line.
-NOTICE_S = 14 * 86_400.0
 #: Shortest time between two writes of the last use of keys, in seconds.
 USED_EVERY_S = 60.0
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

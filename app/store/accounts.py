@@ -7,7 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    ScalarSelect,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import IntegrityError
 
@@ -232,6 +245,15 @@ _VALID = (_KEY.c.revoked_at.is_(None), _KEY.c.expires_at > db_now())
 #: Most valid keys of one name: the one in use, and the one that replaces it.
 MAX_VALID_KEYS = 2
 _DAY_S = 86_400.0
+#: A key that expires within this time gives notice: in its answers, on the page, on the command line and as a metric.
+NOTICE_S = 14 * _DAY_S
+
+
+def expiring_names() -> ScalarSelect[int]:
+    """Return the query for the number of names whose last valid key expires soon. A key with a successor is not one."""
+    soon = func.max(_KEY.c.expires_at) <= in_seconds(NOTICE_S)
+    names = select(_KEY.c.name).where(*_VALID).group_by(_KEY.c.name).having(soon).subquery()
+    return select(func.count()).select_from(names).scalar_subquery()
 
 
 class ApiKeys:

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy import Engine as Database
 from sqlalchemy.orm import aliased
 
+from app.store.accounts import expiring_names
 from app.store.database import db, db_now, in_seconds, minute_of, seconds_between, seconds_until
 from app.store.figures import bounded_statements
 from app.store.models import DEAD, ENDED, UNFINISHED, DeliveryRow, JournalRow, OutboxRow, ParkedRow, SagaRow
@@ -58,6 +59,8 @@ class SagaCounts:
     #: Number of messages to webhooks that are still to be sent, and of those that are dead letters.
     webhooks_pending: int
     webhooks_dead: int
+    #: Number of programs whose last API key expires soon.
+    keys_expiring: int
 
 
 def saga_counts(database: Database, registry: Registry) -> SagaCounts:
@@ -74,6 +77,7 @@ def saga_counts(database: Database, registry: Registry) -> SagaCounts:
         parked=now.parked,
         webhooks_pending=now.webhooks_pending,
         webhooks_dead=now.webhooks_dead,
+        keys_expiring=now.keys_expiring,
     )
 
 
@@ -117,6 +121,7 @@ def _now() -> Select[Any]:
         parked.label("parked"),
         _count_of(_DELIVERY.c.due_at.is_not(None)).label("webhooks_pending"),
         _count_of(DEAD).label("webhooks_dead"),
+        expiring_names().label("keys_expiring"),
     )
 
 

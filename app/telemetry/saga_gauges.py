@@ -80,6 +80,8 @@ class SagaGauges:
         yield GaugeMetricFamily("saga_webhooks_pending", pending, value=counts.webhooks_pending)
         dead = "Dead letters: messages to webhooks that were not delivered, and wait for a person"
         yield GaugeMetricFamily("saga_webhooks_dead", dead, value=counts.webhooks_dead)
+        expiring = "Programs whose last API key expires within 14 days"
+        yield GaugeMetricFamily("saga_api_keys_expiring", expiring, value=counts.keys_expiring)
         yield from _process_families(counts.processes)
 
 

@@ -264,6 +264,18 @@ EVENTS = (
     ),
 )
 
-MEASURED = (*SAGAS, *PARTICIPANTS, *REPLICAS, *EVENTS)
+KEYS = (
+    Alert(
+        name="SagaKeyExpires",
+        severity=WARNING,
+        lasts="10m",
+        expr="max(saga_api_keys_expiring) > 0",
+        summary="The API keys of {{ $value }} programs expire within 14 days",
+        description="Then their requests get 401. `saga key list` shows the keys; make a second key of that name, give "
+        "it to the program, and revoke the first.",
+    ),
+)
+
+MEASURED = (*SAGAS, *PARTICIPANTS, *REPLICAS, *EVENTS, *KEYS)
 OF_THE_BUDGET = tuple(compensation_rate(burn) for burn in BURNS)
 ALERTS = (*MEASURED, *OF_THE_BUDGET)

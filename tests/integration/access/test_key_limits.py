@@ -1,6 +1,7 @@
 """API keys for some networks and with a rate, the notice before they expire, and the time of their last use."""
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -119,6 +120,16 @@ def test_each_answer_to_a_key_that_expires_soon_says_when(admin_service, make, a
         moment = connection.scalar(select(ApiKeyRow.expires_at).where(ApiKeyRow.name == "soon"))
     assert expiry(ask, soon) == moment.isoformat(timespec="seconds")
     assert expiry(ask, later) is None
+
+
+def test_metric_counts_the_programs_without_a_key_that_lasts(admin_service, make):
+    def expiring():
+        return re.search("^saga_api_keys_expiring (.*)$", metrics.get("/metrics").text, re.MULTILINE)[1]
+
+    metrics = admin_service.app.test_client()
+    make("a", days=3), make("b", days=3), make("b", days=90), make("c", days=90), make("d", days=3), make("d", days=5)
+    admin_service.run(update(ApiKeyRow).where(ApiKeyRow.name == "c").values(expires_at=in_seconds(-5)))
+    assert expiring() == "2.0", "a and d; b has a successor, and c has ended"
 
 
 def last_used(admin_service):
