@@ -2,7 +2,7 @@
 // `POST /fault {"name"}` plants one fault at a time; each fault breaks one line of the contract.
 const http = require("node:http");
 
-const WORK_MS = 50;
+const WORK_MS = 200;
 const AGAIN_MS = 100;
 const TAKEN = [200, 400, 404, 409, 410]; // after these the answer is not sent again
 const bookings = new Map(); // idempotency key of the action → { id, state, text }
@@ -25,10 +25,10 @@ async function tell(url, booking, planted) {
     const refusal = { status: 409, title: "it was undone" };
     const id = has("other-again") && times > 0 ? `${booking.id}-${times}` : booking.id;
     const status =
-      booking.state === "undone" && !has("after-undo")
+      booking.state === "undone"
         ? await send(url, refusal, "application/problem+json")
         : await send(url, has("no-field") ? { ok: true } : { id });
-    const ends = TAKEN.includes(status) && !(has("endless") && status === 200) && !(has("deaf") && status === 410);
+    const ends = TAKEN.includes(status) && !(has("endless") && status === 200);
     if (ends || has("once")) return;
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
@@ -37,7 +37,7 @@ async function tell(url, booking, planted) {
 function work(url, booking) {
   const planted = fault;
   setTimeout(() => {
-    if (booking.state !== "undone" || has("after-undo")) booking.state = "booked";
+    if (booking.state !== "undone") booking.state = "booked";
     if (!has("silent")) tell(url, booking, planted);
   }, WORK_MS);
 }
@@ -55,16 +55,28 @@ function book(key, text, url) {
   if (known && known.text !== text) return problem(422, "the key came with another body");
   if (!url) return problem(400, "Saga-Reply-To is required");
   if (known && !has("new-answer")) return { status: 202, body: {} };
-  const booking = { id: `b${(last += 1)}`, state: "open", text };
+  const booking = { id: `b${(last += 1)}`, state: "open", text, url };
   if (!known) bookings.set(key, booking);
   work(url, booking);
   return { status: 202, body: {} };
 }
 
+// Sends answers after an undo, whatever they get.
+async function insist(booking) {
+  for (let times = 0; times < 20; times += 1) {
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    if (has("after-undo")) await send(booking.url, { id: booking.id });
+    else await send(booking.url, { status: 409, title: "it was undone" }, "application/problem+json");
+  }
+}
+
 function undo(key) {
   const action = `${key.slice(0, -4)}do`;
-  if (bookings.has(action)) bookings.get(action).state = "undone";
-  else bookings.set(action, { state: "undone" });
+  const booking = bookings.get(action) ?? { state: "undone" };
+  const open = booking.state === "open";
+  booking.state = "undone";
+  bookings.set(action, booking);
+  if (open && (has("after-undo") || has("deaf"))) insist(booking);
   return { status: 200, body: {} };
 }
 
