@@ -6,6 +6,7 @@ from flask import redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from app.access.permissions import Role, needs
+from app.admin.export import exported, took_s
 from app.admin.forms import ListQuery, query_of
 from app.admin.pages import pages
 from app.services import services
@@ -29,8 +30,29 @@ def show() -> str | Response:
     The first digits of an id are enough.
     """
     query, registry = query_of(ListQuery()), services().registry
+    wanted = _filter(query)
+    found = newest(wanted, final_states(registry), PAGE + 1, query["after"], registry)
+    if len(found) == 1 and query["after"] is None and _names(query["q"], found[0]):
+        return redirect(url_for("admin_saga.show", saga_id=found[0].id))
+    following = cursor_at(found[PAGE - 1].created_at, found[PAGE - 1].id) if len(found) > PAGE else None
+    return render_template(
+        "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=registry.names,
+        took_s=took_s,
+        waits=sentences(registry, found[:PAGE]),
+        unknown=unknown_words(registry, found[:PAGE]) if query.get("still_unknown") else {},
+    )  # fmt: skip
+
+
+@blueprint.get("/admin/sagas/export.<any(csv,json):form>")
+@needs(Role.VIEWER)
+def export(form: str) -> Response:
+    """Return the sagas of the list as a file: CSV, or one JSON object per line."""
+    return exported(_filter(query_of(ListQuery())), form)
+
+
+def _filter(query: dict[str, Any]) -> SagaFilter:
     stuck = (Status.STUCK,) if query["stuck"] else ()
-    wanted = SagaFilter(
+    return SagaFilter(
         roots=not (
             query["q"]
             or query["stuck"]
@@ -44,15 +66,6 @@ def show() -> str | Response:
         words=query["q"] or None,
         **narrowed(query),
     )
-    found = newest(wanted, final_states(registry), PAGE + 1, query["after"], registry)
-    if len(found) == 1 and query["after"] is None and _names(query["q"], found[0]):
-        return redirect(url_for("admin_saga.show", saga_id=found[0].id))
-    following = cursor_at(found[PAGE - 1].created_at, found[PAGE - 1].id) if len(found) > PAGE else None
-    return render_template(
-        "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=registry.names,
-        waits=sentences(registry, found[:PAGE]),
-        unknown=unknown_words(registry, found[:PAGE]) if query.get("still_unknown") else {},
-    )  # fmt: skip
 
 
 def _names(words: str, row: Any) -> bool:

@@ -39,8 +39,8 @@ Ends = Mapping[tuple[str, str], frozenset[str]]
 #: Columns of a saga on a page of `newest`.
 _SHOWN: tuple[Any, ...] = (
     SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
-    SagaRow.order_ref, SagaRow.store, BRIEF_ERROR.label("error"), SagaRow.created_at, SagaRow.owner, SagaRow.attempt,
-    SagaRow.deferrals,
+    SagaRow.order_ref, SagaRow.store, BRIEF_ERROR.label("error"), SagaRow.created_at, SagaRow.updated_at,
+    SagaRow.owner, SagaRow.attempt, SagaRow.deferrals,
 )  # fmt: skip
 _HEX_DIGITS = 32
 #: Fewest digits of an id prefix in a search. A shorter number is more likely the number of a customer or an order.

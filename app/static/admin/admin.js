@@ -94,7 +94,9 @@
   });
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest("input, textarea, select");
-    if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const slash = event.key === "/" && !typing && !event.ctrlKey && !event.metaKey;
+    const k = event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
+    if (!(slash || k) || event.altKey) return;
     const search = document.querySelector("input[type=search]");
     if (search) {
       event.preventDefault();

@@ -1,0 +1,83 @@
+"""The list of sagas as a file: CSV or JSON lines, with the filters of the page, streamed and bounded."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from flask import Response, stream_with_context
+
+from app.services import services
+from app.store.lists import SagaFilter, newest
+from app.values import written
+from app.views.states import final_states
+from machines.statuses import FINISHED
+
+#: Most sagas of one file, and sagas that one query reads.
+MOST_SAGAS, PART = 10_000, 500
+COLUMNS = (
+    "id", "type", "version", "status", "state", "client", "order", "store", "created_at", "took_s", "error",
+)  # fmt: skip
+#: First characters by which a spreadsheet would run a text as a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def took_s(row: Any) -> float | None:
+    """Return the seconds from the start of a saga to its end; None while it has not ended."""
+    return (row.updated_at - row.created_at).total_seconds() if row.status in FINISHED else None
+
+
+def exported(wanted: SagaFilter, form: str) -> Response:
+    """Return the file of a filter. form: csv or json."""
+    media_type, write = _FORMATS[form]
+    answer = Response(stream_with_context(write(_rows(wanted))), mimetype=media_type)
+    answer.headers["Content-Disposition"] = f'attachment; filename="sagas.{form}"'
+    return answer
+
+
+def _rows(wanted: SagaFilter) -> Iterator[Any]:
+    """Yield the sagas, the newest first. The next part is read only when the reader has taken the part before."""
+    registry, after = services().registry, None
+    for _ in range(MOST_SAGAS // PART):
+        found = newest(wanted, final_states(registry), PART, after, registry)
+        yield from found
+        if len(found) < PART:
+            return
+        after = found[-1].created_at, found[-1].id
+
+
+def _values(row: Any) -> tuple[object, ...]:
+    took, error = took_s(row), services().redact(row.error) if row.error else None
+    return (
+        str(row.id), row.definition, row.definition_version, row.status, row.state, row.client, row.order_ref,
+        row.store, row.created_at.isoformat(), None if took is None else round(took, 3), error,
+    )  # fmt: skip
+
+
+def _csv(rows: Iterator[Any]) -> Iterator[str]:
+    yield _line(COLUMNS)
+    for row in rows:
+        yield _line(tuple(map(_cell, _values(row))))
+
+
+def _line(values: tuple[object, ...]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerow(values)
+    return buffer.getvalue()
+
+
+def _cell(value: object) -> object:
+    """Return a value for a cell. A quote stands before a text that a spreadsheet would run as a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _json(rows: Iterator[Any]) -> Iterator[str]:
+    for row in rows:
+        yield written(dict(zip(COLUMNS, _values(row), strict=True))).decode() + "\n"
+
+
+#: Format → its media type and the function that writes it.
+_FORMATS: Mapping[str, tuple[str, Callable[[Iterator[Any]], Iterator[str]]]] = {
+    "csv": ("text/csv", _csv),
+    "json": ("application/x-ndjson", _json),
+}
