@@ -1,4 +1,4 @@
-"""The relay: publishes the events of the outbox, in order and at least once."""
+"""The relay: publishes the events of the outbox, at least once, and those of each saga in order."""
 
 import threading
 import time
@@ -16,9 +16,9 @@ from app.store.outbox import Outbox
 from machines.secrets import SecretFields
 
 _log = structlog.get_logger("relay")
-#: Largest number of events that are read from the outbox and published together.
+#: Largest number of events of one part that are read from the outbox and published together.
 BATCH = 100
-#: Seconds for which one process alone publishes. Another process can take over afterwards.
+#: Seconds for which one process alone publishes a part. Another process can take over afterwards.
 LEASE_S = 10.0
 #: Longest time between two reads of the outbox, in seconds. Another process may have written to the outbox.
 IDLE_S = 1.0
@@ -70,7 +70,7 @@ class Relay:
         self._publisher.close()
 
     def publish_batch(self) -> int:
-        """Publish the oldest events, and remove them from the outbox. Return the number of published events."""
+        """Publish the oldest events of a part, and remove them from the outbox. Return their number."""
         until = self._clock() + LEASE_S
         batch, ids = self._outbox.take(BATCH, LEASE_S), []
         try:
@@ -83,6 +83,8 @@ class Relay:
         finally:
             if ids:
                 self._outbox.published(ids)
+            if batch:
+                self._outbox.give_back()
         return len(ids)
 
     def _event_of(self, move: Row[Any]) -> dict[str, Any]:
@@ -93,7 +95,7 @@ class Relay:
 
     def _publish_all(self, progressed: Callable[[], None]) -> None:
         try:
-            while self.publish_batch() == BATCH and not self._stopping.is_set():
+            while self.publish_batch() and not self._stopping.is_set():
                 progressed()
         except (KombuError, OSError) as error:
             if not self._unreachable:  # log one line for the whole outage

@@ -322,11 +322,24 @@ class OutboxRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class RelayRow(db.Model):  # type: ignore[name-defined,misc]
-    """The only row of this table: the process that publishes events now. One process at a time keeps their order."""
+    """The only row of this table: who publishes events now. Processes that publish by parts share it.
+
+    A process of a release before migration 0022 publishes all events alone, and holds this row under its own name.
+    """
 
     __tablename__ = "relay"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    owner: Mapped[str | None]
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class RelayPartRow(db.Model):  # type: ignore[name-defined,misc]
+    """A part of the sagas: the process that publishes the events of these sagas now. So each saga keeps its order."""
+
+    __tablename__ = "relay_part"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     owner: Mapped[str | None]
     until: Mapped[datetime] = mapped_column(UtcDateTime)
 

@@ -169,7 +169,7 @@ def test_another_process_publishes_the_events_of_a_killed_one(fleet, broker, rec
     first.kill()
     second = fleet.web()
     ended(fleet, 10)
-    fleet.rows("UPDATE relay SET until = clock_timestamp() RETURNING id")
+    fleet.rows("UPDATE relay_part SET until = clock_timestamp() RETURNING id")
     eventually(lambda: all(of(received, saga) == CONFIRMED for saga in sagas), "every event is received, in order")
     assert second.process.poll() is None
 

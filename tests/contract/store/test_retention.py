@@ -52,7 +52,9 @@ def age(stored, saga, days):
 
 def publish(stored):
     outbox = Outbox(stored.engine, "one")
-    outbox.published([row.id for row in outbox.take(100, 30)])
+    while batch := outbox.take(100, 30):
+        outbox.published([row.id for row in batch])
+        outbox.give_back()
 
 
 def left(stored):
