@@ -19,7 +19,7 @@ from machines.groups import Branches, Child, NewChild
 from machines.history import BRANCH
 from machines.loop import Loop, RunEnd
 from machines.outcomes import Outcome
-from machines.progress import trigger_of
+from machines.progress import Progress, trigger_of
 from machines.references import FillError, roots_of
 from machines.registry import Registry, UnknownSagaError
 from machines.running import RunningSaga
@@ -56,24 +56,13 @@ class Families:
             if at.step is not None and at.step.group is not None:
                 saga.missing_children = Branches(self.registry, saga).missing
             else:
-                saga.missing_children = partial(_only_child, self._sub(saga))
+                saga.missing_children = partial(_only_child, _sub(self.registry, saga, saga.id_text))
         except (UnknownSagaError, FillError) as error:
             return f"saga {at.step and at.step.starts} cannot be started: {error}"
         except NotAcceptedError as error:
             where = ".".join(map(str, error.path))
             return f"saga {at.step and at.step.starts} cannot be started: its field {where} {error.problem}"
         return None
-
-    def _sub(self, saga: RunningSaga) -> NewChild:
-        """Return the child of a step that starts another saga."""
-        step = saga.current.step
-        assert step is not None
-        call = step.call
-        assert call is not None
-        definition = self.registry.latest(call.participant)
-        body = call.filled_body(saga.data, saga.results, roots_of(saga.id_text, step.name, Direction.DO))
-        data = accept(Field(kind=FieldKind.OBJECT, items=definition.data), body)
-        return NewChild(definition=definition, data=data, number=1)
 
     def refuse(self, saga: RunningSaga, problem: str, actor: str) -> bool:
         """Refuse the saga's present step, because its child cannot be started. Return False when it has a child."""
@@ -164,6 +153,29 @@ class Families:
             saga.end_wait(Outcome.IN_DOUBT, reason=f"{reason}, but its replies lack {lacks}", actor=actor)
         else:
             saga.end_wait(Outcome.SUCCEEDED, reason=reason, actor=actor, body=kept)
+
+
+def to_start(registry: Registry, saga: Progress, saga_id: str, known: Sequence[Child]) -> Sequence[NewChild]:
+    """Return the children that the saga's present step will start, also after a retry. For previews.
+
+    known: the children that the step has, in the order of their numbers. Raise FillError, NotAcceptedError or
+    UnknownSagaError when they cannot be started, or when a reply to come decides about them.
+    """
+    if saga.current.step is not None and saga.current.step.group is not None:
+        return Branches(registry, saga).all_missing(known)
+    return _only_child(_sub(registry, saga, saga_id), known, retried=True)
+
+
+def _sub(registry: Registry, saga: Progress, saga_id: str) -> NewChild:
+    """Return the child of a step that starts another saga."""
+    step = saga.current.step
+    assert step is not None
+    call = step.call
+    assert call is not None
+    definition = registry.latest(call.participant)
+    body = call.filled_body(saga.data, saga.results, roots_of(saga_id, step.name, Direction.DO))
+    data = accept(Field(kind=FieldKind.OBJECT, items=definition.data), body)
+    return NewChild(definition=definition, data=data, number=1)
 
 
 def _only_child(child: NewChild, known: Sequence[Child], retried: bool) -> Sequence[NewChild]:

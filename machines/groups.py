@@ -88,13 +88,22 @@ class Branches:
         retried: a person has retried the step, so that compensated branches start again.
         """
         newest = self._by_place(known)
+        room = self.count if self._group.at_most is None else self._group.at_most
+        room -= sum(child.status not in FINISHED for child in newest.values())
+        places = self._places_to_start(newest, retried)
+        return [self._child(place, newest.get(place)) for place in places[: max(room, 0)]]
+
+    def all_missing(self, known: Sequence[Child]) -> list[NewChild]:
+        """Return the children that are started after a retry, now or as soon as `at_most` has room for them."""
+        newest = self._by_place(known)
+        return [self._child(place, newest.get(place)) for place in self._places_to_start(newest, retried=True)]
+
+    def _places_to_start(self, newest: Mapping[int, Child], retried: bool) -> list[int]:
+        """Return the places of the branches that have no child, or a compensated one that a retry replaces."""
         again = {place for place, child in newest.items() if retried and child.status == Status.COMPENSATED}
         if any(self.goes_back(child) for place, child in newest.items() if place not in again):
             return []
-        room = self.count if self._group.at_most is None else self._group.at_most
-        room -= sum(child.status not in FINISHED for child in newest.values())
-        wanted = [place for place in range(self.count) if place not in newest or place in again]
-        return [self._child(place, newest.get(place)) for place in wanted[: max(room, 0)]]
+        return [place for place in range(self.count) if place not in newest or place in again]
 
     def goes_back(self, child: Child) -> bool:
         """Return True for a branch that does not go forward any more; it may be stuck in a compensation."""

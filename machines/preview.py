@@ -12,7 +12,7 @@ from machines.conditions import Condition
 from machines.outcomes import Outcome
 from machines.progress import Walk
 from machines.saga import Saga
-from machines.transitions import Phase, State, Trigger
+from machines.transitions import NOWHERE, Phase, State, Trigger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +78,13 @@ def preview_send_now(saga: Saga, state: str, *, in_doubt: bool, known: Known | N
         walk.end_wait(Outcome.SUCCEEDED, reason="", actor="")
         return _preview(walk, Trigger.SUCCEEDED, walk.take())
     return _preview(walk, Trigger.RETRY, (walk.current,))
+
+
+def preview_start(saga: Saga, known: Known) -> Preview:
+    """Return the preview of the start of a saga. known: its data."""
+    walk = _walk(saga, NOWHERE, known, in_doubt=False)
+    walk.create(actor="")
+    return _preview(walk, Trigger.START, walk.take())
 
 
 def _walk(saga: Saga, state: str, known: Known | None, *, in_doubt: bool) -> Walk:

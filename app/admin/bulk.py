@@ -34,6 +34,7 @@ from app.views.bulk import (
     start_job,
 )
 from app.views.masking import shown
+from app.views.planned_calls import Kin
 from app.views.states import attention_of
 from machines.history import replies, skipped_steps
 from machines.preview import Known
@@ -139,8 +140,9 @@ def _examples(found: Sequence[Any]) -> list[Example]:
             saga, journal = shown(services().registry, saga, journals[row.id])
             definition = table_of(services().registry, saga, journal)
             known = Known(data=saga.data, results=replies(journal), skipped=skipped_steps(journal))
+            kin = Kin(registry=services().registry) if definition and definition.starts_others else None
             actions = (
-                available_actions(definition, saga.state, saga.id, known, in_doubt=is_in_doubt(saga))
+                available_actions(definition, saga.state, saga.id, known, in_doubt=is_in_doubt(saga), kin=kin)
                 if definition
                 else []
             )

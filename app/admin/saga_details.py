@@ -8,7 +8,8 @@ from app.admin.gantt import Gantt, gantt
 from app.services import services
 from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
-from app.views.available_actions import AvailableAction, CallKey, available_actions, filled, refused_actions, sends_now
+from app.views.available_actions import AvailableAction, available_actions, refused_actions, sends_now
+from app.views.planned_calls import CallKey, Kin, filled
 from app.views.summary import summary
 from app.views.titles import money_of
 from machines.call import Call
@@ -82,6 +83,7 @@ def saga_details(
             in_doubt=in_doubt,
             send_now=sends_now(definition, row),
             refused=refused_actions(services().sagas.arrivals, definition, row),
+            kin=Kin(registry=services().registry) if definition.starts_others else None,
         ),
         gantt=gantt(journal),
         attempts=dict(_attempts(definition, row, journal, results)),

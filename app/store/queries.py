@@ -68,7 +68,7 @@ def children(saga_id: UUID, reach: Reach = None) -> Sequence[Row[Any]]:
     """
     columns = (
         SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.parent_step, SagaRow.child_number,
-        SagaRow.state, SagaRow.status, BRIEF_ERROR.label("error"), SagaRow.created_at,
+        SagaRow.state, SagaRow.status, BRIEF_ERROR.label("error"), SagaRow.created_at, SagaRow.goes_back,
     )  # fmt: skip
     of_saga = select(*columns).where(SagaRow.parent_id == saga_id, within(reach))
     return db.session.execute(of_saga.order_by(step_started(), SagaRow.child_number)).all()

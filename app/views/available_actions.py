@@ -3,45 +3,21 @@
 The transitions of the saga's table decide which actions are possible.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
 from uuid import UUID
 
 from app.engine.actions import why_not_back
 from app.store.arrivals import Arrivals
 from app.store.models import SagaRow
-from machines.call import Call
-from machines.conditions import Condition
-from machines.preview import Known, Preview, Stop, preview, preview_send_now
+from app.views.planned_calls import Kin, Planned, planned_calls
+from machines.preview import Known, Preview, preview, preview_send_now
 from machines.progress import OPERATOR_ACTIONS, trigger_of
-from machines.references import FillError, end_name, roots_of
 from machines.saga import Saga
 from machines.send_now import SEND_NOW, why_not_sent_now
-from machines.statuses import REPORTED
-from machines.step import Kind
-from machines.transitions import Direction, Phase, State, Trigger
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedCall:
-    """A call that an action will send."""
-
-    call: Call
-    #: The probe that is sent before `call`; None without one. When it finds that `call` took effect, `call` is not
-    #: sent.
-    probe: Call | None
-    undoes: bool
-    step: str
-    #: None while the path needs a reply that has not come yet.
-    path: str | None
-    #: None while the body needs a reply that has not come yet.
-    body: Mapping[str, Any] | None
-    #: Condition that a reply to come will decide; None: the call is certainly sent.
-    only_when: Condition | None = None
-    #: True: the call of `at_end=`, which is sent after the saga has ended, until it is delivered.
-    after_end: bool = False
+from machines.step import Kind, Step
+from machines.transitions import Phase, State, Trigger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,19 +31,11 @@ class AvailableAction:
     #: True when the action is correct in every case, whether the calls so far took effect or not.
     safe: bool
     preview: Preview
-    calls: tuple[PlannedCall, ...]
+    planned: Planned
     #: Reply fields that later calls need; the person has to enter them.
     needs: tuple[str, ...]
     #: Why the saga refuses this action at the moment, although its table has it; "": it does not.
     why_not: str = ""
-
-
-class CallKey(NamedTuple):
-    """The parts of a call's idempotency key."""
-
-    saga_id: UUID
-    step: str
-    direction: str
 
 
 def action_names(saga: Saga, state: str) -> list[str]:
@@ -91,21 +59,22 @@ def sends_now(saga: Saga, row: SagaRow) -> bool:
 
 def available_actions(
     saga: Saga, state: str, saga_id: UUID, known: Known, *, in_doubt: bool, send_now: bool = False,
-    refused: Mapping[str, str] = MappingProxyType({}),
+    refused: Mapping[str, str] = MappingProxyType({}), kin: Kin | None = None,
 ) -> list[AvailableAction]:  # fmt: skip
     """Return every action that the table allows in a state.
 
     in_doubt: True when the call of the state may have been sent. send_now: see `sends_now`. refused: see
-    `refused_actions`.
+    `refused_actions`. kin: the children of the saga; None: it has none, and its table starts none.
     """
     at = saga.states[state]
     step, available = at.step.name if at.step else "", []
     if send_now:
         seen = preview_send_now(saga, state, in_doubt=in_doubt, known=known)
-        calls = tuple(_planned_calls(seen.course, saga_id, known.data, known.results))
+        planned = planned_calls(seen.course, saga, saga_id, known, kin)
         title, description = _send_now_explained(at, step)
         available.append(AvailableAction(
-            name=SEND_NOW, title=title, description=description, safe=True, preview=seen, calls=calls, needs=(),
+            name=SEND_NOW, title=title, description=description, safe=True, preview=seen, planned=planned,
+            needs=(),
         ))  # fmt: skip
     for name in OPERATOR_ACTIONS:
         if trigger := trigger_of(name, saga, state):
@@ -117,25 +86,12 @@ def available_actions(
                 description=description,
                 safe=safe,
                 preview=seen,
-                calls=tuple(_planned_calls(seen.course, saga_id, known.data, known.results)),
+                planned=planned_calls(seen.course, saga, saga_id, known, kin),
                 needs=tuple(sorted(saga.needed_fields[step])) if name == "resolve" and not at.undoes else (),
                 why_not=refused.get(name, ""),
             )
             available.append(action)
     return available
-
-
-def filled(call: Call, key: CallKey, data: Mapping[str, Any], results: Mapping[str, Any]) -> tuple[str | None, Any]:
-    """Return the path and the body of a call. Either is None while it needs a reply that has not come yet."""
-    roots = roots_of(str(key.saga_id), key.step, key.direction)
-    try:
-        path = call.filled_path(data, results, roots)
-    except FillError:
-        path = None
-    try:
-        return path, call.filled_body(data, results, roots)
-    except FillError:
-        return path, None
 
 
 def _send_now_explained(at: State, step: str) -> tuple[str, str]:
@@ -149,6 +105,8 @@ def _send_now_explained(at: State, step: str) -> tuple[str, str]:
 def _explained(at: State, trigger: Trigger, step: str) -> tuple[str, str, bool]:
     """Return the title and the description of an action, and whether it is safe."""
     call = f"the undo of {step}" if at.undoes else step
+    if trigger is Trigger.RETRY and at.step is not None and at.step.starts is not None:
+        return "Retry now", _restart_explained(at, at.step), True
     if trigger is Trigger.RETRY:
         return "Retry now", f"Sends {call} again with the same key: what was done already is not done twice.", True
     if trigger is Trigger.RESOLVE:
@@ -171,18 +129,10 @@ def _explained(at: State, trigger: Trigger, step: str) -> tuple[str, str, bool]:
     return "Compensate", description, not (at.step and at.step.kind is Kind.PIVOT)
 
 
-def _planned_calls(
-    course: tuple[Stop, ...], saga_id: UUID, data: Mapping[str, Any], results: Mapping[str, Any]
-) -> Iterator[PlannedCall]:
-    for stop in course:
-        if (call := stop.state.at_end) is not None:
-            name = end_name(REPORTED[stop.state.phase])
-            path, body = filled(call, CallKey(saga_id, name, Direction.DO), data, results)
-            yield PlannedCall(call=call, probe=None, undoes=False, step=name, path=path, body=body, after_end=True)
-        if stop.call and stop.state.step:
-            step, undoes = stop.state.step.name, stop.state.undoes
-            path, body = filled(stop.call, CallKey(saga_id, step, stop.state.direction), data, results)
-            yield PlannedCall(
-                call=stop.call, probe=stop.probe, undoes=undoes, step=step, path=path, body=body,
-                only_when=stop.only_when,
-            )  # fmt: skip
+def _restart_explained(at: State, step: Step) -> str:
+    """Return what a retry of a step that starts other sagas does."""
+    if at.undoes:
+        return f"Waits again until the sagas that {step.name} has started are compensated."
+    if step.group is not None:
+        return f"Starts each branch of {step.name} that was compensated again, as a new saga with new keys."
+    return f"Starts another saga {step.starts}, with new keys, when the one before is compensated."

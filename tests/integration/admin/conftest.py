@@ -1,12 +1,14 @@
 """Fixtures: the pages, a signed-in operator, and sagas that the test stores itself."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from html import unescape
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from prometheus_client import CollectorRegistry
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
@@ -19,7 +21,12 @@ from app.store.instance import Instance
 from app.store.sagas import SagaStore
 from app.store.statements import Connections
 from machines.discovery import discover
+from machines.registry import Registry
+from machines.replies import Reply
+from machines.saga import Saga
 from machines.transitions import Phase
+from tests.integration.engine.families import begin
+from tests.integration.engine.scene import Scene
 from tests.support.applications import opened
 from tests.support.moves import move as make_move
 
@@ -77,3 +84,24 @@ def aged(client: FlaskClient) -> Callable[[Instance, float], None]:
         db.session.commit()
 
     return age
+
+
+@pytest.fixture
+def family(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[Scene, FlaskClient]]]:
+    """Return a function that runs a saga of the first table with its children, until nothing is due.
+
+    It returns the engine, whose participants answer with the given replies, and a client that is signed in as operator.
+    """
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
+    monkeypatch.setattr("app.access.authorization._check_session", lambda: None)
+    monkeypatch.setattr("app.access.authorization._check_form", lambda _largest: None)
+    with ExitStack() as stack:
+
+        def run(*tables: Saga, replies: Mapping[str, list[Reply]], **data: Any) -> tuple[Scene, FlaskClient]:
+            settings = from_environment({"DATABASE_URL": store_url, **SETTINGS})
+            app = stack.enter_context(opened(create_app(settings, Registry(list(tables)))))
+            scene = Scene(db.engine, CollectorRegistry()).given(**replies)
+            begin(scene, *tables, **data)
+            return scene, app.test_client()
+
+        yield run

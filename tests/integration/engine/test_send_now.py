@@ -114,7 +114,7 @@ def test_a_probe_that_backs_off_after_the_time_for_the_answer_is_sent_at_once(sc
     saga = begin(scene, later=callback(within_s=HOUR), probe=get("bank", "/pay/{saga.id}/outcome"))
     pass_time(scene, HOUR + 1)
     assert continue_due(scene).state == "AWAITING_PAY"
-    assert [str(planned.call.path) for planned in offered(scene, saga)["send_now"].calls] == [
+    assert [str(planned.call.path) for planned in offered(scene, saga)["send_now"].planned.calls] == [
         "/pay/{saga.id}/outcome",
         "/send",
     ]
@@ -191,7 +191,7 @@ def test_the_page_previews_the_calls_that_follow(scene, failure):
     assert first.title == {"backs off": "Send now", "pauses": "End the pause"}[failure]
     before = len(scene.calls)
     now(scene, saga)
-    assert [planned.step for planned in first.calls] == scene.calls[before:]
+    assert [planned.step for planned in first.planned.calls] == scene.calls[before:]
     assert first.preview.end.name == "SENT"
 
 
