@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
+from machines.branch_references import outer_references
 from machines.check_scope import ReferenceProblem, Scope, field_of, item_type
 from machines.children import INDEX, ITEM, Branch, Start, kept_type
-from machines.conditions import references_of
 from machines.fields import Field, FieldKind
 from machines.keeps import kept_of
-from machines.references import SAGA, parts
+from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.step import Step
 
@@ -26,6 +26,8 @@ class BranchTable(Saga):
     is_branch: ClassVar[bool] = True
     #: True: not all children of the group may run at once, so the end of each one makes the parent start the next.
     limited: bool = False
+    #: Names of data that are replies of the parent's steps. The other data are the parent's data, or an item.
+    replies: frozenset[str] = frozenset()
 
     @cached_property
     def needed_fields(self) -> Mapping[str, frozenset[str]]:
@@ -67,6 +69,8 @@ def _table(parent: Saga, number: int, branch: Branch) -> BranchTable:
     step = parent.steps[number]
     assert step.group is not None
     called = {call.participant for call in _calls(branch.steps)}
+    earlier = {each.name for each in parent.steps[:number]}
+    replies = earlier & {root for root, alone in outer_references(branch.steps) if not alone}
     return BranchTable(
         name=branch_name(parent.name, step, branch),
         version=parent.version,
@@ -80,6 +84,7 @@ def _table(parent: Saga, number: int, branch: Branch) -> BranchTable:
         priority=parent.priority,
         at_once=parent.at_once,
         limited=step.group.at_most is not None,
+        replies=frozenset(replies),
         title=step.title,
     )
 
@@ -99,10 +104,10 @@ def _data(parent: Saga, number: int, branch: Branch) -> Mapping[str, Field]:
         scope = Scope(parent, step, parent.steps[:number])
         found = {ITEM: _item(scope, step.group.over), INDEX: Field(kind=FieldKind.INTEGER)}
     earlier = {each.name: each for each in parent.steps[:number]}
-    for root in dict.fromkeys(_roots(branch.steps)):
+    for root, alone in dict.fromkeys(outer_references(branch.steps)):
         if root in found:
             continue
-        if root in earlier:
+        if root in earlier and not alone:
             found[root] = _reply_type(earlier[root])
         elif root in parent.data:
             found[root] = parent.data[root]
@@ -122,43 +127,18 @@ def _item(scope: Scope, over: str) -> Field:
 def _reply_type(step: Step) -> Field:
     if step.group is not None:
         reply = step.group.result
+    elif step.keeps or step.starts or step.call is None:
+        reply = kept_type(step.keeps)
     else:
-        reply = kept_type(step.keeps) if step.keeps or step.starts else Field(kind=FieldKind.ANYTHING)
-    return replace(reply, optional=step.when is not None)
+        reply = Field(kind=FieldKind.ANYTHING)
+    without = step.waits is not None and step.waits.over is Outcome.SUCCEEDED  # the signal may not have arrived
+    return replace(reply, optional=without or step.when is not None)
 
 
-def _roots(steps: tuple[Step, ...]) -> Iterator[str]:
-    """Yield the first part of each reference of the steps to something outside them."""
-    own: set[str] = {SAGA}
-    for step in steps:
-        own |= {step.name}
-        yield from (root for root in map(_root, _references(step)) if root not in own)
-        if step.group is not None:
-            below = [root for branch in step.group.branches for root in _roots(branch.steps)]
-            yield from (root for root in below if root not in own | {ITEM, INDEX})
-
-
-def _references(step: Step) -> Iterator[str]:
-    for call in step.calls:
-        yield from call.references
-    if step.when is not None:
-        yield from references_of(step.when)
-    if step.waits is not None and step.waits.until is not None:
-        yield step.waits.until
-    if step.group is not None and step.group.over is not None:
-        yield step.group.over
-    if step.amount is not None:
-        yield step.amount.reference
-
-
-def _root(reference: str) -> str:
-    return parts(reference)[0]
-
-
-def data_of_branch(table: Saga, parent_data: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+def data_of_branch(table: BranchTable, parent_data: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the table of a branch takes of the parent's data and replies. each() puts its own item over it."""
-    known = {**parent_data, **results}
-    return {name: known[name] for name in table.data if name in known}
+    data = {name: parent_data[name] for name in table.data if name in parent_data and name not in table.replies}
+    return data | {name: results[name] for name in table.replies if name in results}
 
 
 def result_of(branch: Branch, replies: Mapping[str, Any]) -> Any:

@@ -247,16 +247,17 @@ def _method_problems(step: Step) -> Iterator[str]:
 def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     owners: list[tuple[Step | None, str]] = [
         (None, table.initial),
-        (None, table.completed),
         (None, table.compensated),
+        (None, table.completed),
     ]
     for step in table.steps:
         is_end = step is table.steps[-1] and step.done == table.completed
         own = (step.refused, step.doing, step.undoing, None if is_end else step.done)
         owners += [(step, state) for state in own if state is not None]
     names: list[tuple[Step | None, str]] = [(step, step.name) for step in table.steps]
-    named = names if table.is_branch else [(None, table.name), *names]
-    for owner, name in [*named, *owners]:
+    # The name of a branch, its first state and its compensated end are derived, and may be longer than a name.
+    written = owners[2:] if table.is_branch else [(None, table.name), *owners]
+    for owner, name in [*names, *written]:
         if not _NAME.fullmatch(name):
             yield owner, f"{name!r} is not a name; use letters, digits and underscores"
     for step in table.steps:

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from machines.branch_references import outer_references
 from machines.check_scope import ReferenceProblem, Scope, item_type
 from machines.check_types import misused, no_text, out_of, shown
 from machines.children import Branch, Group
@@ -49,6 +50,7 @@ def group_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     for number, step in enumerate(table.steps):
         if step.group is None:
             continue
+        yield from ((step, problem) for problem in _doubled_names(table, step.group, table.steps[:number]))
         if step.kind is Kind.COMPENSATABLE:
             yield from ((step, problem) for problem in _without_return(step.group))
         if step.group.over is not None:
@@ -56,6 +58,16 @@ def group_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
                 item_type(Scope(table, step, table.steps[:number]), step.group.over, "each")
             except ReferenceProblem as problem:
                 yield step, str(problem)
+
+
+def _doubled_names(table: Table, group: Group, earlier: tuple[Step, ...]) -> Iterator[str]:
+    """Yield a problem for each name that a branch would need for two values of its saga."""
+    for branch in group.branches:
+        found = set(outer_references(branch.steps))
+        for step in earlier:
+            if step.name in table.data and {(step.name, True), (step.name, False)} <= found:
+                both = f"{step.name!r} of data and to the reply of step {step.name}"
+                yield f"branch {branch.name} refers to {both}; rename one of them"
 
 
 def _without_return(group: Group) -> Iterator[str]:

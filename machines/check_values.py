@@ -34,7 +34,8 @@ def value_problems(table: Table) -> Problems:
     yield from ((None, problem) for problem in columns)
     if columns:
         return
-    for name, field in table.data.items():
+    # The data of a branch is derived from fields that were checked where the author wrote them.
+    for name, field in () if table.is_branch else table.data.items():
         yield from ((None, f"field {name!r}: {problem}") for problem in field_problems(name, field))
     yield from ((None, problem) for problem in search_value_problems(table))
     steps: Iterable[object] = table.steps  # an author may write any value

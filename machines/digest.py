@@ -22,10 +22,10 @@ from machines.templates import Function
 from machines.waiting import Waiting
 
 #: Columns that may change under a running saga, so the digest leaves them out. Of a table: the data a new saga starts
-#: with, the fields people search by, the events published, the calls at its ends, the deadline, and the titles. Of a
-#: step: its retries, its time limits, its title and its amount. Of a call: its retries, and what a reply means. Of a
-#: wait: its end, its role, and what a signal means. Of `later=`: its end, and the waits between polls. Of a kept value:
-#: its bounds. Of a computed() function: its code; the digest contains its name.
+#: with and where a branch has it from, the fields people search by, the events published, the calls at its ends, the
+#: deadline, and the titles. Of a step: its retries, its time limits, its title and its amount. Of a call: its retries,
+#: and what a reply means. Of a wait: its end, its role, and what a signal means. Of `later=`: its end, and the waits
+#: between polls. Of a kept value: its bounds. Of a computed() function: its code; the digest contains its name.
 _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     Table: frozenset(
         {
@@ -45,6 +45,7 @@ _MAY_CHANGE: Mapping[type, frozenset[str]] = {
             "at_once",
             "title",
             "titles",
+            "replies",
         }
     ),
     Step: frozenset({"retry", "timeout_s", "dwell_s", "title", "amount"}),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from machines.branches import branch_name, data_of_branch, result_of
+from machines.branches import BranchTable, branch_name, data_of_branch, result_of
 from machines.children import INDEX, ITEM
 from machines.progress import Progress
 from machines.references import FillError, look_up
@@ -126,6 +126,7 @@ class Branches:
         saga, branch = self._saga, self._group.branches[place if self._items is None else 0]
         name = branch_name(saga.definition.name, self._step, branch)
         table = self._registry.get(name, saga.definition.version)
+        assert isinstance(table, BranchTable)
         data = data_of_branch(table, saga.data, saga.results)
         if self._items is not None:
             data |= {ITEM: self._items[place], INDEX: place}

@@ -13,7 +13,9 @@ from machines import (
     integer,
     list_of,
     maybe,
+    object_of,
     optional,
+    pause,
     pivot,
     post,
     retriable,
@@ -21,9 +23,12 @@ from machines import (
     sub,
     text,
     together,
+    wait,
 )  # fmt: skip
+from machines.branches import data_of_branch
 from machines.conditions import is_true
 from machines.fields import boolean
+from machines.outcomes import SUCCEEDED
 from machines.registry import BadTablesError, Registry, UnknownSagaError
 
 DATA = {"customer": text(), "lines": list_of({"sku": text()}), "gift": boolean()}
@@ -166,3 +171,91 @@ def test_a_secret_item_stays_secret_in_its_branch():
     data = DATA | {"cards": secret(list_of({"number": text()}))}
     registry = Registry([order(each("cards", taken(n="item.number"), **GROUP), data=data)])
     assert registry.get("order.take", 2).data["item"].secret
+
+
+def test_a_branch_can_use_a_group_of_which_a_branch_keeps_nothing():
+    silent = compensatable("b", post("stock", "/b"), undo=post("stock", "/undo"), done="B_DONE", refused="NO_B")
+    both = together(taken("a"), silent, name="both", done="BOTH", refused="NOT_BOTH")
+    registry = Registry([order(both, each("lines", taken(of="both.a.id"), **GROUP))])
+    assert list(registry.get("order.take", 2).data) == ["item", "index", "both"]
+    assert "'both.b.id' names no field" in problems(both, each("lines", taken(of="both.b.id"), **GROUP))
+
+
+def test_a_branch_can_use_a_reply_of_any_depth():
+    deep = text()
+    for _ in range(5):
+        deep = object_of({"in": deep})
+    step = compensatable(
+        "a", post("stock", "/a", keeps={"deep": deep}), undo=post("stock", "/undo"), done="A", refused="NO_A"
+    )
+    both = together(branch("b", step, taken("c")), name="both", done="BOTH", refused="NOT_BOTH")
+    Registry([order(both, each("lines", taken(of="both.b.a.deep.in.in.in.in.in"), **GROUP))])
+
+
+def test_a_reference_to_a_child_that_keeps_nothing_is_refused_by_its_name():
+    child = Saga(
+        name="other", version=1, initial="NEW", completed="take_DONE", compensated="OFF", steps=(taken(),),
+        data=DATA, participants=("stock",),
+    )  # fmt: skip
+    starts = sub("other", data={"customer": "customer", "lines": "lines", "gift": "gift"}, done="SUB", refused="NO_SUB")
+    with pytest.raises(BadTablesError, match=r"step take: 'other\.id' names no field; add the field"):
+        Registry([child, order(starts, each("lines", taken(of="other.id"), **GROUP))])
+
+
+def test_a_name_as_long_as_a_name_may_be_can_name_a_branch():
+    name = "b" * 64
+    Registry([order(together(branch(name, taken()), name="both", **GROUP))])
+
+
+def test_a_step_of_a_branch_may_have_the_name_of_a_field_of_data():
+    data = DATA | {"label": text()}
+    registry = Registry(
+        [order(together(taken("label", how="label"), taken("bill"), name="papers", **GROUP), data=data)]
+    )
+    assert registry.get("order.papers.label", 2).data == {"label": data["label"]}
+
+
+def test_a_field_of_data_keeps_its_meaning_beside_an_earlier_step_of_its_name():
+    data = DATA | {"ask": integer()}
+    registry = Registry([order(taken("ask"), each("lines", taken(of="ask"), **GROUP), data=data)])
+    table = registry.get("order.take", 2)
+    assert table.data["ask"] == data["ask"]
+    assert data_of_branch(table, {"ask": 7}, {"ask": {"id": "a"}}) == {"ask": 7}
+
+
+def test_a_reply_keeps_its_meaning_beside_a_field_of_data_of_its_name():
+    registry = Registry(
+        [order(taken("ask"), each("lines", taken(of="ask.id"), **GROUP), data=DATA | {"ask": integer()})]
+    )
+    table = registry.get("order.take", 2)
+    assert table.data["ask"].items is not None
+    assert data_of_branch(table, {"ask": 7}, {"ask": {"id": "a"}}) == {"ask": {"id": "a"}}
+    assert data_of_branch(table, {"ask": 7}, {}) == {}  # the step was resolved without a reply
+
+
+def test_a_reference_to_a_pause_is_refused_in_a_branch():
+    breath = pause("breathe", for_s=1, done="BREATHED", refused="NO_AIR")
+    found = problems(taken("first"), breath, each("lines", taken(of="breathe.id"), **GROUP))
+    assert "'breathe.id' names no field" in found
+
+
+def test_a_branch_that_needs_one_name_for_two_values_is_refused():
+    steps = taken("ask"), each("lines", taken(of="ask.id", at="ask"), **GROUP)
+    found = problems(*steps, data=DATA | {"ask": integer()})
+    assert "step take: branch take refers to 'ask' of data and to the reply of step ask; rename one of them" in found
+
+
+def test_a_branch_within_branches_knows_the_item_of_the_each_around_them():
+    inner = together(branch("deep", together(taken("leaf", sku="item.sku"), name="low", done="L", refused="NL")),
+                     name="high", done="H", refused="NH")  # fmt: skip
+    registry = Registry([order(each("lines", inner, name="one", **GROUP))])
+    assert "item" in registry.get("order.one.high.deep.low.leaf", 2).data
+
+
+def test_a_value_of_a_signal_that_may_not_arrive_may_be_missing_in_a_branch():
+    asked = wait(
+        "ask", signal="answer", within_s=60, brings={"who": text()}, over=SUCCEEDED, done="ASKED", refused="NOT_ASKED"
+    )
+    both = together(taken("leaf", who="ask.who"), name="both", **GROUP)
+    assert "'ask.who' may be missing" in problems(taken("first"), asked, both)
+    Registry([order(taken("first"), asked, together(taken("leaf", who=maybe("ask.who")), name="both", **GROUP))])

@@ -129,6 +129,15 @@ def test_undo_that_fails_leaves_its_branch_stuck_where_a_person_acts():
     assert (saga.ended, saga.took_effect) == ("OFF", [])
 
 
+def test_a_name_means_in_a_branch_what_it_means_in_its_saga():
+    papers = together(
+        step("label", sent={"how": "label"}), step("bill", keeps={}), name="papers", done="OK", refused="NO"
+    )
+    later = each("lines", step("send", sent={"label": "papers.label.id"}), done="SENT", refused="UNSENT")
+    saga = given(order(papers, later, data={"label": text()}), {"label": "gold", "lines": [{"sku": "a"}]}).run()
+    assert [call.body for call in saga.calls] == [{"how": "gold"}, {}, {"label": "text"}]
+
+
 def test_child_gets_its_data_and_gives_its_replies():
     saga = given(PAID, {"price": 7}, children=[PAYMENT]).run()
     assert saga.calls == ["pay.hold", "pay.charge", "ship"]

@@ -1,0 +1,41 @@
+"""What the steps of a branch refer to outside the branch: data of its saga, and replies of earlier steps."""
+
+from collections.abc import Iterator
+
+from machines.children import INDEX, ITEM
+from machines.conditions import references_of
+from machines.references import SAGA, parts
+from machines.step import Step
+
+
+def outer_references(steps: tuple[Step, ...]) -> Iterator[tuple[str, bool]]:
+    """Yield the first part of each reference of the steps to something outside them.
+
+    With it, True when the reference is this part alone: then it names a field of data, also when a step has its name.
+    """
+    own: set[str] = {SAGA}
+    for step in steps:
+        own |= {step.name}
+        yield from _outside(own, ((parts(each)[0], "." not in each) for each in _references(step)))
+        if step.group is None:
+            continue
+        below = ((root, alone) for branch in step.group.branches for root, alone in outer_references(branch.steps))
+        inner = {ITEM, INDEX} if step.group.over is not None else set()  # each() has an item of its own
+        yield from _outside(own, ((root, alone) for root, alone in below if root not in inner))
+
+
+def _outside(own: set[str], found: Iterator[tuple[str, bool]]) -> Iterator[tuple[str, bool]]:
+    return ((root, alone) for root, alone in found if alone or root not in own)
+
+
+def _references(step: Step) -> Iterator[str]:
+    for call in step.calls:
+        yield from call.references
+    if step.when is not None:
+        yield from references_of(step.when)
+    if step.waits is not None and step.waits.until is not None:
+        yield step.waits.until
+    if step.group is not None and step.group.over is not None:
+        yield step.group.over
+    if step.amount is not None:
+        yield step.amount.reference
