@@ -47,8 +47,8 @@ class SecretFields:
     def masked_reply(self, step: str | None, reply: Any) -> Any:
         """Return a stored reply of a step with "***" for each secret value that it keeps."""
         for _, kept in self._tables:
-            for name, field in kept.get(step or "", {}).items():
-                reply = _masked_below(parts(name), field, reply)
+            for path, field in kept.get(step or "", {}).items():
+                reply = _masked_below(path, field, reply)
         return reply
 
     def values(self, data: Any, replies: Mapping[str, Any]) -> "SecretValues":
@@ -57,8 +57,8 @@ class SecretFields:
         for fields, kept in self._tables:
             found += _values_of(Field(kind=FieldKind.OBJECT, items=fields), data)
             for step, names in kept.items():
-                for name, field in names.items():
-                    found += _values_of(field, _below(replies.get(step), name))
+                for path, field in names.items():
+                    found += _values_of(field, _below(replies.get(step), path))
         return SecretValues(found)
 
 
@@ -99,14 +99,16 @@ def _of_data(table: Table) -> dict[str, Field]:
     return {name: field for name, field in table.data.items() if holds_secret(field)}
 
 
-def _of_replies(table: Table) -> dict[str, dict[str, Field]]:
-    """Return the secret fields that are kept of replies: step → name → field."""
-    found: dict[str, dict[str, Field]] = {}
+def _of_replies(table: Table) -> dict[str, dict[tuple[str, ...], Field]]:
+    """Return the secret fields of replies: step → path → field. The reply of a group is one field, with no path."""
+    found: dict[str, dict[tuple[str, ...], Field]] = {}
     for step in table.steps:
+        if step.group is not None and holds_secret(step.group.result):
+            found[step.name] = {(): step.group.result}
         for call in step.calls:
             for name, declared in call.keeps.items() if call is not step.undo else ():
                 if holds_secret(field := kept_of(name, declared).field):
-                    found.setdefault(step.name, {})[name] = field
+                    found.setdefault(step.name, {})[parts(name)] = field
     return found
 
 
@@ -135,9 +137,9 @@ def _masked_below(path: Sequence[str], field: Field, value: Any) -> Any:
     return {**value, path[0]: _masked_below(path[1:], field, value[path[0]])}
 
 
-def _below(reply: Any, name: str) -> Any:
+def _below(reply: Any, path: Sequence[str]) -> Any:
     try:
-        return within(reply, parts(name))
+        return within(reply, path)
     except (LookupError, TypeError):
         return None
 

@@ -11,8 +11,6 @@ from app import create_app
 from app.access.permissions import Role
 from app.access.principal import user
 from app.config import from_environment
-from app.services import services
-from app.store.database import db
 from tests.integration.admin.conftest import SETTINGS
 from tests.support.applications import opened
 
@@ -33,12 +31,3 @@ def app(store_url: str, monkeypatch) -> Iterator[Flask]:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
-
-
-def settle() -> None:
-    """Run the due sagas in this thread, until no saga is due."""
-    runner = services().runner
-    while claimed := runner._leases.claim(5, 30):
-        for each in claimed:
-            runner.run_inline(each, 0.0, float("inf"))
-    db.session.rollback()

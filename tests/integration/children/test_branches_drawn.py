@@ -11,7 +11,7 @@ from sqlalchemy.orm import make_transient
 
 from app.store.database import db
 from app.store.models import SagaRow
-from tests.integration.children.conftest import settle
+from tests.support.applications import settle
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 from app.cli.group import saga
 from app.store.database import db
 from tests.integration.admin.conftest import seen
-from tests.integration.children.conftest import settle
+from tests.support.applications import settle
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ from app.services import services
 from app.store import retention
 from app.store.database import db
 from tests.integration.admin.conftest import seen
-from tests.integration.children.conftest import SAGAS, settle
+from tests.integration.children.conftest import SAGAS
+from tests.support.applications import settle
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from app.cli.group import saga
 from app.store import retention
 from app.store.database import db
-from tests.integration.children.conftest import settle
+from tests.support.applications import settle
 
 LONG_AGO = "UPDATE saga SET created_at = '2000-01-01', updated_at = '2000-01-01'"
 
