@@ -189,7 +189,10 @@ def order_problems(table: Table, order: str) -> Iterator[str]:
         yield f"order={order!r} names no field; write step.field"
     elif step in steps:
         try:
-            reply_field(Scope(table, table.steps[0], table.steps), step, name, order)
+            field = reply_field(Scope(table, table.steps[0], table.steps, polls=True), step, name, order)
         except ReferenceProblem as problem:
             if "not kept" in str(problem):
                 yield f"order={problem}"
+        else:
+            if field is not None and field.kind in DEEP:
+                yield f"order={order!r} is or holds {DEEP[field.kind]}; name a field that holds one value"

@@ -17,6 +17,7 @@ from math import inf
 from typing import Any, Generic, TypeVar
 
 from machines.attempts import Attempts
+from machines.by_hand import accepted_by_hand
 from machines.outcomes import DEFINITE, Outcome
 from machines.replies import Reply
 from machines.retry import Retry
@@ -294,7 +295,7 @@ def _resolved(saga: RunningSaga, reply: dict[str, Any]) -> dict[str, Any]:
     at = saga.current
     assert at.step is not None
     if not at.undoes:
-        reply, lacking = saga.definition.accepted(at.step.name, reply)
+        reply, lacking = accepted_by_hand(saga.definition, at.step, reply, saga.data, saga.results)
         if lacking:
             raise IncompleteReplyError(sorted(lacking[name] or name for name in lacking))
     return {"step": at.step.name, "direction": at.direction, "reply": reply}

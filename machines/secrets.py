@@ -137,7 +137,7 @@ def _masked_below(path: Sequence[str], field: Field, value: Any) -> Any:
     return {**value, path[0]: _masked_below(path[1:], field, value[path[0]])}
 
 
-def _below(reply: Any, path: Sequence[str]) -> Any:
+def _below(reply: Any, path: tuple[str, ...]) -> Any:
     try:
         return within(reply, path)
     except (LookupError, TypeError):

@@ -12,6 +12,7 @@ from app.engine.actions import why_not_back
 from app.store.arrivals import Arrivals
 from app.store.models import SagaRow
 from app.views.planned_calls import Kin, Planned, planned_calls
+from machines.by_hand import needed_by_hand
 from machines.preview import Known, Preview, preview, preview_send_now
 from machines.progress import OPERATOR_ACTIONS, trigger_of
 from machines.saga import Saga
@@ -80,6 +81,7 @@ def available_actions(
         if trigger := trigger_of(name, saga, state):
             seen = preview(saga, state, trigger, in_doubt=in_doubt, known=known)
             title, description, safe = _explained(at, trigger, step)
+            gives = at.step if name == "resolve" and not at.undoes else None
             action = AvailableAction(
                 name=name,
                 title=title,
@@ -87,7 +89,7 @@ def available_actions(
                 safe=safe,
                 preview=seen,
                 planned=planned_calls(seen.course, saga, saga_id, known, kin),
-                needs=tuple(sorted(saga.needed_fields[step])) if name == "resolve" and not at.undoes else (),
+                needs=needed_by_hand(saga, gives, known.data, known.results) if gives else (),
                 why_not=refused.get(name, ""),
             )
             available.append(action)

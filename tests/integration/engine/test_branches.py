@@ -235,6 +235,72 @@ def test_the_actions_of_a_stuck_item_ask_for_the_result_that_its_saga_keeps(scen
     assert {action.name: action.needs for action in actions} == {"retry": (), "resolve": ("id",)}
 
 
+def stuck_group(scene: Scene, group: Step) -> Any:
+    """Return the parent that is stuck in a group that must succeed: its second branch was refused."""
+    scene.given(mark=[answer(201, id="m1"), REFUSED])
+    start(scene, step("hold"), group, NOTE)
+    (row,) = scene.rows("SELECT * FROM saga WHERE status = 'stuck'")
+    assert row["definition"] == "order"
+    return row
+
+
+MARKS = each("lines", pivot("mark", post("stock", "/mark", keeps={"id": text(), "row": optional(integer())}),
+             done="MARKED", refused="NOT_MARKED"), done="ALL_MARKED")  # fmt: skip
+
+
+def test_a_stuck_each_is_resolved_with_what_each_item_keeps(scene):
+    parent = stuck_group(scene, MARKS)
+    scene.service.resolve(
+        UUID(str(parent["id"])), "ada", "by hand", {str(n): {"id": f"h{n}", "more": 1} for n in range(3)}, 0.0
+    )
+    settle(scene)
+    assert ends(scene)["order"] == "NOTED"
+    assert scene.requests[-1].body["ids"] == ["h0", "h1", "h2"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "problem"),
+    [
+        ({}, "give 0.id, 1.id, 2.id$"),
+        ({"*": {"id": "x"}}, r"\* is no item; the items are 0 to 2$"),
+        ({"0": {"id": "x"}, "1": {"id": "x"}}, "give 2.id$"),
+        ({str(n): {"id": "x"} for n in range(4)}, "3 is no item"),
+        ({"0": {"id": "x"}, "1": {"id": 7}, "2": {"id": "x"}}, "1.id is 7, no text"),
+        ({"0": {"id": "x"}, "1": "x", "2": {"id": "x"}}, "1 is 'x', no object"),
+    ],
+)
+def test_a_stuck_each_is_not_resolved_with_anything_else(scene, reply, problem):
+    parent = stuck_group(scene, MARKS)
+    with pytest.raises(InvalidError, match=problem):
+        scene.service.resolve(UUID(str(parent["id"])), "ada", "by hand", reply, 0.0)
+    assert ends(scene)["order"] == parent["state"]
+
+
+def test_a_stuck_together_is_resolved_with_values_of_the_right_type(scene):
+    must = together(
+        pivot("mark", post("stock", "/mark", keeps={"id": text()}), done="MARKED", refused="NOT_MARKED"),
+        retriable("file", post("stock", "/file"), done="FILED"),
+        name="both", done="BOTH_DONE",
+    )  # fmt: skip
+    scene.given(mark=[REFUSED])
+    start(scene, step("hold"), must, retriable("note", post("stock", "/notes", id="both.mark.id"), done="NOTED"))
+    parent = UUID(str(the(scene, "order")["id"]))
+    for wrong, problem in (({"mark": {"id": 7}}, "mark.id is 7, no text"), ({}, "give mark.id$")):
+        with pytest.raises(InvalidError, match=problem):
+            scene.service.resolve(parent, "ada", "by hand", wrong, 0.0)
+    scene.service.resolve(parent, "ada", "by hand", {"mark": {"id": "h1"}}, 0.0)
+    settle(scene)
+    assert scene.requests[-1].body["id"] == "h1"
+
+
+def test_the_actions_of_a_stuck_each_ask_for_what_each_item_keeps(scene):
+    row = stuck_group(scene, MARKS)
+    known = Known(data={"lines": [1, 2, 3]}, results={})
+    table = scene.registry.get("order", 1)
+    actions = available_actions(table, row["state"], UUID(str(row["id"])), known, in_doubt=False)
+    assert {action.name: action.needs for action in actions}["resolve"] == ("0.id", "1.id", "2.id")
+
+
 def test_a_completed_parent_is_compensated_with_its_branches(scene):
     start(scene, reserve(), PAPERS)
     assert ends(scene)["order"] == "PRINTED"

@@ -58,11 +58,7 @@ def problems(*steps: Any, **columns: Any) -> str:
 
 def test_each_branch_gets_a_table_of_its_own():
     both = together(taken("label"), branch("bill", taken("invoice"), taken("archive")), name="papers", **GROUP)
-    registry = (
-        Registry([order(each("lines", taken(sku="item.sku", at="index", who="customer"), **GROUP), both)])
-        if False
-        else Registry([order(both)])
-    )
+    registry = Registry([order(both)])
     assert [str(table) for table in registry] == ["order v2", "order.papers.label v2", "order.papers.bill v2"]
     bill = registry.get("order.papers.bill", 2)
     assert (bill.initial, bill.completed, bill.compensated) == ("BEGIN_BILL", "archive_DONE", "BILL_UNDONE")
@@ -259,3 +255,10 @@ def test_a_value_of_a_signal_that_may_not_arrive_may_be_missing_in_a_branch():
     both = together(taken("leaf", who="ask.who"), name="both", **GROUP)
     assert "'ask.who' may be missing" in problems(taken("first"), asked, both)
     Registry([order(taken("first"), asked, together(taken("leaf", who=maybe("ask.who")), name="both", **GROUP))])
+
+
+@pytest.mark.parametrize(("reference", "what"), [("hold.*.id", "a list"), ("hold.0", "an object")])
+def test_an_order_that_people_search_by_is_one_value(reference, what):
+    hold = each("lines", taken("hold"), **GROUP)
+    assert f"is or holds {what}; name a field that holds one value" in problems(hold, order=reference)
+    assert Registry([order(hold, order="hold.0.id")])
