@@ -51,6 +51,11 @@ def branch_name(parent: str, step: Step, branch: Branch) -> str:
     return group if step.group is not None and step.group.over is not None else f"{group}.{branch.name}"
 
 
+def is_branch_name(name: str) -> bool:
+    """Return True for the name of a table that `branch_name` returns: no other name has a dot."""
+    return "." in name
+
+
 def branch_tables(parent: Saga) -> Iterator[BranchTable]:
     """Yield the table of each branch of a table, also of the groups within a branch. Raise TableError."""
     return (table for table, _ in branches_with_step(parent))

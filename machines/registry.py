@@ -95,6 +95,11 @@ class Registry:
         """The names of all sagas that can be started, without those of branches."""
         return sorted({table.name for table in self._by_version.values() if not table.is_branch})
 
+    @property
+    def names_with_branches(self) -> list[str]:
+        """The names of all sagas that exist or may exist, with those of branches."""
+        return sorted({table.name for table in self._by_version.values()})
+
     def get(self, name: str, version: int) -> Saga:
         try:
             return self._by_version[name, version]

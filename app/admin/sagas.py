@@ -36,7 +36,7 @@ def show() -> str | Response:
         return redirect(url_for("admin_saga.show", saga_id=found[0].id))
     following = cursor_at(found[PAGE - 1].created_at, found[PAGE - 1].id) if len(found) > PAGE else None
     return render_template(
-        "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=registry.names,
+        "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=registry.names_with_branches,
         took_s=took_s,
         waits=sentences(registry, found[:PAGE]),
         unknown=unknown_words(registry, found[:PAGE]) if query.get("still_unknown") else {},

@@ -75,7 +75,7 @@ def show() -> str:
         participant_of=participant_of,
         following=following,
         jobs=services().bulk_jobs.store.newest(JOBS, unfinished=True),
-        types=registry.names,
+        types=registry.names_with_branches,
         participants=participants_of(registry),
         cases=cases.of([row.id for row in found[:PAGE]]),
         snoozed=attention.count_of(SagaFilter(case=("snoozed", ""))),

@@ -22,6 +22,7 @@ from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
 from app.store.queries import Reach, backs_off, parent_within, within
 from app.store.tables import table_is_known, without_table
 from app.store.unknown_effects import still_unknown
+from machines.branches import is_branch_name
 from machines.registry import Registry
 from machines.statuses import FINISHED
 
@@ -91,7 +92,8 @@ class SagaFilter:
     ids: tuple[UUID, ...] = ()
     #: The sagas that are stuck again after this bulk job; None: all.
     job: UUID | None = None
-    #: True: leave out the children that a step of another saga has started.
+    #: True: leave out the children that a step of another saga has started, except branches whose table `definitions`
+    #: names.
     roots: bool = False
     #: Id or id prefix of a saga, or its client, business reference or idempotency key.
     words: str | None = None
@@ -137,11 +139,14 @@ class SagaFilter:
     def root(self) -> tuple[ColumnElement[bool], ...]:
         """The condition for sagas without a parent within `reach`; no condition when the list shows children, too.
 
-        It is no part of `conditions`, because it excludes few sagas: it does not decide how a list is read.
+        A branch always has a parent, so a filter by the table of a branch finds its sagas. The condition is no
+        part of `conditions`, because it excludes few sagas: it does not decide how a list is read.
         """
         if not self.roots:
             return ()
-        return (SagaRow.parent_id.is_(None) if self.reach is None else not_(parent_within(self.reach)),)
+        root = SagaRow.parent_id.is_(None) if self.reach is None else not_(parent_within(self.reach))
+        branches = [name for name in self.definitions if is_branch_name(name)]
+        return (or_(root, SagaRow.definition.in_(branches)) if branches else root,)
 
     @property
     def finds_few(self) -> bool:

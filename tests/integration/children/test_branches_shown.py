@@ -63,6 +63,23 @@ def test_a_stuck_branch_is_seen_at_its_parent(client, meeting):
     assert [each["id"] for each in client.get("/api/v1/sagas?stuck=true").json["sagas"]] == [branch]
 
 
+def test_a_filter_by_the_table_of_a_branch_finds_its_sagas(app, client, meeting):
+    branches, name = children(client, meeting), "meeting.prepare.rent"
+    rent = branches[f"{name} 2"]
+    found = client.get(f"/api/v1/sagas?type={name}").json
+    assert ([each["id"] for each in found["sagas"]], found["pagination"]["total"]) == ([rent], 1)
+    assert [each["id"] for each in client.get("/api/v1/sagas?type=meeting").json["sagas"]] == [meeting]
+    listed = app.test_cli_runner().invoke(saga, ["list", "--json", "--type", name]).output
+    assert listed.count("\n") == 1
+    assert rent in listed
+    page = client.get(f"/admin/sagas?type={name}").text
+    assert f"/admin/sagas/{rent}" in page
+    assert f"/admin/sagas/{meeting}" not in page
+    assert f'href="/admin/sagas?type={name}"' in client.get(f"/admin/sagas/{rent}").text
+    for path in ("/admin/sagas", "/admin/stuck"):
+        assert f"<option>{name}</option>" in client.get(path).text, path
+
+
 @pytest.mark.parametrize("refused", [False, True])
 def test_the_pages_and_the_diagrams_can_be_seen(client, meeting, refused):
     branches = children(client, meeting)

@@ -1,6 +1,8 @@
 """A parent and its child as the API, the pages, the command line, the diagrams and the retention see them."""
 
+import re
 from collections.abc import Iterator
+from html import unescape
 from uuid import UUID
 
 import pytest
@@ -63,6 +65,8 @@ def test_a_list_shows_roots_and_with_parent_the_children(client, trip):
     assert [each["id"] for each in client.get(f"/api/v1/sagas?parent={trip}").json["sagas"]] == [child]
     assert client.get("/api/v1/sagas?parent=one").status_code == 400
     assert str(child)[:8] not in client.get("/admin/sagas").text
+    link = re.search(r'href="(/admin/sagas\?type=leave[^"]*)"', client.get(f"/admin/sagas/{child}").text)
+    assert str(child)[:8] in client.get(unescape(link[1])).text
     assert str(child)[:8] in client.get(f"/admin/sagas?parent={trip}").text
 
 
@@ -209,6 +213,8 @@ def test_a_key_for_a_type_sees_and_moves_the_branches_of_its_table(keyed):
     signalled = host.client.post(f"/api/v1/sagas/{rent}/signals/rent", json={"approved": True}, headers=host.headers)
     assert signalled.status_code == 202, signalled.text
     assert (other.listed(), other.listed(f"?parent={meeting}")) == ([], [])
+    of_rent = "?type=meeting.prepare.rent"
+    assert (host.listed(of_rent), shop.listed(of_rent), other.listed(of_rent)) == ([rent], [rent], [])
     assert other.get(f"/api/v1/sagas/{rent}").status_code == 404
 
 
