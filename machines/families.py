@@ -24,7 +24,7 @@ from machines.references import FillError, roots_of
 from machines.registry import Registry, UnknownSagaError
 from machines.running import RunningSaga
 from machines.statuses import FINISHED, Status
-from machines.transitions import Direction, Trigger
+from machines.transitions import Direction, State, Trigger
 
 
 class KeptChildren(Protocol):
@@ -125,6 +125,30 @@ class Families:
         if trigger is not None:
             reason = f"saga {saga.parent_id} compensates its step {saga.parent_step}"
             saga.request_move(trigger, actor=actor, then=actor, reason=reason)
+
+    def awaited(self, saga_id: UUID, at: State) -> Child | None:
+        """Return the saga that a saga in this state waits for: a stuck one below it, or a child that has not ended."""
+        if not at.awaits_child or at.step is None:
+            return None
+        unfinished = [child for child in self.children.of(saga_id, at.step.name) if child.status not in FINISHED]
+        if stuck := next((child for child in unfinished if child.status == Status.STUCK), None):
+            return stuck
+        for child in unfinished:
+            try:
+                table = self.registry.get(child.definition, child.definition_version)
+            except UnknownSagaError:
+                continue
+            below = self.awaited(child.id, table.states[child.state]) if child.state in table.states else None
+            if below is not None and below.status == Status.STUCK:
+                return below
+        return unfinished[0] if unfinished else None
+
+    def why_waits(self, saga_id: UUID, at: State) -> str | None:
+        """Return that a saga in this state waits for another one, and which; None: it does not."""
+        child = self.awaited(saga_id, at)
+        if child is None:
+            return None
+        return f"it waits for saga {child.id} ({child.definition}), which is {child.status} in {child.state}; act on it"
 
     def why_not(self, saga: RunningSaga, trigger: Trigger) -> str | None:
         """Return why a person may not make this move, because of a parent or a child; None: the move is legal."""

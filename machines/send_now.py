@@ -36,5 +36,5 @@ def why_not_sent_now(at: State, status: str, *, held: bool, tries: int) -> str |
     if isinstance(at.waits, Later) and at.step and at.step.call:
         return f"the saga waits for the answer of {at.step.call.participant}, and only this answer ends the wait"
     if isinstance(at.waits, ChildEnd):
-        return f"the saga waits for the end of the saga {at.waits.saga} that it has started; act on that saga"
+        return f"the saga waits for the end of {at.waits}; act on the saga that it waits for"
     return "the saga does not back off: a process sends its call now"

@@ -1,8 +1,10 @@
 """Which step of a saga waits for a signal, and whether the saga can still come to that step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from machines.branches import branch_tables
 from machines.check_graph import closure
+from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import Step
 
@@ -15,6 +17,23 @@ def waits_of(saga: Saga) -> Iterator[Step]:
 def step_waiting_for(saga: Saga, signal: str) -> Step | None:
     """Return the step that waits for this signal; None when no step does."""
     return next((step for step in waits_of(saga) if step.waits and step.waits.signal == signal), None)
+
+
+def tables_below(registry: Registry, saga: Saga) -> Iterator[Saga]:
+    """Yield the tables of the sagas that the steps of a saga start, at any depth. A table may come twice."""
+    for table in branch_tables(saga):
+        yield table
+        yield from _started_by(registry, table.steps)
+    yield from _started_by(registry, saga.steps)
+
+
+def _started_by(registry: Registry, steps: Iterable[Step]) -> Iterator[Saga]:
+    """Yield the tables of the sagas that `sub` steps start, and those below them."""
+    for step in steps:
+        if step.starts is not None and step.group is None and step.starts in registry.names:
+            child = registry.latest(step.starts)
+            yield child
+            yield from tables_below(registry, child)
 
 
 def can_still_wait(saga: Saga, state: str, step: Step) -> bool:

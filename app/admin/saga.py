@@ -24,6 +24,7 @@ from app.views.questions import ask, askable_step, last_question
 from app.views.summary import unknown_effects
 from app.views.tickets import ticket
 from app.views.unknown_effects import FOUND, check, check_found
+from app.views.waits import family_of
 from machines.saga import Saga
 from machines.statuses import FINISHED
 
@@ -106,7 +107,8 @@ def _answered(saga_id: UUID, action: Callable[[], Notice]) -> Response:
 def _page(saga: SagaRow, notice: Notice | None = None) -> str:
     saga, journal = shown(services().registry, saga, queries.journal(saga.id))
     definition, moments = table_of(services().registry, saga, journal), queries.moments(saga.id)
-    details = saga_details(definition, saga, journal, moments.next_s) if definition else None
+    family = family_of(definition, saga)
+    details = saga_details(definition, saga, journal, moments.next_s, family) if definition else None
     unknown = saga.status in FINISHED and details is not None and unknown_effects(details.effects)
     step = askable_step(definition, saga, details.effects) if definition and details else None
     return render_template(
@@ -121,7 +123,8 @@ def _page(saga: SagaRow, notice: Notice | None = None) -> str:
         asked=last_question(definition, saga) if definition and step else None,
         moments=moments,
         journal=journal,
-        children=queries.children(saga.id),
+        children=family.children,
+        stuck_below=family.stuck,
         picture_version=_picture_version(definition, saga),
         events=queries.published_moves(saga.id),
         unpublished=queries.unpublished(saga.id),

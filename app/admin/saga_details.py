@@ -12,6 +12,7 @@ from app.views.available_actions import AvailableAction, available_actions, refu
 from app.views.planned_calls import CallKey, Kin, filled
 from app.views.summary import summary
 from app.views.titles import money_of
+from app.views.waits import ALONE, Family
 from machines.call import Call
 from machines.history import StepEffect, effects_of, is_probe, outcome, polls, replies, skipped_steps
 from machines.outcomes import Outcome
@@ -60,9 +61,16 @@ class SagaDetails:
 
 
 def saga_details(
-    definition: Saga, row: SagaRow, journal: Sequence[JournalRow], next_s: float | None = None
+    definition: Saga,
+    row: SagaRow,
+    journal: Sequence[JournalRow],
+    next_s: float | None = None,
+    family: Family = ALONE,
 ) -> SagaDetails:
-    """Return the details of a saga. next_s: seconds until its next attempt, see `queries.moments`."""
+    """Return the details of a saga.
+
+    next_s: seconds until its next attempt, see `queries.moments`. family: its children.
+    """
     results = replies(journal)
     in_doubt = is_in_doubt(row) and row.status != Status.PENDING
     at = definition.states[row.state]
@@ -71,7 +79,7 @@ def saga_details(
     return SagaDetails(
         saga=definition,
         at=at,
-        summary=summary(definition, row, journal, effects, next_s or 0.0),
+        summary=summary(definition, row, journal, effects, next_s or 0.0, family),
         effects=effects,
         sent={effect.step.name: _sent(effect, row, results) for effect in effects},
         money={effect.step.name: money_of(definition, effect, row, results) for effect in effects},

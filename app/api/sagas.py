@@ -44,12 +44,14 @@ from app.errors import InvalidError, NotFoundError
 from app.services import services
 from app.store import lists, queries
 from app.store.instance import SagaSnapshot
+from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.views.masking import shown
 from app.views.moments import StartAt
 from app.views.saga_data import data_schema
-from app.views.saga_json import Family, json_with_steps, line_json, move_json, short_json, started_json, whole_json
+from app.views.saga_json import json_with_steps, line_json, move_json, short_json, started_json, whole_json
 from app.views.validation import Reason, Resolution, load
+from app.views.waits import family_of
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
 from machines.statuses import UNDER_WAY, Status
@@ -159,8 +161,9 @@ def index() -> Response:
 @cached
 def show(saga_id: UUID) -> Response:
     saga, reach = _saga(saga_id), principal().reach(Scope.READ)
-    family = Family(parent=queries.parent_of(saga, reach), children=queries.children(saga.id, reach))
-    return jsonify(whole_json(services().registry, saga, queries.journal(saga.id), family))
+    journal = queries.journal(saga.id)
+    family = family_of(table_of(services().registry, saga, journal), saga, reach)
+    return jsonify(whole_json(services().registry, saga, journal, family))
 
 
 @blueprint.get("/<uuid:saga_id>/journal")

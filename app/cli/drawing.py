@@ -3,9 +3,11 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
+from sqlalchemy import Row
 
 from app.cli.output import STATUS_LOOKS, Column, Line, Mark, cell, grid, printable
 from app.cli.saga_path import Calls, StepOnPath, commands_for, goes_back, passed_pivot, path_of
@@ -14,7 +16,7 @@ from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age, short_duration
 from app.views.summary import summary
 from app.views.titles import money_of
-from app.views.waits import sentence, wait_of
+from app.views.waits import ALONE, Family, sentence, wait_of
 from machines.history import effects_of, is_probe, polls, replies
 from machines.renaming import as_named_now
 from machines.saga import Saga
@@ -41,10 +43,15 @@ _STYLES = {
 }
 
 
-def whole(
-    definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow], width: int, now: datetime
+def whole(  # noqa: PLR0917
+    definition: Saga | None,
+    saga: SagaRow,
+    journal: Sequence[JournalRow],
+    width: int,
+    now: datetime,
+    family: Family = ALONE,
 ) -> Iterator[RenderableType]:
-    yield from header(definition, saga, width, now, journal)
+    yield from header(definition, saga, width, now, journal, family)
     yield Text()
     if definition is None:
         yield Text(f"This release does not know {saga.definition} v{saga.definition_version}: no path can be drawn.")
@@ -64,8 +71,13 @@ def headline(definition: Saga | None, saga: SagaRow) -> Text:
     )
 
 
-def header(
-    definition: Saga | None, saga: SagaRow, width: int, now: datetime, journal: Sequence[JournalRow]
+def header(  # noqa: PLR0917
+    definition: Saga | None,
+    saga: SagaRow,
+    width: int,
+    now: datetime,
+    journal: Sequence[JournalRow],
+    family: Family = ALONE,
 ) -> Iterator[RenderableType]:
     """Draw the saga's state, the saga's error, what it waits for, and the commands that the table allows."""
     owners = [f"{name} {printable(value)}" for name, value in (("client", saga.client), ("store", saga.store)) if value]
@@ -78,8 +90,9 @@ def header(
         *(("money", printable(words), "bold") for words in _money(definition, saga, journal)),
     ]
     without_table = definition is None and saga.status not in FINISHED
-    present = _without_table(saga, now) if without_table else _back_off(definition, saga, now, journal)
+    present = _without_table(saga, now) if without_table else _waits(definition, saga, now, journal, family)
     facts += [("started", started, ""), ("now", present or _now(saga, now), "")]
+    facts += [("stuck", printable(_stuck_line(each)), "red") for each in family.stuck]
     for command in commands_for(definition, saga) if definition else ():
         facts.append(("you may", f"saga {command} {str(saga.id)[:8]} --reason '…'", "bold"))
     yield headline(definition, saga)
@@ -113,9 +126,20 @@ def _without_table(saga: SagaRow, now: datetime) -> str:
     return f"nothing has moved for {still}, because this release does not have its table; {remedy}"
 
 
-def _back_off(definition: Saga | None, saga: SagaRow, now: datetime, journal: Sequence[JournalRow]) -> str | None:
-    """Return what a saga that backs off waits for; None for another saga, and for one that is overdue."""
-    wait = wait_of(definition, saga, journal) if definition else None
+def _stuck_line(saga: Row[Any]) -> str:
+    return f"{saga.definition} {saga.id} in {saga.state}: it waits for a person, and this saga waits for it"
+
+
+def _waits(
+    definition: Saga | None, saga: SagaRow, now: datetime, journal: Sequence[JournalRow], family: Family
+) -> str | None:
+    """Return what a saga that backs off, or that waits for its children, waits for.
+
+    None: another saga, or one that is overdue.
+    """
+    wait = wait_of(definition, saga, journal, family) if definition else None
+    if wait is not None and definition is not None and definition.states[saga.state].awaits_child:
+        return f"waiting for {wait.subject}"
     if wait is None or not wait.backs_off or wait.until is None:
         return None
     left_s = (wait.until - now).total_seconds()

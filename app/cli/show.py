@@ -20,9 +20,9 @@ from app.store.database import db
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age
 from app.views.masking import shown
-from app.views.saga_json import Family, line_json, move_json, whole_json
+from app.views.saga_json import line_json, move_json, whole_json
 from app.views.validation import LARGEST_PAGE
-from app.views.waits import sentences
+from app.views.waits import family_of, sentences
 from machines.registry import Registry
 from machines.statuses import FINISHED, Status
 
@@ -90,8 +90,8 @@ def show(saga_id: str, tree: bool, as_json: bool) -> None:
     """  # noqa: D301  click needs the backspace character
     row = saga_with_id(saga_id)
     journal = queries.journal(row.id)
+    family = family_of(definition_of(row), row)
     if as_json:
-        family = Family(parent=row.parent_id, children=queries.children(row.id))
         write_json(whole_json(services().registry, row, journal, family))
         return
     if tree:
@@ -99,7 +99,7 @@ def show(saga_id: str, tree: bool, as_json: bool) -> None:
         return
     row, journal = shown(services().registry, row, journal)
     console = screen()
-    draw(drawing.whole(definition_of(row), row, journal, console.width, queries.now()), on=console)
+    draw(drawing.whole(definition_of(row), row, journal, console.width, queries.now(), family), on=console)
 
 
 @saga.command("watch")

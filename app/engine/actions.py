@@ -23,12 +23,12 @@ def take_action(  # noqa: PLR0917
 
     reply: for a resolve, the reply that the step would have got. Raise InvalidError when a needed field is missing.
     """
-    trigger = _trigger(name, saga)
+    trigger = _trigger(engine, name, saga)
     if saga.pending:
         saga.start_pending()
     while saga.current.waits and saga.arrived and engine.take_arrival(saga):
         # The signal or answer arrived before the request, so the request applies to the saga after it.
-        trigger = _trigger(name, saga)
+        trigger = _trigger(engine, name, saga)
     if why_not := engine.families.why_not(saga, trigger) or _why_not_back(engine, saga, trigger):
         raise ConflictError(why_not, saga_id=str(saga.id), etat_final=saga.state)
     try:
@@ -53,7 +53,7 @@ def why_not_back(arrivals: Arrivals, saga_id: UUID, at: State) -> str | None:
     return f"the participant has answered that the step {at.step.name} is done; retry the step, which takes the answer"
 
 
-def send_now(actor: str, reason: str, saga: Instance) -> None:
+def send_now(engine: Engine, actor: str, reason: str, saga: Instance) -> None:
     """End the pause of a saga. The next attempt of a saga that backs off follows the commit.
 
     A circuit breaker does not hold this one attempt back, because a person has decided to make it.
@@ -62,6 +62,7 @@ def send_now(actor: str, reason: str, saga: Instance) -> None:
     at = saga.current
     tries = saga.failed_attempts + saga.deferrals
     if refusal := why_not_sent_now(at, saga.status, held=saga.held, tries=tries):
+        refusal = _why_waits(engine, saga) or refusal
         raise ConflictError(refusal, saga_id=str(saga.id), etat_final=saga.state)
     saga.prepare_audit(SEND_NOW, actor, reason)
     if at.is_pause:
@@ -70,11 +71,18 @@ def send_now(actor: str, reason: str, saga: Instance) -> None:
         saga.sent_now = saga.next_attempt
 
 
-def _trigger(name: str, saga: Instance) -> Trigger:
+def _trigger(engine: Engine, name: str, saga: Instance) -> Trigger:
     trigger = trigger_of(name, saga.definition, saga.state)
     if trigger is None:
-        raise ConflictError(_why_not(saga), saga_id=str(saga.id), etat_final=saga.state)
+        raise ConflictError(_why_waits(engine, saga) or _why_not(saga), saga_id=str(saga.id), etat_final=saga.state)
     return trigger
+
+
+def _why_waits(engine: Engine, saga: Instance) -> str | None:
+    if saga.pending:
+        return None
+    why = engine.families.why_waits(saga.id, saga.current)
+    return why and f"the saga is {saga.status}, in {saga.state}: {why}"
 
 
 def _why_not(saga: Instance) -> str:

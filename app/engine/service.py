@@ -167,7 +167,7 @@ class SagaService:
 
         seen and the errors are those of `retry`; only a signal or an answer ends the wait for it.
         """
-        return self._take_action(saga_id, partial(send_now, actor, reason), wait_s, seen)
+        return self._take_action(saga_id, partial(send_now, self._engine, actor, reason), wait_s, seen)
 
     def signal(
         self, saga_id: UUID, sent: Signal, wait_s: float | None = None, *, entry: Entry | None = None

@@ -13,7 +13,7 @@ from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, UNFINISHED, JournalRow, OutboxRow, SagaRow
 from app.store.outbox import PUBLISHED
 from machines.renaming import MIGRATE
-from machines.statuses import Status
+from machines.statuses import FINISHED, Status
 from machines.transitions import Trigger
 
 #: The sagas that a sender may use: the type of the sagas (with its branches), and who has started them, in pairs; None
@@ -72,6 +72,26 @@ def children(saga_id: UUID, reach: Reach = None) -> Sequence[Row[Any]]:
     )  # fmt: skip
     of_saga = select(*columns).where(SagaRow.parent_id == saga_id, within(reach))
     return db.session.execute(of_saga.order_by(step_started(), SagaRow.child_number)).all()
+
+
+def stuck_below(saga_id: UUID, reach: Reach = None, limit: int = 10) -> Sequence[Row[Any]]:
+    """Return the oldest stuck sagas among the children of a saga and those below them. `total`: the number of all.
+
+    A saga that has ended has no stuck saga below it, so the search does not go below such a saga.
+    """
+    tree = select(SagaRow.id, SagaRow.status).where(SagaRow.parent_id == saga_id, UNFINISHED, within(reach))
+    found = tree.cte("tree", recursive=True)
+    below = aliased(SagaRow)
+    unfinished = below.status.not_in(FINISHED)
+    found = found.union_all(
+        select(below.id, below.status).where(below.parent_id == found.c.id, unfinished, within(reach, below))
+    )
+    columns = (
+        SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status,
+        BRIEF_ERROR.label("error"), func.count().over().label("total"),
+    )  # fmt: skip
+    stuck = select(*columns).where(SagaRow.id.in_(select(found.c.id).where(found.c.status == Status.STUCK)))
+    return db.session.execute(stuck.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
 
 
 def descendant_counts(saga_id: UUID, reach: Reach = None) -> Sequence[Row[Any]]:

@@ -6,6 +6,11 @@ from machines.transitions import Direction
 
 def description(effect: StepEffect) -> str:
     """Return the effect of a step in one sentence, for the operator."""
+    return _of_call(effect) if effect.step.starts is None else _of_children(effect)
+
+
+def _of_call(effect: StepEffect) -> str:
+    """Return the effect of a step that calls a participant."""
     participant, name = effect.call.participant, effect.step.name
     if effect.by_hand:
         return f"A person resolved it by hand; {participant} did not confirm it."
@@ -19,9 +24,7 @@ def description(effect: StepEffect) -> str:
     if effect.not_found:
         return f"{participant} did not have it when the saga went back. The call may have arrived later."
     descriptions = {
-        Effect.UNKNOWN: f"A branch of {name} went back. Other branches may have done something: see their sagas."
-        if effect.refused and effect.step.group is not None
-        else f"{participant} was called {undo}and gave no clear answer: it may have happened, or not.",
+        Effect.UNKNOWN: f"{participant} was called {undo}and gave no clear answer: it may have happened, or not.",
         Effect.TOOK_EFFECT: f"{participant} did it."
         if effect.step.undo
         else f"{participant} did it, and it has no undo.",
@@ -29,5 +32,30 @@ def description(effect: StepEffect) -> str:
         Effect.NOT_DONE: f"{participant} refused it: nothing happened."
         if effect.refused
         else f"{participant} was not called.",
+    }
+    return descriptions[effect.effect]
+
+
+def _of_children(effect: StepEffect) -> str:
+    """Return the effect of a step that starts other sagas. It calls no participant itself."""
+    name, group = effect.step.name, effect.step.group is not None
+    child = f"the branches of {name}" if group else f"the saga {effect.step.starts}"
+    start, are = f"{child[0].upper()}{child[1:]}", "are" if group else "is"
+    if effect.by_hand:
+        return f"A person resolved it by hand; {child} did not confirm it."
+    if effect.effect is Effect.SKIPPED:
+        return f"Skipped because {effect.because}: {child} {'were' if group else 'was'} not started."
+    if effect.in_flight:
+        doing = "being undone" if effect.direction == Direction.UNDO else "under way"
+        return f"{start} {are} {doing}: see the sagas that {name} has started."
+    if effect.effect is Effect.UNKNOWN and effect.refused and group:
+        return f"A branch of {name} went back. Other branches may have done something: see their sagas."
+    descriptions = {
+        Effect.UNKNOWN: f"{start} may have done something, or not: see the sagas that {name} has started.",
+        Effect.TOOK_EFFECT: f"{start} {are} done{'' if effect.step.undo else f', and {name} has no undo'}.",
+        Effect.UNDONE: f"{start} {are} undone.",
+        Effect.NOT_DONE: f"{start} {are} undone: nothing is left of it."
+        if effect.refused
+        else f"{start} {'have' if group else 'has'} not run.",
     }
     return descriptions[effect.effect]

@@ -1,9 +1,7 @@
 """A saga as JSON of the API, in four forms: short, as a line of a list, with its steps, and whole."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Row
 
@@ -12,7 +10,7 @@ from app.store.loading import start_of, table_of
 from app.store.models import JournalRow, SagaRow
 from app.views.masking import shown
 from app.views.polls import polls_of
-from app.views.waits import wait_of
+from app.views.waits import ALONE, Family, wait_of
 from machines.history import StepResult, completed_steps, outcome, retries, steps_of
 from machines.registry import Registry
 from machines.saga import Saga
@@ -72,18 +70,8 @@ def line_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) 
     return line | _wait_json(definition, saga, reasons)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Family:
-    """The sagas around one saga that its reader may see."""
-
-    #: Saga whose step has started this one; None: none.
-    parent: UUID | None = None
-    #: Sagas that the steps of this one have started.
-    children: Sequence[Row[Any]] = ()
-
-
 def whole_json(
-    registry: Registry, saga: SagaRow, journal: Sequence[JournalRow], family: Family = Family()
+    registry: Registry, saga: SagaRow, journal: Sequence[JournalRow], family: Family = ALONE
 ) -> dict[str, object]:
     """Return the saga with its data, steps and journal, and with its parent and its children."""
     saga, journal = shown(registry, saga, journal)
@@ -93,10 +81,11 @@ def whole_json(
     return short_json(saga) | {
         "data": saga.data,
         "started_by": saga.started_by,
-        **_wait_json(definition, saga, journal, family.children),
+        **_wait_json(definition, saga, journal, family),
         **_polls_json(definition, saga),
         "parent": parent_json(saga) if family.parent else None,
         "children": [child_json(child) for child in family.children],
+        "stuck_below": [_stuck_json(each) for each in family.stuck],
         "completed_at": _moment(_ended_at(saga)),
         "retry_count": retry_count,
         "max_retries": max_retries,
@@ -123,6 +112,11 @@ def child_json(child: Row[Any]) -> dict[str, object]:
     }
 
 
+def _stuck_json(saga: Row[Any]) -> dict[str, object]:
+    """Return a stuck saga below a saga, as one line."""
+    return {"id": str(saga.id), "type": saga.definition, "state": saga.state}
+
+
 def move_json(row: JournalRow) -> dict[str, object]:
     """Return one row of the journal as JSON. The row comes from `shown`, which hides secret values."""
     return {
@@ -144,9 +138,9 @@ def move_json(row: JournalRow) -> dict[str, object]:
 
 
 def _wait_json(
-    definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow], children: Sequence[Row[Any]] = ()
+    definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow], family: Family = ALONE
 ) -> dict[str, object]:
-    wait = wait_of(definition, saga, journal, children) if definition else None
+    wait = wait_of(definition, saga, journal, family) if definition else None
     return {"waiting_for": wait.subject if wait else None, "waiting_until": _moment(wait.until if wait else None)}
 
 

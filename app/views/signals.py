@@ -13,7 +13,7 @@ from app.views.saga_data import signal_schema
 from app.views.validation import load
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
-from machines.signals import step_waiting_for, waits_of
+from machines.signals import step_waiting_for, tables_below, waits_of
 from machines.step import Step
 
 
@@ -29,7 +29,10 @@ def signal_step(registry: Registry, saga: SagaRow | Row[Any], name: str) -> tupl
     step = step_waiting_for(definition, name)
     if step is None:
         known = ", ".join(str(each.waits.signal) for each in waits_of(definition) if each.waits)
-        raise NotFoundError(f"{definition} waits for no signal {name}; it waits for {known or 'no signal at all'}")
+        below = ", ".join(each.name for each in tables_below(registry, definition) if step_waiting_for(each, name))
+        hint = f"a saga that it starts waits for it: send it to its child {below}"
+        refusal = hint if below else f"it waits for {known or 'no signal at all'}"
+        raise NotFoundError(f"{definition} waits for no signal {name}; {refusal}")
     return definition, step
 
 

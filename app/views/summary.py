@@ -8,21 +8,27 @@ from collections.abc import Sequence
 
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
-from app.views.waits import Wait, sentence, wait_of
+from app.views.waits import ALONE, Family, Wait, sentence, stuck_words, wait_of
 from machines.history import Effect, StepEffect, skipped_steps
 from machines.saga import Saga
 from machines.statuses import Status
 from machines.transitions import Direction, Phase, State, Trigger
 
 
-def summary(
-    definition: Saga, row: SagaRow, journal: Sequence[JournalRow], effects: Sequence[StepEffect], next_s: float = 0.0
+def summary(  # noqa: PLR0917
+    definition: Saga,
+    row: SagaRow,
+    journal: Sequence[JournalRow],
+    effects: Sequence[StepEffect],
+    next_s: float = 0.0,
+    family: Family = ALONE,
 ) -> str:
     """Return the state of a saga in words.
 
     effects: of `machines.history.effects_of`. next_s: seconds until the next attempt; below 0 when it is due.
+    family: the sagas that its steps have started.
     """
-    at, wait = definition.states[row.state], wait_of(definition, row, journal)
+    at, wait = definition.states[row.state], wait_of(definition, row, journal, family)
     if wait is not None and wait.backs_off:
         words = sentence(wait, next_s)
         return f"Compensating, {words}." if at.undoes else f"{words[0].upper()}{words[1:]}."
@@ -37,7 +43,7 @@ def summary(
             start_at = start_of(row)
             return f"It starts at {start_at:%Y-%m-%d %H:%M:%S} UTC." if start_at else "Created, and not executed yet."
         case _:
-            return _under_way(row, at) + _so_far(wait)
+            return _under_way(row, at, wait) + _so_far(wait) + _then(stuck_words(family))
 
 
 def unknown_effects(effects: Sequence[StepEffect]) -> list[StepEffect]:
@@ -63,6 +69,9 @@ def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -
     parts = []
     for effect in unknown:
         name, participant = effect.step.name, effect.call.participant
+        if effect.step.starts is not None:
+            parts.append(f"{name} is still unknown: see the sagas that it has started.")
+            continue
         why = "may have got the call later" if effect.not_found else "gave no clear answer"
         parts.append(f"{name} is still unknown: {participant} {why}. Check at {participant}.")
     if left:
@@ -79,10 +88,10 @@ def _stuck(at: State, effects: Sequence[StepEffect]) -> str:
     name = at.step.name if at.step else at.name
     what = f"the undo of {name}" if at.undoes else name
     effect = next((effect for effect in effects if effect.step == at.step), None)
-    if effect is None or effect.effect not in (Effect.UNKNOWN, Effect.TOOK_EFFECT):
+    if effect is not None and effect.step.starts is not None:
+        reason = _stuck_children(effect)
+    elif effect is None or effect.effect not in (Effect.UNKNOWN, Effect.TOOK_EFFECT):
         reason = f" {effect.call.participant} refused it: nothing happened." if effect and effect.refused else ""
-    elif effect.refused and effect.step.group is not None:
-        reason = " A branch went back. Other branches may have done something: see their sagas."
     elif effect.refused:
         reason = f" {effect.call.participant} refused it."
     else:
@@ -90,13 +99,23 @@ def _stuck(at: State, effects: Sequence[StepEffect]) -> str:
     return f"The engine has stopped at {what}; a person must decide.{reason}"
 
 
-def _under_way(row: SagaRow, at: State) -> str:
+def _stuck_children(effect: StepEffect) -> str:
+    """Return why a step that starts other sagas is stuck, and what they may have done."""
+    if effect.effect is Effect.NOT_DONE and effect.refused:
+        return f" The saga {effect.step.starts} that it has started is compensated: nothing happened."
+    if effect.refused and effect.step.group is not None:
+        return " A branch went back. Other branches may have done something: see their sagas."
+    return f" See the sagas that {effect.step.name} has started."
+
+
+def _under_way(row: SagaRow, at: State, wait: Wait | None) -> str:
     name = at.step.name if at.step else at.name
     call = (at.step.undo if at.undoes else at.step.call) if at.step else None
     participant, undo = call.participant if call else "", "the undo of " if at.undoes else ""
     begin = "Compensating" if at.undoes else "Running"
     if at.waits:
-        return f"{'Compensating, waiting' if at.undoes else 'Waiting'} at {undo}{name}: {at.waits}."
+        subject = wait.subject if wait and at.awaits_child else at.waits
+        return f"{'Compensating, waiting' if at.undoes else 'Waiting'} at {undo}{name}: {subject}."
     if row.owner is None:
         return f"{begin}: {undo}{name} comes next, as soon as a process takes the saga."
     return f"{begin}: {participant} is called {f'to undo {name}' if at.undoes else f'for {name}'}."

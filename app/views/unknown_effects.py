@@ -51,10 +51,12 @@ def unknown_of(registry: Registry, saga: SagaRow) -> list[StepEffect]:
 def unknown_words(registry: Registry, rows: Sequence[Row[Any]]) -> dict[UUID, str]:
     """Return the unknown effects of each saga of a page in words, such as `pay at bank`, by id."""
     found = queries.sagas([row.id for row in rows])
-    return {
-        saga.id: ", ".join(f"{each.step.name} at {each.call.participant}" for each in unknown_of(registry, saga))
-        for saga in found.values()
-    }
+    return {saga.id: ", ".join(_where(each) for each in unknown_of(registry, saga)) for saga in found.values()}
+
+
+def _where(effect: StepEffect) -> str:
+    """Return the step of an effect and where to look for it: its participant, or the sagas that it has started."""
+    return f"{effect.step.name} {'in its sagas' if effect.step.starts else f'at {effect.call.participant}'}"
 
 
 def check_found(saga_id: UUID) -> Check | None:

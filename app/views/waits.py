@@ -17,10 +17,14 @@ from app.views.formatting import brief, duration
 from app.views.masking import shown
 from app.views.polls import Polls, polls_of
 from app.views.states import participant_of
+from machines.children import Group
+from machines.history import replies
+from machines.references import FillError, look_up
 from machines.registry import Registry
 from machines.saga import Saga
 from machines.send_now import backs_off
 from machines.statuses import Status
+from machines.transitions import State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,18 +41,42 @@ class Wait:
     polls: Polls | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """The sagas around one saga that its reader may see."""
+
+    #: Saga whose step has started this one; None: none.
+    parent: UUID | None = None
+    #: Sagas that the steps of this one have started.
+    children: Sequence[Row[Any]] = ()
+    #: The stuck ones among the children and the sagas below them, see `queries.stuck_below`.
+    stuck: Sequence[Row[Any]] = ()
+
+
+#: A saga without a parent and without children, or one whose family was not read.
+ALONE = Family()
+
+
+def family_of(definition: Saga | None, saga: SagaRow, reach: queries.Reach = None) -> Family:
+    """Return the sagas around a saga. A table that starts no other sagas costs no query."""
+    parent = queries.parent_of(saga, reach)
+    if definition is not None and not definition.starts_others:
+        return Family(parent=parent)
+    children = queries.children(saga.id, reach)
+    waits = definition is not None and definition.states[saga.state].awaits_child
+    return Family(parent=parent, children=children, stuck=queries.stuck_below(saga.id, reach) if waits else ())
+
+
 def is_backing_off(saga: SagaRow | Row[Any]) -> bool:
     """Return True when the saga waits before its next attempt."""
     return backs_off(saga.status, held=saga.owner is not None, tries=saga.attempt + saga.deferrals)
 
 
-def wait_of(
-    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow] = (), children: Sequence[Row[Any]] = ()
-) -> Wait | None:
+def wait_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow] = (), family: Family = ALONE) -> Wait | None:
     """Return what the saga waits for; None: a process runs it, or it has ended, is stuck or has not started.
 
     journal: as `shown` returns it; its last row has the reason of a back-off. Without rows the reason is left out.
-    children: the sagas that the steps of the saga have started. Without them a wait for branches has no counts.
+    family: the sagas that the steps of the saga have started. Without them a wait for branches has no counts.
     """
     at = definition.states[saga.state]
     if polls := polls_of(definition, saga):
@@ -59,22 +87,47 @@ def wait_of(
         known = {open_reason(subject): "breaker open", pause_reason(subject): "paused"}
         why = known.get(reason or "", brief(reason or ""))
         return Wait(subject=f"{subject} ({why})" if why else subject, until=saga.due_at, backs_off=True)
+    if at.awaits_child and saga.status != Status.PENDING:
+        return Wait(subject=f"{at.waits}{_progress(at, saga, journal, family)}", until=None, backs_off=False)
     if at.waits and saga.status == Status.WAITING:
-        subject = f"{at.waits}{_progress(definition, saga, children)}"
-        return Wait(subject=subject, until=saga.due_at if saga.owner is None else None, backs_off=False)
+        return Wait(subject=str(at.waits), until=saga.due_at if saga.owner is None else None, backs_off=False)
     return None
 
 
-def _progress(definition: Saga, saga: SagaRow, children: Sequence[Row[Any]]) -> str:
-    """Return how many branches of the saga's present step are done and stuck: `: 2 of 3 done, 1 stuck`."""
-    step = definition.states[saga.state].step
-    if step is None or step.group is None or not children:
+def _progress(at: State, saga: SagaRow, journal: Sequence[JournalRow], family: Family) -> str:
+    """Return how many children of the saga's present step are done or undone, and stuck: `: 2 of 3 done, 1 stuck`."""
+    step, total = at.step, family.stuck[0].total if family.stuck else 0
+    stuck = f"{total} stuck" if total else ""
+    if step is None or not family.children:
         return ""
-    of_step = [child for child in children if child.parent_step == step.name]
-    items = saga.data.get(step.group.over) if step.group.over else None
-    count = len(items) if isinstance(items, list) else len(of_step)
-    done, stuck = (sum(child.status == status for child in of_step) for status in (Status.COMPLETED, Status.STUCK))
-    return f": {done} of {count} done" + (f", {stuck} stuck" if stuck else "")
+    of_step = [child for child in family.children if child.parent_step == step.name]
+    if at.undoes:
+        undone = sum(child.status == Status.COMPENSATED for child in of_step)
+        return ": " + ", ".join(filter(None, (f"{undone} of {len(of_step)} undone", stuck)))
+    if step.group is None:
+        return f": {stuck}" if stuck else ""
+    done = sum(child.status == Status.COMPLETED for child in of_step)
+    count = _branches(step.group, saga, journal) or len(of_step)
+    return ": " + ", ".join(filter(None, (f"{done} of {count} done", stuck)))
+
+
+def _branches(group: Group, saga: SagaRow, journal: Sequence[JournalRow]) -> int | None:
+    """Return the number of branches of a group; None when the list that it goes through is not known."""
+    if group.over is None:
+        return len(group.branches)
+    try:
+        return len(look_up(group.over, saga.data, replies(journal)))
+    except (FillError, TypeError):
+        return None
+
+
+def stuck_words(family: Family) -> str:
+    """Return which sagas below this one wait for a person, as a sentence; "": none."""
+    if not family.stuck:
+        return ""
+    first, total = family.stuck[0], family.stuck[0].total
+    more = f", and {total - 1} more" if total > 1 else ""
+    return f"Act on the stuck saga {first.definition} {str(first.id)[:8]} in {first.state}{more}."
 
 
 def sentence(wait: Wait, left_s: float) -> str:

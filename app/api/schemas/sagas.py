@@ -95,6 +95,15 @@ class SagaChild(SagaParent):
     stuck = fields.Boolean(metadata={"description": "true: it waits for a person, and its parent waits for it"})
 
 
+_STUCK_BELOW = "the oldest stuck sagas that this one waits for, at any depth, ten at most: a person must act on them"
+
+
+class SagaStuckBelow(Reply):
+    id = fields.UUID()
+    type = fields.String()
+    state = fields.String()
+
+
 class SagaWhole(SagaWithSteps):
     """The saga, its steps and its journal."""
 
@@ -102,6 +111,7 @@ class SagaWhole(SagaWithSteps):
     started_by = maybe(fields.String, metadata={"description": "who started it, such as key:shop; null: not known"})
     parent = maybe_nested(SagaParent, "the saga whose step has started this one; null: none")
     children = fields.List(fields.Nested(SagaChild), metadata={"description": "the sagas that its steps have started"})
+    stuck_below = fields.List(fields.Nested(SagaStuckBelow), metadata={"description": _STUCK_BELOW})
     waiting_for = _waiting_for()
     waiting_until = _waiting_until()
     polls = maybe(fields.Integer, metadata={"description": "polls of that wait so far; null: it does not poll"})

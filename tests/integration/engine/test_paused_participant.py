@@ -59,7 +59,7 @@ def test_a_call_that_a_person_sends_now_is_held_back_too(scene, process):
     process.pauses.pause("bank", entry("pause"))
     saga = begin(scene)
     again = scene.engine.store.read(saga.id)
-    send_now("user:eve", "try", again)
+    send_now(scene.engine, "user:eve", "try", again)
     scene.engine.run(again, 0.0)
     assert scene.calls == []
 

@@ -5,7 +5,7 @@ import pytest
 
 from app.views.effects import description
 from app.views.summary import summary
-from machines import Saga, compensatable, get, post, read, together
+from machines import Saga, compensatable, get, pivot, post, read, sub, together
 from machines.checkout import CHECKOUT
 from machines.history import Effect, effects_of
 from machines.testing import given, refused
@@ -126,3 +126,53 @@ def test_group_that_is_stuck_is_unknown_because_other_branches_may_have_done_som
     assert description(found) == "A branch of both went back. Other branches may have done something: see their sagas."
     at_rest = SimpleNamespace(state=run.state, status=run.status, owner=None, attempt=0, deferrals=0)
     assert "A branch went back." in summary(table, at_rest, run.journal, [found])
+
+
+PAPERS = together(
+    *[
+        compensatable(name, post("shop", "/do"), undo=post("shop", "/undo"), done=name.upper(), refused=f"NO_{name}")
+        for name in "ab"
+    ],
+    name="papers",
+    done="PRINTED",
+    refused="BARE",
+)
+PAYS = sub("payment", done="PAID", refused="NOT_PAID")
+SEND = pivot("send", post("shop", "/send"), done="SENT", refused="NOT_SENT")
+SHOP = Saga(
+    name="shop", version=1, initial="NEW", completed="SENT", compensated="CANCELLED", data={}, participants=("shop",),
+    steps=(PAPERS, PAYS, SEND),
+)  # fmt: skip
+PRINTED, PAID_FOR = Row("papers", "succeeded"), Row("payment", "succeeded")
+OF_CHILDREN = [
+    ("NEW", (), "The branches of papers are under way: see the sagas that papers has started."),
+    ("PRINTED", (PRINTED,), "The branches of papers are done."),
+    ("PRINTED", (PRINTED,), "The saga payment is under way: see the sagas that payment has started."),
+    ("PAID", (PRINTED, PAID_FOR), "The saga payment is done."),
+    ("UNDOING_PAYMENT", (PRINTED, PAID_FOR),
+     "The saga payment is being undone: see the sagas that payment has started."),
+    ("UNDOING_PAPERS", (PRINTED, Row("payment", "refused")), "The saga payment is undone: nothing is left of it."),
+    ("UNDOING_PAPERS", (PRINTED,), "The saga payment has not run."),
+    ("CANCELLED", (PRINTED, Row("papers", "succeeded", "undo")), "The branches of papers are undone."),
+    ("PRINTED", (Row("papers", "resolve"),),
+     "A person resolved it by hand; the branches of papers did not confirm it."),
+    ("STUCK_UNDO_PAPERS", (PRINTED, Row("papers", "quarantine", "undo")),
+     "The branches of papers may have done something, or not: see the sagas that papers has started."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "moves", "words"), OF_CHILDREN)
+def test_effect_of_a_step_that_starts_sagas_names_them_and_no_participant(state, moves, words):
+    found = [description(item) for item in effects_of(SHOP, state, moves, in_doubt=False)]
+    assert words in found
+
+
+def test_summary_of_a_step_that_starts_sagas_names_them_and_no_participant():
+    at_rest = SimpleNamespace(state="STUCK_UNDO_PAPERS", status="stuck", owner=None, attempt=0, deferrals=0)
+    moves = (PRINTED, Row("papers", "quarantine", "undo"))
+    text = summary(SHOP, at_rest, moves, effects_of(SHOP, at_rest.state, moves, in_doubt=False))
+    assert text.endswith("a person must decide. See the sagas that papers has started.")
+    ended = SimpleNamespace(state="CANCELLED", status="compensated", owner=None, attempt=0, deferrals=0)
+    text = summary(SHOP, ended, moves, effects_of(SHOP, ended.state, moves, in_doubt=False))
+    assert "papers is still unknown: see the sagas that it has started." in text
+    assert "Check at" not in text

@@ -1,0 +1,161 @@
+"""What the page, the API, the command line and a refused action say of a saga that waits for its children."""
+
+from typing import Any
+
+import pytest
+
+from app.errors import ConflictError, NotFoundError
+from app.services import services
+from app.store import queries
+from app.views.signals import signal_step
+from machines import Saga, approval, compensatable, each, list_of, pivot, post, retriable, sub, text, together
+from machines.step import Step
+from tests.integration.admin.conftest import seen
+from tests.integration.engine.families import the
+from tests.integration.engine.scene import REFUSED
+
+LINES = list_of({"sku": text()}, high=100)
+
+
+def undoable(name: str) -> Step:
+    return compensatable(
+        name, post("shop", f"/{name}"), undo=post("shop", f"/{name}/undo"), done=f"{name.upper()}_DONE",
+        refused=f"{name.upper()}_REFUSED",
+    )  # fmt: skip
+
+
+def must(name: str) -> Step:
+    return retriable(name, post("shop", f"/{name}"), done=f"{name.upper()}_DONE")
+
+
+def table(name: str, *steps: Step, **data: Any) -> Saga:
+    return Saga(
+        name=name, version=1, initial=f"NEW_{name.upper()}", completed=steps[-1].done,
+        compensated=f"{name.upper()}_CALLED_OFF", participants=("shop",), data=data, steps=steps,
+    )  # fmt: skip
+
+
+PAPERS = together(undoable("label"), undoable("bill"), name="papers", done="PRINTED", refused="BARE")
+BACKWARD = table("order", PAPERS, undoable("send"))
+BOTH = together(must("pay"), must("call"), name="both", done="BOTH")
+FORWARD = table("order", undoable("hold"), BOTH, must("end"))
+OUTER = each("boxes", each("item.lines", must("wrap"), name="wraps", done="WRAPPED"), name="pack", done="PACKED")
+DEEP = table("order", undoable("hold"), OUTER, must("end"), boxes=list_of({"lines": LINES}, high=9))
+BOXES = [{"lines": [{"sku": "a"}, {"sku": "b"}]}]
+
+
+def backward(family: Any) -> tuple[Any, Any]:
+    """Return a saga on its way back, whose branch `label` is stuck in its undo."""
+    return family(BACKWARD, replies={"send": [REFUSED], "undo_label": [REFUSED]})
+
+
+def forward(family: Any) -> tuple[Any, Any]:
+    """Return a saga whose branch `call` must succeed and is stuck."""
+    return family(FORWARD, replies={"call": [REFUSED]})
+
+
+def deep(family: Any) -> tuple[Any, Any]:
+    """Return a saga with a stuck saga two levels below it."""
+    return family(DEEP, replies={"wrap": [REFUSED]}, boxes=BOXES)
+
+
+CASES = {
+    "backward": (backward, "order.papers.label", "the branches of papers: 1 of 2 undone, 1 stuck"),
+    "forward": (forward, "order.both.call", "the branches of both: 1 of 2 done, 1 stuck"),
+    "deep": (deep, "order.pack.wraps", "the branches of pack: 0 of 1 done, 1 stuck"),
+}
+each_case = pytest.mark.parametrize(("case", "child", "waits"), CASES.values(), ids=CASES)
+
+
+def stuck_one(scene: Any, name: str) -> Any:
+    (row,) = scene.rows(f"SELECT id, state FROM saga WHERE definition = '{name}' AND status = 'stuck'")
+    return {"id": str(the_id(row["id"])), "state": row["state"]}
+
+
+def the_id(value: object) -> str:
+    """Return an id as text with dashes; SQLite stores it without them."""
+    word = str(value).replace("-", "")
+    return "-".join((word[:8], word[8:12], word[12:16], word[16:20], word[20:]))
+
+
+@each_case
+def test_page_names_the_stuck_saga_that_the_parent_waits_for(family, case, child, waits):
+    scene, client = case(family)
+    stuck, parent = stuck_one(scene, child), the(scene, "order")["id"]
+    answer = client.get(f"/admin/sagas/{parent}")
+    page = seen(answer)
+    assert f"{waits}. Act on the stuck saga {child} {stuck['id'][:8]} in {stuck['state']}." in page
+    head = answer.text.partition("Started sagas")[0]
+    assert f'href="/admin/sagas/{stuck["id"]}"' in head
+    assert "The engine is running the saga" not in page
+    assert "None here: act on the stuck saga that this saga waits for" in page
+    assert "Waits until" not in page, "time does not end this wait"
+
+
+@each_case
+def test_api_says_what_the_parent_waits_for_and_which_saga_is_stuck(family, case, child, waits):
+    scene, client = case(family)
+    stuck, parent = stuck_one(scene, child), the(scene, "order")["id"]
+    saga = client.get(f"/api/v1/sagas/{parent}").json
+    assert (saga["waiting_for"], saga["waiting_until"]) == (waits, None)
+    assert saga["stuck_below"] == [stuck | {"type": child}]
+
+
+@each_case
+def test_show_says_what_the_parent_waits_for_and_which_saga_is_stuck(family, monkeypatch, case, child, waits):
+    monkeypatch.setenv("COLUMNS", "200")
+    scene, client = case(family)
+    stuck, parent = stuck_one(scene, child), the(scene, "order")["id"]
+    shown = client.application.test_cli_runner().invoke(args=["saga", "show", str(parent)]).output
+    assert f"waiting for {waits}\n" in shown
+    assert f"{child} {stuck['id']} in {stuck['state']}: it waits for a person" in shown
+    assert "continues" not in shown
+
+
+@each_case
+@pytest.mark.parametrize("action", ["retry", "resolve", "compensate", "send_now"])
+def test_a_refused_action_names_the_stuck_saga(family, case, child, waits, action):
+    scene, _ = case(family)
+    stuck, parent = stuck_one(scene, child), the(scene, "order")["id"]
+    act = getattr(scene.service, action)
+    given = [{}] if action == "resolve" else []
+    words = rf"it waits for saga {stuck['id']} \({child}\), which is stuck in {stuck['state']}; act on it"
+    with pytest.raises(ConflictError, match=words):
+        act(parent, "ada", "try", *given, 0.0)
+
+
+def test_a_refused_cancel_names_the_child_that_has_a_pivot(family):
+    agrees = approval("agree", role="operator", within_s=600, done="AGREED", refused="NOT_AGREED")
+    child = table("payment", agrees, pivot("pay", post("shop", "/pay"), done="PAID", refused="POOR"))
+    pays = sub("payment", pivot=True, done="PAID_FOR", refused="NOT_PAID_FOR")
+    scene, _ = family(table("order", undoable("hold"), pays, must("end")), child, replies={})
+    payment = the(scene, "payment")
+    with pytest.raises(ConflictError, match=rf"it waits for saga {payment['id']} \(payment\), which is waiting in"):
+        scene.service.compensate(the(scene, "order")["id"], "ada", "no", 0.0)
+
+
+def test_the_effect_of_a_group_names_no_participant_and_no_key(family):
+    _, client = forward(family)
+    parent = client.get("/api/v1/sagas").json["sagas"][0]["id"]
+    effects = seen(client.get(f"/admin/sagas/{parent}")).partition(" Effects ")[2].partition(" Available actions")[0]
+    assert "The branches of both are under way: see the sagas that both has started." in effects
+    for wrong in ("START", "both/do", "Check at", "is being called"):
+        assert wrong not in effects
+
+
+@pytest.mark.parametrize("started", ["group", "sub"])
+def test_a_signal_to_the_parent_names_the_child_that_waits_for_it(family, started):
+    agrees = approval("agree", role="operator", within_s=600, done="AGREED", refused="NOT_AGREED")
+    child = table("consent", agrees, undoable("sign"))
+    starts = {
+        "group": together(undoable("label"), agrees, name="papers", done="PRINTED", refused="BARE"),
+        "sub": sub("consent", done="PRINTED", refused="BARE"),
+    }[started]
+    tables = (table("order", starts, undoable("send")), *([child] if started == "sub" else []))
+    scene, _ = family(*tables, replies={})
+    name = {"group": "order.papers.agree", "sub": "consent"}[started]
+    row = queries.find(the(scene, "order")["id"])
+    with pytest.raises(NotFoundError, match=f"send it to its child {name}$"):
+        signal_step(services().registry, row, "agree")
+    with pytest.raises(NotFoundError, match="it waits for no signal at all"):
+        signal_step(services().registry, row, "other")
