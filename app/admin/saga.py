@@ -19,6 +19,7 @@ from app.store import cases, queries
 from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
+from app.views.child_rows import item_words, part_words
 from app.views.masking import shown
 from app.views.questions import ask, askable_step, last_question
 from app.views.summary import unknown_effects
@@ -31,6 +32,8 @@ from machines.statuses import FINISHED
 blueprint = pages("saga")
 #: Seconds that an action waits for its result; afterwards the page shows the progress.
 WAIT_S = 1.5
+#: Most children on the page of their parent; the list of sagas has the others.
+_CHILDREN = 50
 _REPLY, _BODY = "reply.", "body."
 
 
@@ -123,7 +126,7 @@ def _page(saga: SagaRow, notice: Notice | None = None) -> str:
         asked=last_question(definition, saga) if definition and step else None,
         moments=moments,
         journal=journal,
-        children=family.children,
+        **_children(saga.id),
         stuck_below=family.stuck,
         picture_version=_picture_version(definition, saga),
         events=queries.published_moves(saga.id),
@@ -142,6 +145,18 @@ def _case(saga: SagaRow, details: SagaDetails | None) -> dict[str, Any]:
         "case_now": queries.now(),
         "case_trail": trail,
         "ticket": ticket(saga, url, summary, effects, case, trail),
+    }
+
+
+def _children(saga_id: UUID) -> dict[str, Any]:
+    """Return what the page shows of the sagas that the steps of a saga have started."""
+    found = queries.first_children(saga_id, _CHILDREN)
+    children = [row.SagaRow for row in found]
+    return {
+        "children": [shown(services().registry, child)[0] for child in children],
+        "children_of_all": found[0] if found else None,
+        "items": item_words(services().registry, children),
+        "part_words": part_words,
     }
 
 

@@ -1,8 +1,11 @@
 """/admin/sagas: all sagas, the newest first."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from flask import redirect, render_template, url_for
+from sqlalchemy import Row
 from werkzeug.wrappers import Response
 
 from app.access.permissions import Role, needs
@@ -10,7 +13,9 @@ from app.admin.export import exported, took_s
 from app.admin.forms import ListQuery, query_of
 from app.admin.pages import pages
 from app.services import services
+from app.store import queries
 from app.store.lists import SagaFilter, id_prefix, newest
+from app.views.child_rows import item_words, part_words
 from app.views.saga_filters import narrowed
 from app.views.states import final_states
 from app.views.unknown_effects import unknown_words
@@ -38,9 +43,15 @@ def show() -> str | Response:
     return render_template(
         "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=registry.names_with_branches,
         took_s=took_s,
+        items=_items(found[:PAGE]) if "parent" in query else {},
+        part_words=part_words,
         waits=sentences(registry, found[:PAGE]),
         unknown=unknown_words(registry, found[:PAGE]) if query.get("still_unknown") else {},
     )  # fmt: skip
+
+
+def _items(found: Sequence[Row[Any]]) -> Mapping[UUID, str]:
+    return item_words(services().registry, queries.sagas([row.id for row in found]).values())
 
 
 @blueprint.get("/admin/sagas/export.<any(csv,json):form>")

@@ -151,9 +151,12 @@ def index() -> Response:
     journals = queries.journals([saga.id for saga in page.sagas], replies_of=())
     paged = pagination(page, limit, offset)
     paged |= {"next_cursor": cursor_of(page)} if sort.endswith("created_at") else {}
-    return jsonify(
-        sagas=[line_json(services().registry, saga, journals[saga.id]) for saga in page.sagas], pagination=paged
-    )
+    parents = queries.readable([saga.parent_id for saga in page.sagas if saga.parent_id is not None], wanted.reach)
+    lines = [
+        line_json(services().registry, saga, journals[saga.id], reads_parent=saga.parent_id in parents)
+        for saga in page.sagas
+    ]
+    return jsonify(sagas=lines, pagination=paged)
 
 
 @blueprint.get("/<uuid:saga_id>")

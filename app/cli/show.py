@@ -18,6 +18,7 @@ from app.services import services
 from app.store import lists, queries, retention
 from app.store.database import db
 from app.store.models import JournalRow, SagaRow
+from app.views.child_rows import part_words
 from app.views.formatting import age
 from app.views.masking import shown
 from app.views.saga_json import line_json, move_json, whole_json
@@ -172,7 +173,7 @@ def _line(registry: Registry, row: SagaRow, now: datetime, width: int, wait: str
     return Line(
         cells=(
             cell(str(row.id) if width >= _WIDE else str(row.id)[:_SHORT_ID], "bold"),
-            cell(row.definition),
+            cell(f"{part_words(row)}: {row.definition}" if row.parent_id is not None else row.definition),
             cell(f"{look.symbol} {row.status}", look.style),
             cell(row.state),
             cell(printable(row.client or "")),

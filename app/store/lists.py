@@ -41,7 +41,7 @@ Ends = Mapping[tuple[str, str], frozenset[str]]
 _SHOWN: tuple[Any, ...] = (
     SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
     SagaRow.order_ref, SagaRow.store, BRIEF_ERROR.label("error"), SagaRow.created_at, SagaRow.updated_at,
-    SagaRow.owner, SagaRow.attempt, SagaRow.deferrals,
+    SagaRow.owner, SagaRow.attempt, SagaRow.deferrals, SagaRow.parent_step, SagaRow.child_number,
 )  # fmt: skip
 _HEX_DIGITS = 32
 #: Fewest digits of an id prefix in a search. A shorter number is more likely the number of a customer or an order.

@@ -56,6 +56,13 @@ def parent_of(saga: SagaRow, reach: Reach = None) -> UUID | None:
     return db.session.scalar(select(SagaRow.id).where(SagaRow.id == saga.parent_id, within(reach)))
 
 
+def readable(saga_ids: Collection[UUID], reach: Reach) -> Collection[UUID]:
+    """Return those of the sagas that are within `reach`."""
+    if reach is None or not saga_ids:
+        return saga_ids
+    return set(db.session.scalars(select(SagaRow.id).where(SagaRow.id.in_(set(saga_ids)), within(reach))))
+
+
 def step_started() -> ColumnElement[Any]:
     """Return the time at which the step of a child has started its first child, to order children by it."""
     return func.min(SagaRow.created_at).over(partition_by=(SagaRow.parent_id, SagaRow.parent_step))
@@ -92,6 +99,21 @@ def stuck_below(saga_id: UUID, reach: Reach = None, limit: int = 10) -> Sequence
     )  # fmt: skip
     stuck = select(*columns).where(SagaRow.id.in_(select(found.c.id).where(found.c.status == Status.STUCK)))
     return db.session.execute(stuck.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
+
+
+def first_children(saga_id: UUID, limit: int) -> Sequence[Row[Any]]:
+    """Return the first children of a saga, those that are stuck before the others.
+
+    Each row also has the numbers of all children of the saga: `total`, `completed` and `stuck`.
+    """
+
+    def counted(status: Status) -> ColumnElement[Any]:
+        return func.sum(case((SagaRow.status == status, 1), else_=0)).over().label(status.value)
+
+    counts = func.count().over().label("total"), counted(Status.COMPLETED), counted(Status.STUCK)
+    of_saga = select(SagaRow, *counts).where(SagaRow.parent_id == saga_id)
+    order = case((SagaRow.status == Status.STUCK, 0), else_=1), step_started(), SagaRow.child_number
+    return db.session.execute(of_saga.order_by(*order).limit(limit)).all()
 
 
 def descendant_counts(saga_id: UUID, reach: Reach = None) -> Sequence[Row[Any]]:

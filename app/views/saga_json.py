@@ -58,15 +58,20 @@ def json_with_steps(registry: Registry, saga: SagaRow, journal: Sequence[Journal
     return short_json(saga) | {"completed_at": _moment(_ended_at(saga)), "steps": _steps_json(saga, steps)}
 
 
-def line_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, object]:
+def line_json(
+    registry: Registry, saga: SagaRow, journal: Sequence[JournalRow], *, reads_parent: bool = True
+) -> dict[str, object]:
     """Return the saga as a line of a list. The rows of `journal` need no replies.
+
+    reads_parent: False when the reader may not read the saga's parent.
 
     A saga with secret fields shows no reason of a back-off, because its secrets may be in the replies.
     """
     definition = table_of(registry, saga, journal)
     steps, completed = (len(definition.steps), completed_steps(definition, saga, journal)) if definition else (0, 0)
     reasons = journal if registry.secrets_of(saga.definition) is None else ()
-    line = short_json(saga) | {"steps_count": steps, "completed_steps": completed}
+    parent = parent_json(saga) if reads_parent and saga.parent_id is not None else None
+    line = short_json(saga) | {"steps_count": steps, "completed_steps": completed, "parent": parent}
     return line | _wait_json(definition, saga, reasons)
 
 

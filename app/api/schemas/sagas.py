@@ -36,9 +36,16 @@ class SagaShort(Reply):
     error_message = maybe(fields.String)
 
 
+class SagaParent(Reply):
+    id = fields.UUID()
+    step = fields.String(metadata={"description": "the step that has started this saga"})
+    number = fields.Integer(metadata={"description": "number of this saga among those of the step, from 1"})
+
+
 class SagaLine(SagaShort):
     steps_count = fields.Integer()
     completed_steps = fields.Integer()
+    parent = maybe_nested(SagaParent, "the saga whose step has started this one; null: none")
     waiting_for = _waiting_for()
     waiting_until = _waiting_until()
 
@@ -80,12 +87,6 @@ class JournalEntry(Reply):
     status_code = maybe(fields.Integer)
     reply = maybe(fields.Raw, metadata={"description": "an object or an array"})
     duration_ms = maybe(fields.Float)
-
-
-class SagaParent(Reply):
-    id = fields.UUID()
-    step = fields.String(metadata={"description": "the step that has started this saga"})
-    number = fields.Integer(metadata={"description": "number of this saga among those of the step, from 1"})
 
 
 class SagaChild(SagaParent):

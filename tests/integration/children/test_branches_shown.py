@@ -1,5 +1,7 @@
 """A saga with branches as the API, the pages, the command line, the diagrams and the metrics see it."""
 
+from uuid import UUID
+
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
@@ -78,6 +80,32 @@ def test_a_filter_by_the_table_of_a_branch_finds_its_sagas(app, client, meeting)
     assert f'href="/admin/sagas?type={name}"' in client.get(f"/admin/sagas/{rent}").text
     for path in ("/admin/sagas", "/admin/stuck"):
         assert f"<option>{name}</option>" in client.get(path).text, path
+
+
+def test_children_are_shown_with_number_and_item_the_stuck_ones_first(app, client, meeting, monkeypatch):
+    guests = children(client, meeting)["meeting.prepare.guests 1"]
+    eve = children(client, guests)["meeting.prepare.guests.invite 2"]
+    db.session.execute(
+        text("UPDATE saga SET status = 'stuck', state = 'STUCK_INVITE', due_at = NULL WHERE id = :eve"),
+        {"eve": eve if db.engine.dialect.name == "postgresql" else UUID(eve).hex},
+    )
+    db.session.commit()
+    words = seen(client.get(f"/admin/sagas/{guests}"))
+    assert words.index("item[1] name Eve") < words.index("item[0] name Bob")
+    assert words.index("invite 2") < words.index("invite 1")
+    listed = seen(client.get(f"/admin/sagas?parent={guests}"))
+    assert "invite 2 item[1] name Eve" in listed
+    assert "All 2 started sagas" not in words
+    monkeypatch.setattr("app.admin.saga._CHILDREN", 1)
+    cut = client.get(f"/admin/sagas/{guests}")
+    assert "0 of 2 completed, 1 stuck" in seen(cut)
+    assert "item[0]" not in seen(cut)
+    assert f'<a href="/admin/sagas?parent={guests}">All 2 started sagas</a>' in cut.text
+    lines = client.get(f"/api/v1/sagas?parent={guests}&sort=created_at").json["sagas"]
+    assert {line["id"]: line["parent"] for line in lines}[eve] == {"id": guests, "step": "invite", "number": 2}
+    assert client.get("/api/v1/sagas").json["sagas"][0]["parent"] is None
+    drawn = app.test_cli_runner().invoke(saga, ["list", "--parent", guests]).output
+    assert "invite 2: meeting" in drawn
 
 
 @pytest.mark.parametrize("refused", [False, True])

@@ -189,6 +189,8 @@ def test_a_key_sees_no_parent_and_no_child_that_it_may_not_read(keyed):
     assert of_trips.listed(f"?parent={trip}") == []
     assert of_leaves.shown(child)["parent"] is None
     assert of_leaves.listed(f"?parent={trip}") == []
+    line = of_leaves.get("/api/v1/sagas").json["sagas"][0]
+    assert line["parent"] is None
     assert of_leaves.listed() == [child], "a child without a parent that the key may read is no part of a tree to it"
     assert of_leaves.get(f"/api/v1/sagas/{trip}").status_code == 404
     assert [each["id"] for each in shop.shown(trip)["children"]] == [child]
