@@ -101,7 +101,7 @@ GUARDS = {
     ),
     # machines/groups.py
     "no_item_starts_beside_one_that_goes_back": Guard(
-        owner=Branches, function="missing", table="limited",
+        owner=Branches, function="_places_to_start", table="limited",
         text="if any(self.goes_back(child)", without="if False and any(self.goes_back(child)",
     ),
     "not_more_items_run_than_the_table_allows": Guard(
@@ -113,11 +113,11 @@ GUARDS = {
         text="child.status not in FINISHED", without="child.status not in (*FINISHED, Status.STUCK)",
     ),
     "a_branch_starts_once": Guard(
-        owner=Branches, function="missing", table="together",
+        owner=Branches, function="_places_to_start", table="together",
         text="place not in newest or place in again", without="True",
     ),
     "only_a_person_starts_a_branch_again": Guard(
-        owner=Branches, function="missing", table="together",
+        owner=Branches, function="_places_to_start", table="together",
         text="if retried and", without="if",
     ),
     "a_branch_that_is_stuck_in_a_compensation_goes_back": Guard(
