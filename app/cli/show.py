@@ -1,8 +1,10 @@
 """`saga list`, `saga show` and `saga watch`: the commands that read sagas and change nothing."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from uuid import UUID
 
 import click
@@ -39,6 +41,8 @@ _COLUMNS = (
 _SHORT_ID = 8
 #: Width of the terminal, in characters, from which a list shows whole ids.
 _WIDE = 120
+#: The most children of one step that have a line each in a tree. The others are counted.
+_TREE_LINES = 20
 
 
 @saga.command("list")
@@ -80,7 +84,7 @@ def list_sagas(
 
 @saga.command("show")
 @click.argument("saga_id", metavar="ID")
-@click.option("--tree", is_flag=True, help="Draw the saga and the sagas that its steps have started, one line each.")
+@click.option("--tree", is_flag=True, help="Draw the saga and the sagas that its steps have started, 20 of a step.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object, as the API does.")
 def show(saga_id: str, tree: bool, as_json: bool) -> None:
     """Draw one saga, its path and its journal.
@@ -132,23 +136,45 @@ def watch(saga_id: str, interval: float, as_json: bool) -> None:
 
 
 def _tree_of(row: SagaRow) -> Iterator[RenderableType]:
-    """Draw a saga, and below it each saga of its tree with its depth as indent."""
+    """Draw a saga, and below it each saga of its tree, with the lines of a tree."""
     yield Text(_tree_line(row), no_wrap=True, overflow="ignore")
-    depths: dict[UUID | None, int] = {row.id: 0}
     below: dict[UUID | None, list[SagaRow]] = {}
     for child in retention.descendants([row.id]):
         below.setdefault(child.parent_id, []).append(child)
-    ahead = below.get(row.id, [])[::-1]
-    while ahead:
-        child = ahead.pop()
-        depth = depths[child.id] = depths[child.parent_id] + 1
-        line = f"{'  ' * (depth - 1)}└ {child.parent_step} {child.child_number}: {_tree_line(child)}"
-        yield Text(line, no_wrap=True, overflow="ignore")
-        ahead += below.get(child.id, [])[::-1]
+    yield from _branches_of(row.id, below, "")
+
+
+def _branches_of(parent: UUID, below: Mapping[UUID | None, list[SagaRow]], indent: str) -> Iterator[Text]:
+    """Draw the sagas below a saga, each with those below it. indent: the lines of the sagas around them."""
+    lines: list[tuple[str, SagaRow | None]] = []
+    for step, children in groupby(below.get(parent, ()), key=lambda child: child.parent_step):
+        drawn, rest = _drawn(list(children))
+        lines += [(f"{step} {child.child_number}: {_tree_line(child)}", child) for child in drawn]
+        lines += [(f"{step}: {rest}", None)] if rest else []
+    for number, (line, child) in enumerate(lines, start=1):
+        last = number == len(lines)
+        yield Text(f"{indent}{'└' if last else '├'} {line}", no_wrap=True, overflow="ignore")
+        if child is not None:
+            yield from _branches_of(child.id, below, f"{indent}{' ' if last else '│'} ")
+
+
+def _drawn(children: list[SagaRow]) -> tuple[list[SagaRow], str]:
+    """Return the children of one step that have a line each, and the others in words; "" when all have one.
+
+    Stuck children come before unfinished ones, and those before ended ones.
+    """
+    if len(children) <= _TREE_LINES:
+        return children, ""
+    urgent = sorted(children, key=lambda child: (child.status != Status.STUCK, child.status in FINISHED))
+    counts = Counter(child.status for child in urgent[_TREE_LINES:])
+    rest = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    return urgent[:_TREE_LINES], f"{len(children) - _TREE_LINES} more of {len(children)}: {rest}"
 
 
 def _tree_line(row: SagaRow) -> str:
-    return printable(f"{row.definition} {row.id} {row.status} {row.state}" + (f" {row.error}" if row.error else ""))
+    """Return a saga in one line. The error of a stuck saga begins with its state, which the line names once."""
+    error = (row.error or "").removeprefix(f"{row.state}: ")
+    return printable(f"{row.definition} {row.id} {row.status} {row.state}" + (f": {error}" if error else ""))
 
 
 def list_of(

@@ -1,5 +1,6 @@
 """What the page, the API, the command line and a refused action say of a saga that waits for its children."""
 
+import re
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from machines import Saga, approval, compensatable, each, list_of, pivot, post, 
 from machines.step import Step
 from tests.integration.admin.conftest import seen
 from tests.integration.engine.families import the
-from tests.integration.engine.scene import REFUSED
+from tests.integration.engine.scene import REFUSED, answer
 
 LINES = list_of({"sku": text()}, high=100)
 
@@ -159,3 +160,39 @@ def test_a_signal_to_the_parent_names_the_child_that_waits_for_it(family, starte
         signal_step(services().registry, row, "agree")
     with pytest.raises(NotFoundError, match="it waits for no signal at all"):
         signal_step(services().registry, row, "other")
+
+
+def drawn(client: Any, saga_id: object) -> list[str]:
+    """Return the lines of `saga show --tree`, with `ID` for each id."""
+    text = (
+        client.application.test_cli_runner()
+        .invoke(args=["saga", "show", str(saga_id), "--tree"], env={"COLUMNS": "300"})
+        .output
+    )
+    return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text).splitlines()
+
+
+def test_tree_has_the_lines_of_a_tree_and_names_a_state_once(family):
+    boxes = [BOXES[0], {"lines": [{"sku": "c"}]}]
+    scene, client = family(DEEP, replies={"wrap": [REFUSED]}, boxes=boxes)
+    lines = drawn(client, the(scene, "order")["id"])
+    assert lines[0] == "order ID waiting HOLD_DONE"
+    assert [re.sub(r"ID .*", "ID", line) for line in lines[1:]] == [
+        "├ pack 1: order.pack ID",
+        "│ ├ wraps 1: order.pack.wraps ID",
+        "│ └ wraps 2: order.pack.wraps ID",
+        "└ pack 2: order.pack ID",
+        "  └ wraps 1: order.pack.wraps ID",
+    ]
+    (stuck,) = [line for line in lines if "STUCK" in line]
+    assert stuck.endswith("order.pack.wraps ID stuck STUCK_WRAP: wrap: 409 no")
+
+
+def test_tree_of_many_items_draws_the_stuck_ones_first_and_counts_the_rest(family):
+    wraps = table("order", undoable("hold"), each("lines", must("wrap"), name="wraps", done="WRAPPED"), lines=LINES)
+    replies = {"wrap": [*[answer(200)] * 24, REFUSED]}
+    scene, client = family(wraps, replies=replies, lines=[{"sku": str(number)} for number in range(25)])
+    lines = drawn(client, the(scene, "order")["id"])
+    assert len(lines) == 22
+    assert "stuck STUCK_WRAP" in lines[1]
+    assert lines[-1] == "└ wraps: 5 more of 25: 5 completed"

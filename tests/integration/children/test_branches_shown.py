@@ -154,6 +154,6 @@ def test_the_command_line_draws_the_tree_with_its_branches(app, client, meeting)
         .output
     )
     lines = [line.split(":")[0] for line in drawn.splitlines()]
-    assert lines[1:] == ["└ prepare 1", "  └ invite 1", "  └ invite 2", "└ prepare 2"]
+    assert lines[1:] == ["├ prepare 1", "│ ├ invite 1", "│ └ invite 2", "└ prepare 2"]
     shown = app.test_cli_runner().invoke(saga, ["show", meeting], catch_exceptions=False)
     assert shown.exit_code == 0
