@@ -87,6 +87,16 @@ def test_children_beyond_the_first_are_counted(family):
     assert calls[-1] == "The calls of 3 more sagas of reserve are not listed."
 
 
+def test_all_steps_of_a_saga_share_the_room_for_listed_children(family):
+    holds = each("lines", undoable("hold", sku="item.sku"), done="HELD", refused="NOT_HELD")
+    many = [{"sku": str(number)} for number in range(15)]
+    scene, client = family(table("order", holds, RESERVE, lines=LINES), replies={}, lines=many)
+    calls = sends(client.get(f"/admin/sagas/{the(scene, 'order')['id']}").text, "Take back")
+    assert [call.split(" at ")[0] for call in calls] == [
+        *["undo reserve"] * 15, *["undo hold"] * 5, "The calls of 10 more sagas of hold are not listed."
+    ]  # fmt: skip
+
+
 def test_calls_of_groups_within_groups_are_listed(family):
     papers = together(undoable("label"), name="papers", done="PRINTED", refused="BARE")
     scene, client = family(
