@@ -19,10 +19,13 @@ from tests.integration.engine.scene import NOT_SENT, answer
 
 
 def edited(saga: Saga, changed: dict[int, dict[str, Any]]) -> Saga:
-    """Return the table with changed columns and the same version. `changed`: index of the step → its new columns."""
+    """Return the table with changed columns, the same version, and no titles of states.
+
+    changed: index of the step → its new columns.
+    """
     kept = {column.name: getattr(saga, column.name) for column in fields(saga)}
     steps = tuple(replace(step, **changed.get(number, {})) for number, step in enumerate(saga.steps))
-    return Saga(**kept | {"steps": steps})
+    return Saga(**kept | {"steps": steps, "titles": {}})
 
 
 STOCK, SALE = CHECKOUT.steps[1], CHECKOUT.steps[3]

@@ -24,6 +24,7 @@ NEXT = Saga(
         **{column.name: getattr(CHECKOUT, column.name) for column in fields(CHECKOUT)},
         "version": 2,
         "completed": "REMERCIEE",
+        "titles": {},
         "steps": (*CHECKOUT.steps[:-1], TOLD, retriable("remercier", post("client", "/merci"), done="REMERCIEE")),
     }
 )
