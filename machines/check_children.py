@@ -1,6 +1,6 @@
 """The checks of steps that start another saga. They need both tables, so they run when all tables are known."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from machines.check_graph import closure
 from machines.check_scope import named, scope_of, type_of
@@ -23,13 +23,18 @@ _ACCEPTS = {
 _TEXTS = (FieldKind.TEXT, FieldKind.UUID, FieldKind.DATE, FieldKind.DATETIME, FieldKind.CHOICE, FieldKind.DECIMAL)
 
 
-def child_problems(definitions: Iterable[Saga], newest: Mapping[str, Saga]) -> Iterator[str]:
-    """Yield a problem for each step that cannot start its saga. newest: name → the newest version of each saga."""
+def child_problems(
+    definitions: Iterable[Saga], newest: Mapping[str, Saga], unread: Container[str] = ()
+) -> Iterator[str]:
+    """Yield a problem for each step that cannot start its saga.
+
+    newest: name → the newest version of each saga. unread: names of other sagas, of which nothing else is known.
+    """
     # A branch is no entry of `newest`: what it starts, its saga starts.
     starts = {name: set(_started(saga.steps)) & newest.keys() for name, saga in newest.items()}
     for definition in definitions:
         for number, step in enumerate(definition.steps):
-            if step.starts is not None and step.group is None:
+            if step.starts is not None and step.group is None and (step.starts in newest or step.starts not in unread):
                 problems = _problems(definition, number, newest.get(step.starts), newest, starts)
                 yield from (f"{definition}: step {step.name}: {problem}" for problem in problems)
 

@@ -10,14 +10,16 @@ import os
 import pkgutil
 import sys
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
 import machines
 from machines.check import TableError
+from machines.check_values import value_problems
 from machines.registry import BadTablesError, Registry
 from machines.saga import Saga, collecting
+from machines.words import Misused
 
 #: Word in SAGAS for the sample tables, which are in this package.
 SAMPLES = "samples"
@@ -66,16 +68,17 @@ def tables_at(place: Path) -> list[Saga]:
 
 def problems(sources: str | None = None) -> list[str]:
     """Return every problem of every table that `sources` names, each in one line. sources: see `discover`."""
-    found: list[str] = []
-    before = set(sys.modules)
+    found, files, names, before = list[str](), list[str](), list[str](), set(sys.modules)
     with collecting(found):
         for source in _sources(sources):
-            for name in _listed(source, found):
+            for name in _listed(source, files):
                 try:
                     _imported(name)
+                    names.append(name)
                 except BadTablesError as error:
-                    found += error.problems
-    if found:
+                    files += error.problems
+    if found or files:
+        found += [*files, *_of_several(names, whole=not files)]
         _forget(set(sys.modules) - before)
     else:  # each file is legal alone, but two sagas of different files may not fit together
         try:
@@ -83,6 +86,30 @@ def problems(sources: str | None = None) -> list[str]:
         except BadTablesError as error:
             found += error.problems
     return list(dict.fromkeys(found))  # two files may import a third one that has the problem
+
+
+def _of_several(modules: Iterable[str], *, whole: bool) -> Sequence[str]:
+    """Return the problems of branches and of sagas that do not fit together, although some tables are illegal.
+
+    A table with a value of a wrong type cannot be compared. whole: False when there may be sagas in other modules.
+    """
+    members = [member for name in modules for member in vars(sys.modules[name]).values()]
+    tables = {id(member): member for member in members if isinstance(member, Saga)}.values()
+    legal = [table for table in tables if not any(value_problems(table))]
+    unread = {table.name for table in tables if table not in legal}
+    unread |= {str(member.named.get("name")) for member in members if isinstance(member, Misused)}
+    try:
+        Registry(legal, unread if whole else _EveryName())
+    except BadTablesError as error:
+        return error.problems
+    return ()
+
+
+class _EveryName:
+    """The names of the sagas in a file that could not be read."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
 
 
 def _listed(source: str, found: list[str]) -> list[str]:

@@ -1,12 +1,11 @@
 """The registry of all saga definitions, by name and version."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from machines.branches import branch_tables
-from machines.check import TableError
 from machines.check_children import child_problems
-from machines.saga import Saga
+from machines.saga import Saga, collecting
 from machines.secrets import SecretFields
 from machines.table import participant_variable
 
@@ -38,14 +37,16 @@ class BadTablesError(ValueError):
 class Registry:
     """All known definitions. Old versions stay, because a running saga keeps its version."""
 
-    def __init__(self, definitions: list[Saga]) -> None:
+    def __init__(self, definitions: list[Saga], unread: Container[str] = ()) -> None:
+        """Raise BadTablesError with every problem. unread: names of other sagas, whose tables are illegal."""
         self._by_version: dict[tuple[str, int], Saga] = {}
         self._secrets: dict[str, SecretFields | None] = {}
         self._first: Mapping[tuple[str, int], str] = {}
-        if problems := [*self._misfits(definitions), *self._ambiguous_events()]:
-            raise BadTablesError(problems[0], problems)
-        definitions = [*definitions, *self._add_branches(definitions)]
-        if problems := [*child_problems(definitions, {name: self.latest(name) for name in self.names})]:
+        problems = [*self._misfits(definitions), *self._ambiguous_events()]
+        definitions = [*definitions, *self._add_branches(definitions, problems)]
+        newest = {name: self.latest(name) for name in self.names}
+        problems += child_problems(definitions, newest, unread)
+        if problems:
             raise BadTablesError(problems[0], problems)
         self.started_by_event: Mapping[str, Saga] = {
             event: definition for definition in map(self.latest, self.names) if (event := definition.started_by)
@@ -64,12 +65,12 @@ class Registry:
             if self._by_version.setdefault(key, definition) is not definition:
                 yield f"{definition} is defined twice; give the newer one the next version"
 
-    def _add_branches(self, definitions: list[Saga]) -> list[Saga]:
-        """Add the tables of the branches of all groups, and return them."""
-        try:
+    def _add_branches(self, definitions: list[Saga], problems: list[str]) -> list[Saga]:
+        """Add the tables of the branches of all groups, and return them. Add their problems to `problems`."""
+        found: list[str] = []
+        with collecting(found):
             branches = [table for definition in definitions for table in branch_tables(definition)]
-        except TableError as error:
-            raise BadTablesError(str(error), error.problems) from error
+        problems += map(str, found)  # without the place of the call of Saga(), which is in machines.branches
         self._by_version |= {(table.name, table.version): table for table in branches}
         return list[Saga](branches)
 

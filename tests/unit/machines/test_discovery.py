@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.places import place_of
 from machines.checkout import CHECKOUT
 from machines.discovery import discover, problems
 from machines.registry import BadTablesError
@@ -175,3 +176,60 @@ def test_every_pair_of_tables_that_does_not_fit_is_listed(folder):
         (folder / f"{name}.py").write_text(TABLE.format(name="trip") + ride)
     twice = "is defined twice; give the newer one the next version"
     assert set(problems(str(folder))) == {f"trip v1 {twice}", f"ride v1 {twice}"}
+
+
+FAMILY = """
+from machines import Saga, compensatable, each, list_of, post, sub, text, together
+
+def step(name, keeps=None, **sent):
+    return compensatable(
+        name, post("shop", "/" + name, keeps=keeps or {}, **sent), undo=post("shop", "/undo"),
+        done=name.upper(), refused="NO_" + name.upper(),
+    )
+
+FAMILY = Saga(
+    name="family", version=1, initial="ASKED", completed="ALL", compensated="OFF", participants=("shop",),
+    data={"lines": list_of({"sku": text()})},
+    steps=(
+        WRONG
+        sub("leave", done="LEFT", refused="STAYED"),
+        sub("trip", done="TRIPPED", refused="NO_TRIP"),
+        sub("none", done="NONE", refused="NOT_NONE"),
+        together(step("a", x="lins"), step("b", y="item.sku"), name="both", done="BOTH", refused="NOT_BOTH"),
+        each("lines", step("c", z="item.sko"), done="ALL", refused="NOT_ALL"),
+    ),
+)
+"""
+
+
+@pytest.mark.parametrize("wrong", ["", 'step("first", p="lnes"),'])
+def test_problems_of_branches_and_of_two_tables_are_listed_together(folder, wrong):
+    (folder / "family.py").write_text(FAMILY.replace("WRONG", wrong))
+    (folder / "leave.py").write_text(TABLE.format(name="leave").replace("version=1", "version=0"))
+    (folder / "other.py").write_text(TABLE.format(name="other").replace("deadline_s", "deadlin"))
+    found = "\n".join(problems(str(folder)))
+    for problem in (
+        "family.both.a v1: step a: 'lins' is no field of data",
+        "family.both.b v1: step b: 'item.sku' is known within each_item() alone",
+        "family.c v1: step c: 'item.sko' names no field",
+        "family v1: step trip: data= lacks 'city'",
+        "family v1: step none: it starts 'none', which is no saga",
+        "leave v0: version=0",
+        *(["family v1: step first: 'lnes' is no field of data"] if wrong else []),
+    ):
+        assert problem in found, problem
+    assert "'leave', which is no saga" not in found, "its table is only illegal"
+
+
+def test_a_saga_of_a_file_that_cannot_be_read_is_not_missing(folder):
+    (folder / "family.py").write_text(FAMILY.replace("WRONG", ""))
+    (folder / "leave.py").write_text("1 / 0")
+    found = "\n".join(problems(str(folder)))
+    assert "which is no saga" not in found
+    assert "'item.sko' names no field" in found
+
+
+def test_a_problem_of_a_branch_names_no_place_in_the_code_of_the_service(folder):
+    (folder / "family.py").write_text(FAMILY.replace("WRONG", ""))
+    (problem,) = [each for each in problems(str(folder)) if "item.sko" in each]
+    assert place_of(problem) is None
