@@ -85,11 +85,13 @@ def each(
 ) -> Step:
     """Return a step that does the steps once for each item of the list `over`, for all items at the same time.
 
-    The steps refer to `item` and `index`. name: default: the name of the only step. at_most: how many items are in
+    The steps refer to `item` and `index`. name: default: the name of the only step; several
+    steps need one. at_most: how many items are in
     work at once; default: all. refused: see `together`.
     """
-    known = name or (_name(steps[0]) if steps else "each")
-    group = Group(branches=(Branch(name=known, steps=steps),), over=over, at_most=at_most)
+    known = name or (_name(steps[0]) if len(steps) == 1 else "each")
+    nameless = not name and len(steps) > 1  # check() refuses it
+    group = Group(branches=(Branch(name="" if nameless else known, steps=steps),), over=over, at_most=at_most)
     return _group(known, group, done, refused, undoing, **columns)
 
 

@@ -33,7 +33,9 @@ def group_value_problems(group: Group) -> Iterator[str]:
 
 
 def _branch_problems(branch: Branch) -> Iterator[str]:
-    if not isinstance(branch.name, str) or not _NAME.fullmatch(branch.name):
+    if branch.name == "" and len(branch.steps) > 1:
+        yield "each() has several steps and no name; write name='…'"
+    elif not isinstance(branch.name, str) or not _NAME.fullmatch(branch.name):
         yield f"branch {branch.name!r} is not a name; use letters, digits and underscores, or write branch('name', …)"
     if not branch.steps:
         yield f"branch {branch.name!r} has no steps; give it at least one"

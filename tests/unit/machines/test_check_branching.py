@@ -97,6 +97,10 @@ def test_a_branch_is_no_saga_that_can_be_started():
         (together(branch("a.b", taken("a")), **GROUP, name="x"), "branch 'a.b' is not a name"),
         (together(branch("a", "take"), **GROUP, name="x"), "branch 'a' holds 'take'"),
         (each("lines", taken(), at_most=0, **GROUP), "at_most=0 is out of bounds"),
+        (
+            each("lines", taken("a"), taken("b"), **GROUP),
+            "step each: each() has several steps and no name; write name=",
+        ),
         (each("customer", taken(), **GROUP), "'customer' is of type text, and each() takes a list"),
         (each("liens", taken(), **GROUP), "'liens' is no field of data"),
         (each(7, taken(), **GROUP), "its list"),
