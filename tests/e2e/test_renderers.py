@@ -39,7 +39,7 @@ def test_plantuml_output_contains_the_words_of_the_table(tmp_path: Path):
     subprocess.run([program("plantuml"), "-tsvg", "-o", str(tmp_path), str(source)], check=True, timeout=300)
     words = {text.text for text in ET.parse(tmp_path / "checkout-v1.svg").iter() if text.tag.endswith("text")}
     assert {
-        "PAIEMENT_EFFECTUE",
+        "paid (PAIEMENT_EFFECTUE)",
         "POST client/{client_id}/payer",
         "up to 4 attempts, 1 s \N{MULTIPLICATION SIGN}2, timeout 5 s",
     } <= words
