@@ -83,7 +83,7 @@ def test_its_failure_opens_the_breaker_for_the_whole_time_again(scene, guarded):
 def test_the_next_attempt_of_the_same_saga_is_held_back_again(scene, guarded):
     saga = held_back(scene, NOT_SENT, NOT_SENT, NOT_SENT)
     scene.longest_wait_s, again = 0.0, scene.engine.store.read(saga.id)
-    send_now("user:eve", "the bank is back", again)
+    send_now(scene.engine, "user:eve", "the bank is back", again)
     scene.engine.run(again, 1.0)
     assert scene.calls == ["hold", "pay", "pay"]
     assert scene.slept == [0.001], "the same thread has tried again"
