@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from machines.branch_references import outer_references
 from machines.check_scope import ReferenceProblem, Scope, item_type
 from machines.check_types import misused, no_text, out_of, shown
-from machines.children import Branch, Group
+from machines.children import INDEX, ITEM, Branch, Group
 from machines.step import Kind, Step
 from machines.table import Table
 from machines.words import Misused
@@ -52,7 +52,8 @@ def group_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     for number, step in enumerate(table.steps):
         if step.group is None:
             continue
-        yield from ((step, problem) for problem in _doubled_names(table, step.group, table.steps[:number]))
+        for problems in (_doubled_names, _hidden_names):
+            yield from ((step, problem) for problem in problems(table, step.group, table.steps[:number]))
         if step.kind is Kind.COMPENSATABLE:
             yield from ((step, problem) for problem in _without_return(step.group))
         if step.group.over is not None:
@@ -70,6 +71,16 @@ def _doubled_names(table: Table, group: Group, earlier: tuple[Step, ...]) -> Ite
             if step.name in table.data and {(step.name, True), (step.name, False)} <= found:
                 both = f"{step.name!r} of data and to the reply of step {step.name}"
                 yield f"branch {branch.name} refers to {both}; rename one of them"
+
+
+def _hidden_names(table: Table, group: Group, earlier: tuple[Step, ...]) -> Iterator[str]:
+    """Yield a problem for each name of each() that hides a field of data or an earlier step from a branch."""
+    if group.over is None or table.is_branch:
+        return
+    found = {root for branch in group.branches for root, _ in outer_references(branch.steps)}
+    for name in sorted(found & {ITEM, INDEX} & {*table.data, *(step.name for step in earlier)}):
+        what = "field of data" if name in table.data else "step"
+        yield f"each() calls its {name} {name!r}, as a {what} is called; rename the {what}"
 
 
 def _without_return(group: Group) -> Iterator[str]:

@@ -84,6 +84,8 @@ def item_type(scope: Scope, reference: str, name: str) -> Field | None:
 
     name: name of the function that has the list as its argument, for the error.
     """
+    if reference not in scope.table.data and reference in {step.name for step in scope.earlier}:
+        raise ReferenceProblem(f"{reference!r} is a step, and {name}() takes a list; name a list of its reply")
     field = field_of(scope, reference)
     if field is None or field.kind is FieldKind.ANYTHING:
         return None

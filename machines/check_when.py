@@ -1,5 +1,6 @@
 """The checks of `when=`: what a condition compares, and references to the replies of steps that may be skipped."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -184,13 +185,17 @@ def _type_problems(comparison: Condition, value: str, field: Field) -> Iterator[
         return
     for constant in constants:
         if field.kind in NUMBERS and _kind(constant) != "number":
-            number = f"Decimal({constant!r})" if isinstance(constant, str) else "a number"
+            number = f"Decimal({constant!r})" if _is_written_number(constant) else "a number"
             yield f"{value!r} is {named(field)}, and {test}() compares it with {shown(constant)}; write {number}"
             continue
         try:
             accept(replace(field, nullable=False), constant)
         except NotAcceptedError as error:
             yield f"{test}() compares {value!r} with a constant that {error.problem}; mend the constant"
+
+
+def _is_written_number(constant: object) -> bool:
+    return isinstance(constant, str) and re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", constant) is not None
 
 
 def skip_problems(table: Table) -> Iterator[tuple[Step | None, str]]:

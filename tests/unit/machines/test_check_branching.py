@@ -266,3 +266,31 @@ def test_an_order_that_people_search_by_is_one_value(reference, what):
     hold = each("lines", taken("hold"), **GROUP)
     assert f"is or holds {what}; name a field that holds one value" in problems(hold, order=reference)
     assert Registry([order(hold, order="hold.0.id")])
+
+
+@pytest.mark.parametrize(
+    ("steps", "data", "problem"),
+    [
+        (
+            (each("lines", taken(n="index"), **GROUP),),
+            {"index": text()},
+            "its index 'index', as a field of data is called",
+        ),
+        (
+            (each("lines", taken(n="item.sku"), **GROUP),),
+            {"item": text()},
+            "its item 'item', as a field of data is called",
+        ),
+        ((taken("item"), each("lines", taken(n="item.sku"), **GROUP)), {}, "its item 'item', as a step is called"),
+    ],
+)
+def test_a_name_that_each_hides_is_refused(steps, data, problem):
+    assert f"each() calls {problem}; rename the" in problems(*steps, data=DATA | data)
+    Registry([order(each("lines", taken(), **GROUP), data=DATA | data)])  # the branch does not use the name
+
+
+def test_a_group_is_no_list_of_another_group():
+    first = each("lines", taken("a"), done="ALL_A", refused="NO_A")
+    found = problems(first, each("a", taken("b"), **GROUP))
+    assert "'a' is a step, and each() takes a list; name a list of its reply" in found
+    Registry([order(first, each("a.*.id", taken("b", n="item"), **GROUP))])

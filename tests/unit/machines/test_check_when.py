@@ -122,6 +122,10 @@ def problem(*steps: Step) -> str:
             "'price' is of type decimal, and equal() compares it with '12.50'; write Decimal('12.50')",
         ),
         (
+            equal("price", "cheap"),
+            "'price' is of type decimal, and equal() compares it with 'cheap'; write a number",
+        ),
+        (
             equal("gift", "true"),
             "compares 'gift' with a constant that is 'true', neither true nor false; mend",
         ),
