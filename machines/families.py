@@ -38,6 +38,15 @@ class KeptChildren(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Place:
+    """What is stored of a saga's place among parents and children."""
+
+    id: UUID
+    parent_id: UUID | None
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Families:
     """Starts children, and ends the waits of their parents."""
 
@@ -152,15 +161,19 @@ class Families:
 
     def why_not(self, saga: RunningSaga, trigger: Trigger) -> str | None:
         """Return why a person may not make this move, because of a parent or a child; None: the move is legal."""
+        return self.why_not_in(saga, Place(id=saga.id, parent_id=saga.parent_id, status=saga.status), trigger)
+
+    def why_not_in(self, saga: Progress, place: Place, trigger: Trigger) -> str | None:
+        """Do what `why_not` does, for a saga that no process runs."""
         at = saga.current
-        if saga.parent_id is not None and saga.status == Status.COMPLETED:
-            return f"it is done for saga {saga.parent_id}, which uses its result; compensate that saga"
+        if place.parent_id is not None and place.status == Status.COMPLETED:
+            return f"it is done for saga {place.parent_id}, which uses its result; compensate that saga"
         if at.step is None or at.step.starts is None or trigger not in (Trigger.RESOLVE, Trigger.COMPENSATE):
             return None
         # A person may supply the result of a completed child. Every other move by hand needs a child that is undone.
         enough = FINISHED if trigger is Trigger.RESOLVE and not at.undoes else (Status.COMPENSATED,)
-        known = self.children.of(saga.id, at.step.name)
-        newest = Branches(self.registry, saga).newest(known) if at.step.group is not None else known[-1:]
+        known = self.children.of(place.id, at.step.name)
+        newest = known[-1:] if at.step.group is None or not known else Branches(self.registry, saga).newest(known)
         if (found := next((child for child in newest if child.status not in enough), None)) is None:
             return None
         child = f"saga {found.id}, which its step {at.step.name} has started, is {found.status}"

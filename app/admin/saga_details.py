@@ -90,7 +90,7 @@ def saga_details(
             known,
             in_doubt=in_doubt,
             send_now=sends_now(definition, row),
-            refused=refused_actions(services().sagas.arrivals, definition, row),
+            refused=refused_actions(services().sagas, definition, row, results),
             kin=Kin(registry=services().registry) if definition.starts_others else None,
         ),
         gantt=gantt(journal),

@@ -93,7 +93,7 @@ def header(  # noqa: PLR0917
     present = _without_table(saga, now) if without_table else _waits(definition, saga, now, journal, family)
     facts += [("started", started, ""), ("now", present or _now(saga, now), "")]
     facts += [("stuck", printable(_stuck_line(each)), "red") for each in family.stuck]
-    for command in commands_for(definition, saga) if definition else ():
+    for command in commands_for(definition, saga, journal) if definition else ():
         facts.append(("you may", f"saga {command} {str(saga.id)[:8]} --reason '…'", "bold"))
     yield headline(definition, saga)
     for name, text, style in facts:

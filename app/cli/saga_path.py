@@ -8,7 +8,7 @@ from app.services import services
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import action_names, refused_actions, sends_now
 from app.views.polls import polls_of
-from machines.history import StepResult, is_probe, outcome, polls, sends_call, steps_of
+from machines.history import StepResult, is_probe, outcome, polls, replies, sends_call, steps_of
 from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.send_now import SEND_NOW
@@ -63,11 +63,12 @@ def passed_pivot(definition: Saga, journal: Sequence[JournalRow]) -> bool:
     return any(row.dest in pivots for row in journal)
 
 
-def commands_for(definition: Saga, saga: SagaRow) -> list[str]:
+def commands_for(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]) -> list[str]:
     """Return the names of the commands that the saga takes in its state."""
     if saga.status == Status.PENDING:
         return []
-    refused = refused_actions(services().sagas.arrivals, definition, saga) if saga.arrived else {}
+    may_refuse = saga.arrived or saga.parent_id is not None or definition.starts_others
+    refused = refused_actions(services().sagas, definition, saga, replies(journal)) if may_refuse else {}
     now = [SEND_NOW.replace("_", "-")] if sends_now(definition, saga) else []
     return [*now, *(name for name in action_names(definition, saga.state) if name not in refused)]
 

@@ -26,6 +26,7 @@ from app.store.audit import Entry
 from app.store.instance import Instance, SagaSnapshot
 from app.store.loading import snapshot_of
 from app.store.sagas import FencedError, KeyTakenError
+from machines.families import Families
 from machines.loop import RunEnd
 from machines.registry import Registry, UnknownSagaError
 from machines.statuses import FINISHED, UNDER_WAY, Status
@@ -56,6 +57,11 @@ class SagaService:
         self.max_sleep_s = MAX_INLINE_WAIT_S
         #: Stores a saga early when the reads before its first commit take long. Its `start` starts a thread.
         self.early_commits = EarlyCommits(engine.insert_early, runner.stopping, threads=threads)
+
+    @property
+    def families(self) -> Families:
+        """The parents and children of sagas."""
+        return self._engine.families
 
     @property
     def arrivals(self) -> Arrivals:

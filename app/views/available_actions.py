@@ -6,15 +6,17 @@ The transitions of the saga's table decide which actions are possible.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from app.engine.actions import why_not_back
-from app.store.arrivals import Arrivals
+from app.engine.service import SagaService
 from app.store.models import SagaRow
 from app.views.planned_calls import Kin, Planned, planned_calls
 from machines.by_hand import needed_by_hand
+from machines.families import Place
 from machines.preview import Known, Preview, preview, preview_send_now
-from machines.progress import OPERATOR_ACTIONS, trigger_of
+from machines.progress import OPERATOR_ACTIONS, Walk, trigger_of
 from machines.saga import Saga
 from machines.send_now import SEND_NOW, why_not_sent_now
 from machines.step import Kind, Step
@@ -44,12 +46,22 @@ def action_names(saga: Saga, state: str) -> list[str]:
     return [name for name in OPERATOR_ACTIONS if trigger_of(name, saga, state)]
 
 
-def refused_actions(arrivals: Arrivals, saga: Saga, row: SagaRow) -> dict[str, str]:
-    """Return the actions that the table allows and the saga refuses in its present state, each with the reason."""
-    if not row.arrived or trigger_of("compensate", saga, row.state) is not Trigger.COMPENSATE:
-        return {}
-    why_not = why_not_back(arrivals, row.id, saga.states[row.state])
-    return {"compensate": why_not} if why_not else {}
+def refused_actions(sagas: SagaService, saga: Saga, row: SagaRow, results: Mapping[str, Any]) -> dict[str, str]:
+    """Return the actions that the table allows and the saga refuses in its present state, each with the reason.
+
+    results: the reply of each step.
+    """
+    found: dict[str, str | None] = {}
+    if row.parent_id is not None or saga.starts_others:
+        here = Walk(saga, row.state)
+        here.data, here.results = row.data, dict(results)
+        place = Place(id=row.id, parent_id=row.parent_id, status=row.status)
+        for name in OPERATOR_ACTIONS:
+            if trigger := trigger_of(name, saga, row.state):
+                found[name] = sagas.families.why_not_in(here, place, trigger)
+    if row.arrived and trigger_of("compensate", saga, row.state) is Trigger.COMPENSATE:
+        found["compensate"] = found.get("compensate") or why_not_back(sagas.arrivals, row.id, saga.states[row.state])
+    return {name: why_not for name, why_not in found.items() if why_not}
 
 
 def sends_now(saga: Saga, row: SagaRow) -> bool:

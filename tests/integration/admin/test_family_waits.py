@@ -9,7 +9,7 @@ from app.errors import ConflictError, NotFoundError
 from app.services import services
 from app.store import queries
 from app.views.signals import signal_step
-from machines import Saga, approval, compensatable, each, list_of, pivot, post, retriable, sub, text, together
+from machines import Saga, anything, approval, compensatable, each, list_of, pivot, post, retriable, sub, text, together
 from machines.step import Step
 from tests.integration.admin.conftest import seen
 from tests.integration.engine.families import the
@@ -196,3 +196,31 @@ def test_tree_of_many_items_draws_the_stuck_ones_first_and_counts_the_rest(famil
     assert len(lines) == 22
     assert "stuck STUCK_WRAP" in lines[1]
     assert lines[-1] == "└ wraps: 5 more of 25: 5 completed"
+
+
+def test_what_the_saga_would_refuse_is_not_offered(family):
+    """A completed child belongs to its parent, and a parent does not go past a child that is not undone."""
+    scene, client = family(BACKWARD, replies={})
+    child = the(scene, "order.papers.label")["id"]
+    page = client.get(f"/admin/sagas/{child}")
+    assert "Not now: it is done for saga" in seen(page)
+    assert 'name="action" value="compensate"' not in page.text
+    shown = client.application.test_cli_runner().invoke(args=["saga", "show", str(child)]).output
+    assert "you may" not in shown
+    with pytest.raises(ConflictError, match="it is done for saga"):
+        scene.service.compensate(child, "ada", "no", 0.0)
+    whole = client.get(f"/admin/sagas/{the(scene, 'order')['id']}")
+    assert "Not now" not in seen(whole)
+    assert 'name="action" value="compensate"' in whole.text
+
+
+def test_a_saga_that_is_stuck_at_a_list_that_is_none_can_go_back(family):
+    ask = compensatable(
+        "ask", post("shop", "/ask", keeps={"rows": anything()}), undo=post("shop", "/ask/undo"), done="ASKED",
+        refused="NOT_ASKED",
+    )  # fmt: skip
+    goes = each("ask.rows", undoable("pack"), name="all", done="PACKED", refused="NOT_PACKED")
+    scene, client = family(table("order", ask, goes, undoable("send")), replies={"ask": [answer(201, rows="none")]})
+    parent = the(scene, "order")
+    assert parent["status"] in {"stuck", "compensated"}, "it went back, or waits for a person"
+    assert client.get(f"/admin/sagas/{parent['id']}").status_code == 200

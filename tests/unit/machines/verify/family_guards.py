@@ -84,11 +84,11 @@ GUARDS = {
         text="if trigger is not None", without="if False",
     ),
     "a_completed_child_is_not_compensated_by_itself": Guard(
-        owner=Families, function="why_not", table="together",
-        text="saga.parent_id is not None and", without="saga.parent_id is None and",
+        owner=Families, function="why_not_in", table="together",
+        text="place.parent_id is not None and", without="place.parent_id is None and",
     ),
     "a_person_does_not_resolve_past_a_child": Guard(
-        owner=Families, function="why_not", table="retriable",
+        owner=Families, function="why_not_in", table="retriable",
         text="if child.status not in enough", without="if False",
     ),
     "a_step_has_one_child": Guard(
