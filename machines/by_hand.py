@@ -10,7 +10,8 @@ from typing import Any
 
 from machines.accepting import NotAcceptedError, accept
 from machines.fields import Field
-from machines.references import EVERY, FillError, look_up, parts, within
+from machines.groups import items_of
+from machines.references import EVERY, FillError, parts, within
 from machines.saga import Saga
 from machines.step import Step
 
@@ -31,7 +32,7 @@ def accepted_by_hand(
     except NotAcceptedError as error:
         name = ".".join(map(str, error.path))
         return reply, {name: f"{name} {error.problem}"}
-    except FillError as error:  # the list of an each() is not known, so nobody can say which items there are
+    except FillError as error:  # nobody can say which items there are
         return reply, {step.name: str(error)}
     lacking = {name: why for name, why in saga.lacking(step.name, stored).items() if parts(name)[0] != EVERY}
     missing = (name for name in _needed(saga, step, count) if not _has(stored, name))
@@ -50,7 +51,7 @@ def _count(step: Step, data: Mapping[str, Any], results: Mapping[str, Any]) -> i
     """Return the number of items of an each(), and None for every other step."""
     if step.group is None or step.group.over is None:
         return None
-    return len(look_up(step.group.over, data, results))
+    return len(items_of(step.group.over, data, results))
 
 
 def _needed(saga: Saga, step: Step, count: int | None) -> Iterator[str]:

@@ -6,7 +6,7 @@ group, a branch that was compensated gets a new child, whose number is higher by
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from machines.branches import BranchTable, branch_name, data_of_branch, result_of
@@ -49,6 +49,18 @@ class Child(Protocol):
     def error(self) -> str | None: ...
 
 
+class StoredChild(NamedTuple):
+    """A child in memory."""
+
+    id: UUID
+    definition: str
+    definition_version: int
+    child_number: int
+    state: str
+    status: str
+    error: str | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class NewChild:
     """A child that is still to start."""
@@ -74,7 +86,7 @@ class Branches:
         self._registry, self._saga, self._step, self._group = registry, saga, step, step.group
         self._items: Sequence[Any] | None = None
         if self._group.over is not None:
-            self._items = _items(self._group.over, look_up(self._group.over, saga.data, saga.results))
+            self._items = items_of(self._group.over, saga.data, saga.results)
         #: Number of children: one for each branch, or for each item.
         self.count = len(self._group.branches if self._items is None else self._items)
 
@@ -134,7 +146,9 @@ class Branches:
         return NewChild(definition=table, data=data, number=number)
 
 
-def _items(reference: str, value: Any) -> Sequence[Any]:
-    if not isinstance(value, (list, tuple)):
+def items_of(reference: str, data: Mapping[str, Any], results: Mapping[str, Any]) -> Sequence[Any]:
+    """Return the list that an each() goes through. Raise FillError when it is not known, or is no list."""
+    found = look_up(reference, data, results)
+    if not isinstance(found, (list, tuple)):
         raise FillError(f"{reference} is no list")
-    return value
+    return found

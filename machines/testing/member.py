@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
-from uuid import UUID
 
+from machines.groups import StoredChild
 from machines.step import Step
 from machines.testing.answers import Items
 from machines.testing.memory import Memory
@@ -71,24 +71,11 @@ class Member:
         return row.held or self.memory.definition.states[row.state].waits is None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kin:
-    """A stored child, as its parent reads it."""
-
-    id: UUID
-    definition: str
-    definition_version: int
-    child_number: int
-    state: str
-    status: str
-    error: str | None
-
-
-def kin_of(memory: Memory) -> Kin:
+def kin_of(memory: Memory) -> StoredChild:
     """Return a stored child, as its parent reads it."""
     row = memory.row
     assert row is not None
-    return Kin(
+    return StoredChild(
         id=memory.saga_id, definition=memory.definition.name, definition_version=memory.definition.version,
         child_number=memory.child_number, state=row.state, status=row.status, error=row.error,
     )  # fmt: skip

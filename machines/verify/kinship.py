@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from machines.groups import StoredChild
 from machines.registry import Registry
 from machines.statuses import Status
 from machines.verify.world import Kin, Stage
@@ -51,18 +52,6 @@ class Kinship:
         over = {stage for stage in found if stage.status == Status.COMPLETED}
         chosen = over if (step, place) in self.born_finished else found - over
         return min(chosen or found)
-
-
-class StoredChild(NamedTuple):
-    """A child of the search, as `machines.families` reads it."""
-
-    id: UUID
-    definition: str
-    definition_version: int
-    child_number: int
-    state: str
-    status: str
-    error: str | None = None
 
 
 class SeenChildren:

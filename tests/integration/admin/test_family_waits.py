@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import ConflictError, NotFoundError
+from app.errors import ConflictError, InvalidError, NotFoundError
 from app.services import services
 from app.store import queries
 from app.views.signals import signal_step
@@ -224,3 +224,22 @@ def test_a_saga_that_is_stuck_at_a_list_that_is_none_can_go_back(family):
     parent = the(scene, "order")
     assert parent["status"] in {"stuck", "compensated"}, "it went back, or waits for a person"
     assert client.get(f"/admin/sagas/{parent['id']}").status_code == 200
+
+
+@pytest.mark.parametrize("rows", ["none", 7])
+def test_a_group_without_a_list_is_not_resolved_with_items(family, rows):
+    """A text has a length, too, and its characters are no items."""
+    ask = compensatable(
+        "ask", post("shop", "/ask", keeps={"rows": anything()}), undo=post("shop", "/ask/undo"), done="ASKED",
+        refused="NOT_ASKED",
+    )  # fmt: skip
+    pack = retriable("pack", post("shop", "/pack", keeps={"id": text()}), done="PACK_DONE")
+    tell = retriable("tell", post("shop", "/tell", ids="all.*.id"), done="TOLD")
+    goes = each("ask.rows", pack, name="all", done="PACKED")
+    scene, client = family(table("order", ask, goes, tell), replies={"ask": [answer(201, rows=rows)]})
+    parent = the(scene, "order")["id"]
+    page = client.get(f"/admin/sagas/{parent}")
+    assert page.status_code == 200
+    assert 'name="reply.' not in page.text
+    with pytest.raises(InvalidError, match=r"ask\.rows is no list"):
+        scene.service.resolve(parent, "ada", "by hand", {"0": {"id": "x"}}, 0.0)
