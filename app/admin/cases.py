@@ -11,12 +11,11 @@ from app.access.permissions import Role, needs
 from app.access.principal import principal
 from app.admin.forms import form_of, form_reason
 from app.admin.pages import pages
-from app.errors import InvalidError, NotFoundError
+from app.errors import InvalidError
 from app.services import services
 from app.store import cases, queries
 from app.store.database import db
 from app.store.lists import SagaFilter
-from app.store.models import SagaRow
 from app.store.unknown_effects import still_unknown
 from app.views.moments import Moment
 from app.views.states import attention_of
@@ -64,21 +63,21 @@ def handover() -> str:
 @blueprint.post("/admin/sagas/<uuid:saga_id>/case/take")
 @needs(Role.OPERATOR)
 def take(saga_id: UUID) -> Response:
-    cases.take(db.engine, _saga(saga_id), principal().actor, _seen())
+    cases.take(db.engine, queries.get(saga_id), principal().actor, _seen())
     return _back(saga_id, "You look after this saga.")
 
 
 @blueprint.post("/admin/sagas/<uuid:saga_id>/case/give-back")
 @needs(Role.OPERATOR)
 def give_back(saga_id: UUID) -> Response:
-    cases.give_back(db.engine, _saga(saga_id), principal().actor, _seen())
+    cases.give_back(db.engine, queries.get(saga_id), principal().actor, _seen())
     return _back(saga_id, "Nobody looks after this saga now.")
 
 
 @blueprint.post("/admin/sagas/<uuid:saga_id>/case/note")
 @needs(Role.OPERATOR)
 def note(saga_id: UUID) -> Response:
-    cases.note(db.engine, _saga(saga_id), principal().actor, form_reason())
+    cases.note(db.engine, queries.get(saga_id), principal().actor, form_reason())
     return _back(saga_id, "The note is recorded.")
 
 
@@ -86,7 +85,7 @@ def note(saga_id: UUID) -> Response:
 @needs(Role.OPERATOR)
 def snooze(saga_id: UUID) -> Response:
     """Keep the saga off the list of stuck sagas until a time. Alerts and counts keep it."""
-    saga, until = _saga(saga_id), form_of(_Snoozing(), request.form)["until"]
+    saga, until = queries.get(saga_id), form_of(_Snoozing(), request.form)["until"]
     if not datetime.now(UTC) < until <= datetime.now(UTC) + LONGEST_SNOOZE:
         raise InvalidError(("/until", f"Give a time (UTC) within the next {LONGEST_SNOOZE.days} days."))
     cases.snooze(db.engine, saga, principal().actor, until, form_reason())
@@ -96,19 +95,12 @@ def snooze(saga_id: UUID) -> Response:
 @blueprint.post("/admin/sagas/<uuid:saga_id>/case/wake")
 @needs(Role.OPERATOR)
 def wake(saga_id: UUID) -> Response:
-    cases.snooze(db.engine, _saga(saga_id), principal().actor, None, "put back on the list")
+    cases.snooze(db.engine, queries.get(saga_id), principal().actor, None, "put back on the list")
     return _back(saga_id, "The saga is on the list of stuck sagas again.")
 
 
 def _seen() -> str | None:
     return form_of(_Taking(), request.form)["seen"] or None
-
-
-def _saga(saga_id: UUID) -> SagaRow:
-    saga = queries.find(saga_id)
-    if saga is None:
-        raise NotFoundError(f"there is no saga {saga_id}")
-    return saga
 
 
 def _back(saga_id: UUID, words: str) -> Response:

@@ -6,7 +6,6 @@ from flask import render_template, request
 
 from app.access.permissions import Role, needs
 from app.admin.pages import pages
-from app.errors import NotFoundError
 from app.services import services
 from app.store import queries
 from app.views.replay import replayed, side_by_side
@@ -18,9 +17,7 @@ blueprint = pages("replay")
 @needs(Role.VIEWER)
 def show(saga_id: UUID) -> str:
     """Show the replay; `call` and `outcome` of the query change one outcome. Nothing is called or stored."""
-    saga = queries.find(saga_id)
-    if saga is None:
-        raise NotFoundError(f"there is no saga {saga_id}")
+    saga = queries.get(saga_id)
     call, outcome = request.args.get("call", ""), request.args.get("outcome", "")
     change = f"{call}={outcome}" if call or outcome else None
     found = replayed(services().registry, saga, what_if=change)

@@ -40,14 +40,14 @@ _REPLY, _BODY = "reply.", "body."
 @blueprint.get("/admin/sagas/<uuid:saga_id>")
 @needs(Role.VIEWER)
 def show(saga_id: UUID) -> str:
-    return _page(_saga(saga_id))
+    return _page(queries.get(saga_id))
 
 
 @blueprint.post("/admin/sagas/<uuid:saga_id>")
 @needs(Role.OPERATOR)
 def act(saga_id: UUID) -> Response:
     """Take an action and show its result: 200, or 409 when the saga has left the state that the operator saw."""
-    _saga(saga_id)
+    queries.get(saga_id)
     given = {name: value for name, value in request.form.items() if not name.startswith(_REPLY)}
     reply = {name.removeprefix(_REPLY): value for name, value in request.form.items() if name.startswith(_REPLY)}
     return _answered(
@@ -61,7 +61,7 @@ def act(saga_id: UUID) -> Response:
 def send_signal(saga_id: UUID, name: str) -> Response:
     """Send the signal that the saga waits for. The answers are those of `act`."""
     given = {key.removeprefix(_BODY): value for key, value in request.form.items() if key.startswith(_BODY) and value}
-    saga = _saga(saga_id)
+    saga = queries.get(saga_id)
     return _answered(saga_id, lambda: actions.signal(services(), saga, name, given, principal(), WAIT_S))
 
 
@@ -69,7 +69,7 @@ def send_signal(saga_id: UUID, name: str) -> Response:
 @needs(Role.OPERATOR)
 def ask_participant(saga_id: UUID) -> Response:
     """Send the probe of the step in question, and show the answer. The saga does not move."""
-    saga = _saga(saga_id)
+    saga = queries.get(saga_id)
 
     def asked() -> Notice:
         form_of(Asked(), request.form)
@@ -83,7 +83,7 @@ def ask_participant(saga_id: UUID) -> Response:
 @needs(Role.OPERATOR)
 def record_check(saga_id: UUID) -> Response:
     """Record what the operator has found out about the unknown effects of an ended saga. The saga does not move."""
-    saga = _saga(saga_id)
+    saga = queries.get(saga_id)
 
     def record() -> Notice:
         found = form_of(Checked(), request.form)["found"]
@@ -104,7 +104,7 @@ def _answered(saga_id: UUID, action: Callable[[], Notice]) -> Response:
         wrong = " ".join(f"{item['pointer'].strip('/')}: {item['detail']}" for item in error.members["errors"])
         notice, status = Notice(kind="wrong", text=f"Nothing was done. {wrong}"), error.status
     db.session.rollback()  # the engine has changed the saga in another session: read it again
-    return make_response(_page(_saga(saga_id), notice), status)
+    return make_response(_page(queries.get(saga_id), notice), status)
 
 
 def _page(saga: SagaRow, notice: Notice | None = None) -> str:
@@ -164,10 +164,3 @@ def _picture_version(definition: Saga | None, saga: SagaRow) -> int:
     """Return a number that changes when the saga, or a child in its picture, has moved."""
     counts = queries.descendant_counts(saga.id) if definition and definition.starts_others else ()
     return saga.version + sum(int(row.moves) for row in counts)
-
-
-def _saga(saga_id: UUID) -> SagaRow:
-    saga = queries.find(saga_id)
-    if saga is None:
-        raise NotFoundError(f"there is no saga {saga_id}")
-    return saga

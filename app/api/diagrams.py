@@ -114,9 +114,7 @@ def show_difference(name: str, kind: str) -> Response:
 @operation("Draw one saga's path", "diagrams", {200: "The drawing."}, problems=(404,), media_types=_SVG)
 def show_path(saga_id: UUID) -> Response:
     """Draw one saga: its path, its state, the remaining steps, and its failures."""
-    saga = queries.find(saga_id)
-    if saga is None:
-        raise NotFoundError(f"there is no saga {saga_id}")
+    saga = queries.get(saga_id)
     saga, journal = shown(services().registry, saga, queries.journal(saga.id))
     definition = table_of(services().registry, saga, journal)
     if definition is None:

@@ -10,7 +10,6 @@ from app.api.openapi.operation import BAD_BODY, operation
 from app.api.request_parsing import reason_given
 from app.api.responses import saga_url, with_location
 from app.api.schemas.events import Discarded, EventList, ParkedList, ParkedTaken
-from app.errors import NotFoundError
 from app.events import dead_letters
 from app.events.cloudevent import NO_REPLIES, as_cloudevent
 from app.services import services
@@ -26,9 +25,7 @@ blueprint = Blueprint("events", __name__, url_prefix="/api/v1")
 @operation("Show the events of a saga", "events", {200: EventList()}, problems=(404,))
 def of_saga(saga_id: UUID) -> Response:
     """Return the events of a saga as CloudEvents, the oldest first, including events that no broker has confirmed."""
-    saga = queries.find(saga_id)
-    if saga is None:
-        raise NotFoundError(f"there is no saga {saga_id}")
+    saga = queries.get(saga_id)
     waiting = queries.unpublished(saga_id)
     secrets = services().registry.secrets_of(saga.definition)
     kept = NO_REPLIES if secrets is None else replies(queries.journal(saga_id))

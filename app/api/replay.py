@@ -9,7 +9,6 @@ from app.access.permissions import Scope
 from app.access.principal import principal
 from app.api.openapi.operation import operation
 from app.api.schemas.sagas import SagaReplay
-from app.errors import NotFoundError
 from app.services import services
 from app.store import queries
 from app.views.replay import replay_json, replayed
@@ -48,7 +47,5 @@ def show(saga_id: UUID) -> Response:
     Nothing is called and nothing is stored.
     """
     query = load(_ReplayQuery(), request.args.to_dict())
-    saga = queries.find(saga_id)
-    if saga is None:
-        raise NotFoundError(f"there is no saga {saga_id}")
+    saga = queries.get(saga_id)
     return jsonify(replay_json(replayed(services().registry, saga, reach=principal().reach(Scope.READ), **query)))

@@ -40,12 +40,11 @@ from app.api.schemas.sagas import (
     SagaUnfinished,
     SagaWhole,
 )
-from app.errors import InvalidError, NotFoundError
+from app.errors import InvalidError
 from app.services import services
 from app.store import lists, queries
 from app.store.instance import SagaSnapshot
 from app.store.loading import table_of
-from app.store.models import SagaRow
 from app.views.masking import shown
 from app.views.moments import StartAt
 from app.views.saga_data import data_schema
@@ -102,7 +101,7 @@ def create() -> Response:
     created = services().sagas.create(
         definition.name, data, idempotency_key(), by=principal().actor, sent=body["data"], webhook=webhook_named()
     )
-    saga = _saga(created.id)
+    saga = queries.get(created.id)
     execute_url = url_for("sagas.execute", saga_id=saga.id)
     if saga.status == Status.PENDING:
         days = services().runner.config.draft_days
@@ -163,7 +162,7 @@ def index() -> Response:
 @operation("Show a saga", "sagas", {200: SagaWhole()}, problems=(404,))
 @cached
 def show(saga_id: UUID) -> Response:
-    saga, reach = _saga(saga_id), principal().reach(Scope.READ)
+    saga, reach = queries.get(saga_id), principal().reach(Scope.READ)
     journal = queries.journal(saga.id)
     family = family_of(table_of(services().registry, saga, journal), saga, reach)
     return jsonify(whole_json(services().registry, saga, journal, family))
@@ -172,7 +171,7 @@ def show(saga_id: UUID) -> Response:
 @blueprint.get("/<uuid:saga_id>/journal")
 @operation("Show a saga's journal", "sagas", {200: Journal()}, problems=(404,))
 def journal(saga_id: UUID) -> Response:
-    saga = _saga(saga_id)
+    saga = queries.get(saga_id)
     _, rows = shown(services().registry, saga, queries.journal(saga.id))
     return jsonify(journal=[move_json(row) for row in rows])
 
@@ -250,13 +249,6 @@ def _definition(name: str) -> Saga:
         raise InvalidError(("/type", f"Not a type; use one of {known}.")) from None
 
 
-def _saga(saga_id: UUID) -> SagaRow:
-    saga = queries.find(saga_id)
-    if saga is None:
-        raise NotFoundError(f"there is no saga {saga_id}")
-    return saga
-
-
 def _ended(definition: Saga, saga: SagaSnapshot) -> Response:
     """Return the answer to a start, from the state at the last commit."""
     location = saga_url(saga.id)
@@ -269,7 +261,7 @@ def _ended(definition: Saga, saga: SagaSnapshot) -> Response:
 
 
 def _moved(snapshot: SagaSnapshot, message: str) -> Response:
-    saga = _saga(snapshot.id)
+    saga = queries.get(snapshot.id)
     if principal().reaches(Scope.READ, saga.definition, saga.started_by):
         shown = json_with_steps(services().registry, saga, queries.journal(saga.id))
     else:

@@ -40,9 +40,7 @@ class _Body(Schema):
 )  # fmt: skip
 def send(saga_id: UUID, name: str) -> Response:
     """Send the signal that a saga waits for. A signal that comes early is kept until the saga waits for it."""
-    saga = queries.find(saga_id)
-    if saga is None:
-        raise NotFoundError(f"there is no saga {saga_id}")
+    saga = queries.get(saga_id)
     return _sent(saga, name)
 
 

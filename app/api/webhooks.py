@@ -9,7 +9,6 @@ from app.access.principal import principal
 from app.api.openapi.operation import BAD_BODY, operation
 from app.api.request_parsing import reason_given
 from app.api.schemas.webhooks import DeliveryDiscarded, DeliveryDue, DeliveryList
-from app.errors import NotFoundError
 from app.events import webhook_letters
 from app.services import services
 from app.store import queries
@@ -23,8 +22,7 @@ blueprint = Blueprint("webhooks", __name__, url_prefix="/api/v1")
 @operation("Show the messages about a saga", "webhooks", {200: DeliveryList()}, problems=(404,))
 def of_saga(saga_id: UUID) -> Response:
     """Return the messages to webhooks and the calls of at_end= about a saga, the oldest first, with their status."""
-    if queries.find(saga_id) is None:
-        raise NotFoundError(f"there is no saga {saga_id}")
+    queries.get(saga_id)
     return jsonify(messages=[webhook_letters.as_json(row) for row in services().deliveries.of_saga(saga_id)])
 
 

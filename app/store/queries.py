@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, true
 from sqlalchemy.orm import aliased
 
+from app.errors import NotFoundError
 from app.store.database import db, db_now, seconds_until
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, UNFINISHED, JournalRow, OutboxRow, SagaRow
@@ -47,6 +48,14 @@ def _of(saga: type[SagaRow], definition: str | None, started_by: str | None) -> 
 
 def find(saga_id: UUID) -> SagaRow | None:
     return db.session.get(SagaRow, saga_id)
+
+
+def get(saga_id: UUID) -> SagaRow:
+    """Return the saga with this id. Raise NotFoundError when there is none."""
+    saga = find(saga_id)
+    if saga is None:
+        raise NotFoundError(f"there is no saga {saga_id}")
+    return saga
 
 
 def parent_of(saga: SagaRow, reach: Reach = None) -> UUID | None:
