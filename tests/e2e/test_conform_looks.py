@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli.__main__ import command_line
+from tests.support.json_server import JsonHandler, serving
 from tests.support.waiting import HOST
 
 TABLE = """
@@ -60,7 +61,7 @@ class Airline(ThreadingHTTPServer):
             return 201, {}
 
 
-class Desk(BaseHTTPRequestHandler):
+class Desk(JsonHandler, BaseHTTPRequestHandler):
     server: Airline
 
     def do_POST(self) -> None:
@@ -77,26 +78,12 @@ class Desk(BaseHTTPRequestHandler):
             holds, payments = list(self.server.holds.values()), list(self.server.payments)
         self.reply(200, {"holds": holds, "payments": payments} if self.path == "/all" else holds)
 
-    def reply(self, status: int, body: Any) -> None:
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
 
 @pytest.fixture
 def airline() -> Iterator[Airline]:
-    with Airline() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = Airline()
+    with serving(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")

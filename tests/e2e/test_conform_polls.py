@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli.__main__ import command_line
+from tests.support.json_server import JsonHandler, serving
 from tests.support.waiting import HOST
 
 SAGAS = Path(__file__).parent / "conform_participant" / "polled"
@@ -51,7 +52,7 @@ class Packer(ThreadingHTTPServer):
         return 200, {"id": number, "state": "broken" if self.fault == "refuses" else "packed"}
 
 
-class Desk(BaseHTTPRequestHandler):
+class Desk(JsonHandler, BaseHTTPRequestHandler):
     server: Packer
 
     def do_POST(self) -> None:
@@ -70,26 +71,12 @@ class Desk(BaseHTTPRequestHandler):
             self.server.parcels[self.path.rsplit("/", 1)[-1]] = None
         self.reply(200, {})
 
-    def reply(self, status: int, body: Any) -> None:
-        self.send_response(status)
-        content = json.dumps(body).encode()
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
 
 @pytest.fixture
 def packer() -> Iterator[Packer]:
-    with Packer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = Packer()
+    with serving(server):
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def conform(packer: Packer) -> Result:

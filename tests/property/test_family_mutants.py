@@ -6,23 +6,13 @@ The short form removes one guard of ten, and CHAOS=full removes all of them.
 import os
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.property import family_back_mutants  # noqa: F401  its guards are added to GUARDS
 from tests.property.family_mutants import FAMILIES, GUARDS
+from tests.property.stable import stable
 
-#: Each run has the same examples. A failing example is not made shorter, because the test expects a failure.
-STABLE = settings(
-    max_examples=1500,
-    stateful_step_count=10,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.generate],
-    report_multiple_bugs=False,
-    suppress_health_check=list(HealthCheck),
-)
+STABLE = stable(1500)
 #: Guards that the random tests find too rarely; test_family_found.py takes them out.
 RARE = {"the_end_of_a_branch_is_counted_at_its_parent", "only_the_newest_child_of_a_branch_counts"}
 OFTEN = [guard for guard in GUARDS if guard not in RARE]

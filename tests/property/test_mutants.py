@@ -1,25 +1,15 @@
 """The properties can fail: when a guard is removed, one of them fails within 2,500 examples."""
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy.exc import IntegrityError
 
 from tests.property import wait_mutants
 from tests.property.mutants import GUARDS
+from tests.property.stable import stable
 from tests.property.tables import COMPENSATABLE, PAUSE, PIVOT, RETRIABLE, WAIT, StepLine, When
 
-#: Each run has the same examples. A failing example is not made shorter, because the test expects a failure.
-STABLE = settings(
-    max_examples=2500,
-    stateful_step_count=10,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    phases=[Phase.generate],
-    report_multiple_bugs=False,
-    suppress_health_check=list(HealthCheck),
-)
+STABLE = stable(2500)
 
 
 #: A table that needs every guard. Each call has two attempts, the fewest with which a call is ever repeated.
