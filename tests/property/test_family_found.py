@@ -11,6 +11,7 @@ from tests.property.family_mutants import MUST, SKIPPED, TOGETHER
 from tests.property.family_world import FamilyIncident
 from tests.property.participant import Fault
 from tests.property.shapes import Nodes
+from tests.property.tables import COMPENSATABLE, PIVOT, StepLine
 
 
 def started(family_chaos: Callable[[], FamilyChaos], nodes: Nodes, *faults: tuple[int, Fault, int]) -> FamilyChaos:
@@ -68,3 +69,17 @@ def test_branch_that_was_replaced_still_counts_without_its_guard(family_chaos, m
     family_mutants.only_the_newest_child_of_a_branch_counts(monkeypatch)
     state = a_branch_is_replaced(family_chaos)
     assert {saga.status for saga in state.world.sagas()[:1]} == {"stuck"}
+
+
+def test_pivot_that_an_operator_gave_up_may_take_effect_after_the_undo(family_chaos):
+    state = started(family_chaos, (StepLine(COMPENSATABLE), StepLine(PIVOT, attempts=1), MUST[1]), (1, Fault.DELAYS, 1))
+    sale = state.world.sagas()[0]
+    assert (sale.status, sale.state) == ("stuck", "STUCK_B")
+    state.world.operate("compensate", sale.id)
+    state.world.participant.deliver(0)
+    assert [(each.step, each.direction) for each in state.world.participant.effects] == [
+        ("a", "do"),
+        ("a", "undo"),
+        ("b", "do"),
+    ]
+    ends_well(state)
