@@ -22,7 +22,7 @@ def success(call: Call, row: JournalEntry) -> Answer:
     """Return the answer of a participant that did what the call asks for. Its body is that of `body_of`."""
     headers, status = headers_of(call, row.reply), row.status_code
     if status is not None and not _OK <= status < _REDIRECT:
-        return replies(status, {}, headers, acts=True)
+        return replies(status, headers=headers, acts=True)
     answer = ok(headers=headers) if headers else ok
     return replace(answer, status=status) if call.means and status not in (None, ok.status) else answer
 

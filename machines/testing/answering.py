@@ -91,9 +91,11 @@ class Answering:
             case "poll":
                 return self.act(step, answer)
             case "undo" if answer.acts:
-                return self.participants.undo(step)
-        status, body = self.participants.probe(step) if purpose == "probe" else (0, {})
-        return (status, body) if answer is ok else (answer.status or 0, answer.body)
+                status, body = self.participants.undo(step)
+                return status, body if answer.body is None else answer.body
+            case "probe" if answer.acts and answer.body is None:
+                return self.participants.probe(step)
+        return answer.status or 0, answer.body
 
 
 def headers_of(step: Step, answer: Answer, call: Call | None) -> Mapping[bytes, bytes]:

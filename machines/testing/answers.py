@@ -45,7 +45,7 @@ class Answer:
         return self.name
 
 
-#: The participant does it. Its reply has the fields that the table needs, unless the test gives a body.
+#: The participant does it. Its reply has the fields that the table needs; a body of the test is taken as it stands.
 ok = Answer(name="ok", status=200, acts=True)
 #: The participant does it, and its reply is lost.
 lost = Answer(name="lost", acts=True, error="the connection was lost before the answer")
@@ -80,9 +80,12 @@ def busy(retry_after_s: float = 5.0) -> Answer:
 def replies(
     status: int, body: Any = None, headers: Mapping[str, str] | None = None, *, acts: bool | None = None
 ) -> Answer:
-    """Return a reply of any status. acts: the participant did it; by default after a 2xx other than 202."""
+    """Return a reply of any status. acts: the participant did it; by default after a 2xx other than 202.
+
+    body: default: the body that the table needs when the participant did it, else an empty object.
+    """
     done = 200 <= status < 300 and status != 202 if acts is None else acts  # noqa: PLR2004
-    shown = body if body is not None else {}
+    shown = {} if body is None and not done else body
     return Answer(name=f"replies({status})", status=status, body=shown, headers=headers or {}, acts=done)
 
 

@@ -11,7 +11,8 @@ from machines.saga import Saga
 from machines.step import EFFECTFUL, Step
 from machines.testing.successes import success
 
-#: Body and status of the answer to a call whose undo came first.
+_OK = 200
+#: Status and body of the answer to a call whose undo came first.
 _GONE = (410, {"detail": "it was undone before"})
 
 
@@ -46,23 +47,26 @@ class Participants:
         return self.ledger.setdefault(step, Entry())
 
     def do(self, step: Step, body: Any = None) -> tuple[int, Any]:
-        """Do a step, and return status and body of the reply; the first reply for a repeated key."""
+        """Do a step, and return status and body of the reply; the first reply for a repeated key.
+
+        body: the body that the test gives; it is taken as it stands, also for a repeated key.
+        """
         entry = self.entry(step.name)
         if step.kind not in EFFECTFUL:
-            return 200, self._body(step, body)
+            return _OK, self._body(step, body)
         if entry.closed:
             return _GONE
         if entry.first is not None and not _keeps_no_keys(step):
-            return entry.first
+            return entry.first if body is None or entry.first[0] != _OK else (_OK, body)
         entry.done += 1
-        entry.first = (200, self._body(step, body))
+        entry.first = (_OK, self._body(step, body))
         return entry.first
 
     def finish(self, step: Step, body: Any = None) -> tuple[int, Any]:
         """Do a step that was accepted, and return status and body of the reply to the poll that asks for it."""
         self.do(step)
         given = self.bodies.get(step.name) if body is None else body
-        return 200, success(self.definition, step, step.poll, given)
+        return _OK, success(self.definition, step, step.poll, given)
 
     def refuse(self, step: Step, status: int, body: Any) -> tuple[int, Any]:
         """Refuse a step. A step that was done before is not undone by a refusal."""
@@ -76,13 +80,13 @@ class Participants:
         entry = self.entry(step.name)
         entry.closed = True
         entry.undone = entry.done
-        return 200, {}
+        return _OK, {}
 
     def probe(self, step: Step) -> tuple[int, Any]:
         """Answer if a step was done: the reply of its success, or 404."""
         entry = self.entry(step.name)
         if entry.standing and entry.first is not None:
-            return 200, success(self.definition, step, step.probe, self.bodies.get(step.name))
+            return _OK, success(self.definition, step, step.probe, self.bodies.get(step.name))
         return 404, {"detail": "nothing was done"}
 
     def effect(self, step: Step) -> Effect:

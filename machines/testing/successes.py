@@ -12,8 +12,8 @@ from machines.step import Step
 
 
 def success(definition: Saga, step: Step, call: Call | None, given: Any = None) -> Any:
-    """Return the body of a success. given: the body that the test gives; its fields have priority."""
-    if given is not None and not isinstance(given, dict):
+    """Return the body of a success. given: the body that the test gives, which is taken as it stands."""
+    if given is not None:
         return given
     body: dict[str, Any] = {}
     for kept in _kept(step, call):
@@ -22,7 +22,7 @@ def success(definition: Saga, step: Step, call: Call | None, given: Any = None) 
     if not (call and call.keeps) and not step.keeps:
         for reference in sorted(definition.needed_fields[step.name]):
             put(body, parts(reference), f"{step.name}-{reference.replace('.', '-')}")
-    return {**body, **(given or {})}
+    return body
 
 
 def acceptance(step: Step) -> dict[str, Any]:

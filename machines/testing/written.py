@@ -61,7 +61,8 @@ def _plain(answer: Answer) -> tuple[str, list[str], Answer]:
         arguments = [literal(detail), str(answer.status), *([literal(rest)] if rest else [])]
         return word, arguments, Answer(name=answer.name, status=answer.status, body=answer.body)
     status = answer.status or 0
-    arguments = [str(status), *([literal(answer.body)] if answer.body or answer.headers or answer.body == [] else [])]
+    bodiless = replies(status, acts=answer.acts)
+    arguments = [str(status), *([literal(answer.body)] if answer.headers or answer.body != bodiless.body else [])]
     arguments += [literal(dict(answer.headers))] if answer.headers else []
     plain = replies(status, answer.body, answer.headers)
     if answer.acts != plain.acts:
