@@ -16,6 +16,7 @@ from app.broker import Broker
 from app.config import Config
 from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
+from app.engine.run_ends import RunEnds
 from app.engine.shares import Shares
 from app.service_threads import ServiceThreads
 from app.store.database_errors import is_away
@@ -71,6 +72,7 @@ class Runner:
         self._config, self._engine, self._leases = config, engine, leases
         self.heartbeat, self.stopping, self.tables = heartbeat, stopping, tables
         self.pool = pool or ThreadPoolExecutor(config.threads, thread_name_prefix="saga")
+        self.run_ends = RunEnds()
         #: Sagas that this process runs now, also in the threads of requests.
         self._running = 0
         #: True: the last claim found as many sagas as there was room for, so more may be due.
@@ -210,6 +212,7 @@ class Runner:
         if self._shares.count(saga.definition.name, change):
             self.claim_now.set()
         if change < 0:
+            self.run_ends.ran(saga.id)
             self._claim_more()
 
     def _run(self, saga: Instance, max_sleep_s: float, until: float = inf) -> RunEnd:

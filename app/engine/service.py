@@ -269,12 +269,19 @@ class SagaService:
         if self._runner.run_inline(saga, self.max_sleep_s, until) is RunEnd.OUT_OF_TIME:
             _wait_for(self._runner.submit(saga, self.max_sleep_s), saga, until - time.monotonic())
         found = _durable_snapshot(saga)
+        return self._read_until_end(saga, found, until) if _is_under_way(saga, found) else found
+
+    def _read_until_end(self, saga: Instance, found: SagaSnapshot, until: float) -> SagaSnapshot:
+        """Read the saga each time this process has run it, and now and then, because any process can run it."""
         poll_s = _FIRST_POLL_S if found.status == Status.WAITING else _DATABASE_POLL_S
-        while _is_under_way(saga, found) and time.monotonic() < until and not self._runner.stopping.wait(poll_s):
-            poll_s = min(poll_s * 1.2, _DATABASE_POLL_S)  # so an end is seen a fifth too late at most
-            row = self._store.find(saga.id)
-            assert row is not None, "no saga is deleted while it is under way"
-            found = snapshot_of(row)
+        with self._runner.run_ends.watched(saga.id) as ran:
+            while _is_under_way(saga, found) and time.monotonic() < until and not self._runner.stopping.is_set():
+                ran.wait(poll_s)
+                ran.clear()
+                poll_s = min(poll_s * 1.2, _DATABASE_POLL_S)  # so an end is seen a fifth too late at most
+                row = self._store.find(saga.id)
+                assert row is not None, "no saga is deleted while it is under way"
+                found = snapshot_of(row)
         return found
 
     def _new(  # noqa: PLR0917  one private method for three public ones
