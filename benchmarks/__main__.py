@@ -33,6 +33,7 @@ BENCHMARKS = {
     "polling": waiting.measure_polls,
     "branches": branches.measure,
     "lines": branches.measure_lines,
+    "slow-lines": branches.measure_slow_lines,
 }
 
 

@@ -1,8 +1,11 @@
 """Measure branches: two of 100 ms side by side, and orders of 100 lines with 1, 2 and 4 processes.
 
+The calls of the lines are short, so that the processors are busy, or slow, so that the threads are.
+
 DBOS does the same work with child workflows, each of them durable, as the branches are.
 """
 
+import math
 import statistics
 import sys
 import time
@@ -19,6 +22,7 @@ from benchmarks.report import Table
 CONTENDERS = {"ours": "branching", "DBOS 3.4, child workflows": "dbos_branching"}
 CALL_S, ORDERS = 0.1, 20
 PROCESSES, LINES, LINE_S, AT_ONCE = (1, 2, 4), 100, 0.02, 4
+SLOW_S, THREADS = 1.0, 8
 _ORDER = {"customer": "Ada", "amount": 12}
 _UNFINISHED = "SELECT count(*) FROM saga WHERE status NOT IN ('completed', 'compensated')"
 _WAIT_S = 120.0
@@ -44,6 +48,19 @@ def measure_lines(bench: Harness) -> Table:
         rows += [(name, str(number), *_lines(bench, module, number)) for number in PROCESSES]
     head = ("orders of 100 lines, calls of 20 ms", "processes", "one order, ms", f"lines/s, {AT_ONCE} orders at once")
     return Table(name="lines", head=head, rows=rows)
+
+
+def measure_slow_lines(bench: Harness) -> Table:
+    """Measure an order of 100 lines with slow calls, when each process runs only a few lines at once."""
+    rows = []
+    for number in PROCESSES:
+        environment = settings(bench.database(), bench.responder(SLOW_S)) | {"THREADS": str(THREADS)}
+        with bench.server(CONTENDERS["ours"], number, **environment) as server:
+            took_s = statistics.median(_times(server, "each", orders=3))
+        fewest_s = math.ceil(LINES / (number * THREADS)) * SLOW_S
+        rows.append((str(number), str(number * THREADS), f"{took_s:.1f}", f"{fewest_s:.0f}"))
+    head = ("processes", "lines at once", "one order, s", "the calls alone, s")
+    return Table(name="slow-lines", head=head, rows=rows)
 
 
 def _lines(bench: Harness, module: str, processes: int) -> tuple[str, str]:
