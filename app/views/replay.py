@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from pathlib import Path
 
 from app.errors import ConflictError, MalformedError
 from app.store import queries
@@ -92,7 +93,10 @@ def replayed(
         found = difference(played)
         return Replay(
             table=table, difference=found, unknown=recorded.unknown, way=_way(played),
-            test=source_of(played, found, title=f"Saga {saga.id}", sagas=os.environ.get("SAGAS", SAMPLES)),
+            test=source_of(
+                played, found, title="A saga" if redact else f"Saga {saga.id}",
+                sagas=_portable(os.environ.get("SAGAS") or SAMPLES),
+            ),
             what_if=_what_if(what_if or "", played, play_once(changed_one)) if changed_one else None,
             calls=calls_of(table, recorded.scenario.children),
         )  # fmt: skip
@@ -154,6 +158,18 @@ def side_by_side(before: Way, after: Way) -> list[Pair]:
         Pair(what=f"effect of {each.step.name}", then=str(each.effect), now=effects_now[each.step.name])
         for each in before.effects
     ]
+
+
+def _portable(places: str) -> str | None:
+    """Return the places of the tables, each folder relative to the current one; None when one is elsewhere."""
+    here, found = Path.cwd(), list[str]()
+    for place in filter(None, map(str.strip, places.split(","))):
+        if Path(place).is_absolute():
+            if not Path(place).is_relative_to(here):
+                return None
+            place = f"./{Path(place).relative_to(here)}"  # noqa: PLW2901
+        found.append(place)
+    return ",".join(found)
 
 
 def _table(registry: Registry, saga: SagaRow, version: int | None) -> Saga:

@@ -3,20 +3,25 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from machines.history import Effect, effects_of
 from machines.replay.playing import Difference, Played
 from machines.replay.what_if import certain
 from machines.saga import Saga
 from machines.testing import Always, Answer, Items, Scenario
+from machines.testing.drawing import brief
 from machines.testing.written import INDENT, WIDTH, answer_source, literal, words_of
+from machines.transitions import Phase
 
 _METHODS = (("do", "when"), ("undo", "when_undone"), ("probe", "when_probed"), ("poll", "when_polled"))
+_ENDS = (Phase.COMPLETED, Phase.COMPENSATED)
 _UNITS = (("days", 86_400), ("hours", 3_600), ("minutes", 60))
 
 
-def source_of(played: Played, difference: Difference | None, *, title: str, sagas: str) -> str:
+def source_of(played: Played, difference: Difference | None, *, title: str, sagas: str | None) -> str:
     """Return a Python file with one test of the saga.
 
-    title: the saga, in the first line. sagas: the places of the tables, as in the setting SAGAS.
+    title: the saga, in the first line. sagas: the places of the tables, as in the setting SAGAS; None: the test reads
+    this setting, because the places are those of another machine.
     """
     definition = played.run.definition
     scenario = played.recording.scenario
@@ -24,18 +29,16 @@ def source_of(played: Played, difference: Difference | None, *, title: str, saga
     names |= {
         name for act in played.done for each in act.arguments if isinstance(each, Answer) for name in words_of(each)
     }
-    tables = list(dict.fromkeys(scenario.tables()))
+    tables, found = list(dict.fromkeys(scenario.tables())), f"discover({literal(sagas) if sagas else ''})"
     lines = [
         f'"""{title}, as a test. `saga replay` wrote it from the journal."""',
         "",
         "from machines.discovery import discover",
         f"from machines.testing import {', '.join(sorted({'given', *names}))}",
         "",
-        f"TABLE = discover({literal(sagas)}).get({literal(definition.name)}, {definition.version})",
-        *(
-            f"{_constant(each)} = discover({literal(sagas)}).get({literal(each.name)}, {each.version})"
-            for each in tables
-        ),
+        *([] if sagas else ["# SAGAS in the environment names the tables."]),
+        f"TABLE = {found}.get({literal(definition.name)}, {definition.version})",
+        *(f"{_constant(each)} = {found}.get({literal(each.name)}, {each.version})" for each in tables),
         *_assigned("DATA", scenario.data),
         "",
         "",
@@ -53,18 +56,43 @@ def _body(played: Played, difference: Difference | None) -> Iterable[str]:
         yield f"# The present table goes another way: {difference}"
     yield from _given(played)
     for act in played.done:
-        child = "".join(f".child({literal(name)}{'' if item is None else f', {item}'})" for name, item in act.child)
-        yield f"saga{child}.{act.method}({_arguments(act.method, act.arguments, act.named)})"
-    moves, run = played.recording.moves, played.run
-    yield from _assert("saga.states", [move.dest for move in moves if move.source != move.dest])
-    if difference is None:
-        yield from _assert("saga.calls", [str(call) for call in run.calls])
-        yield f"assert (saga.status, saga.ended) == ({literal(run.status)}, {literal(run.ended)})"
-        known = certain(run)
-        if known == {step: str(effect) for step, effect in run.effects.items()}:
-            yield from _assert("saga.effects", known)
-            return
-        yield from (f"assert saga.effects[{literal(step)}] == {literal(effect)}" for step, effect in known.items())
+        yield f"saga{_child(act.child)}.{act.method}({_arguments(act.method, act.arguments, act.named)})"
+    yield from _of_journal(played) if difference is not None else _of_run(played)
+
+
+def _of_run(played: Played) -> Iterable[str]:
+    """Yield the assertions of a test whose saga goes the way of its journal."""
+    run = played.run
+    yield from _assert("saga.states", run.states)
+    yield from _assert("saga.calls", [str(call) for call in run.calls])
+    yield f"assert (saga.status, saga.ended) == ({literal(run.status)}, {literal(run.ended)})"
+    known = certain(run)
+    if known == {step: str(effect) for step, effect in run.effects.items()}:
+        yield from _assert("saga.effects", known)
+        return
+    yield from (f"assert saga.effects[{literal(step)}] == {literal(effect)}" for step, effect in known.items())
+
+
+def _of_journal(played: Played) -> Iterable[str]:
+    """Yield the assertions of a test whose saga goes another way today: all that the journal says, so one is red."""
+    recording, definition = played.recording, played.run.definition
+    yield from _assert("saga.moves", [brief(move) for move in recording.moves])
+    for path, state in recording.ends.items():
+        yield f"assert saga{_child(path)}.state == {literal(state)}"
+    at = definition.states.get(recording.moves[-1].dest)
+    if at is None:
+        return
+    yield f"assert (saga.state, saga.ended) == ({literal(at.name)}, {literal(at.name if at.phase in _ENDS else None)})"
+    for each in effects_of(definition, at.name, recording.moves, in_doubt=True):
+        if each.effect is Effect.UNKNOWN or each.by_hand or each.step.starts:
+            continue
+        # The journal does not always say if an undone step had been done.
+        equal = ("!=", Effect.TOOK_EFFECT) if each.effect is Effect.UNDONE else ("==", each.effect)
+        yield f"assert saga.effects[{literal(each.step.name)}] {equal[0]} {literal(str(equal[1]))}"
+
+
+def _child(path: Sequence[tuple[str, int | None]]) -> str:
+    return "".join(f".child({literal(name)}{'' if item is None else f', {item}'})" for name, item in path)
 
 
 def _given(played: Played) -> Iterable[str]:

@@ -50,10 +50,19 @@ def _lines(definition: Saga, journal: Sequence[Move]) -> Iterator[str]:
 
 def deed(move: Move, by: str = "") -> str:
     """Return what a move did, in words: `undo pay: refused (409 …)`. A row of the journal is such a move, too."""
-    words = _WORDS.get(Trigger(move.trigger), str(move.trigger))
-    call = f"{'undo ' if move.direction == 'undo' else ''}{move.step}: " if move.step else ""
+    words = _short(move)
     number = polls(move)
     if number and move.trigger == Trigger.SUCCEEDED:
         words += f" (after {number} poll{'s' if number > 1 else ''})"
     reason = f" ({move.reason})" if move.reason and move.trigger != Trigger.SUCCEEDED else ""
-    return f"{call}{words}{by}{reason}"
+    return f"{words}{by}{reason}"
+
+
+def brief(move: Move) -> str:
+    """Return what a move did and where it led, without its reason: `undo pay: refused, to STUCK_UNDO_PAY`."""
+    return f"{_short(move)}, to {move.dest}"
+
+
+def _short(move: Move) -> str:
+    words = _WORDS.get(Trigger(move.trigger), str(move.trigger))
+    return f"{'undo ' if move.direction == 'undo' else ''}{move.step}: {words}" if move.step else words

@@ -15,7 +15,7 @@ from machines.signals import can_still_wait, step_waiting_for
 from machines.statuses import Status
 from machines.testing.answering import Answering, headers_of
 from machines.testing.answers import Answer, ok
-from machines.testing.drawing import drawn
+from machines.testing.drawing import brief, drawn
 from machines.testing.family import Family
 from machines.testing.member import Member
 from machines.testing.memory import Arrived, Row
@@ -109,6 +109,11 @@ class Run:
     def states(self) -> list[str]:
         """Every state that the saga entered, in order."""
         return [move.dest for move in self._memory.journal if move.source != move.dest]
+
+    @property
+    def moves(self) -> list[str]:
+        """Every move in words, without its reason: `undo pay: refused, to STUCK_UNDO_PAY`."""
+        return [brief(move) for move in self._memory.journal]
 
     @property
     def effects(self) -> dict[str, str]:

@@ -115,13 +115,24 @@ def test_redacted_test_has_no_value_of_the_saga(cli, stored):
     saga_id = stored(given(table, data).when(PROCESS_PAYMENT=refused("card of Ada Lovelace")).run())
     assert "Ada Lovelace" in cli(saga_id).stdout
     assert "Ada Lovelace" not in cli(saga_id, "--redact").stdout
-    assert cli(saga_id, "--redact").exit_code == 0
+    redacted = cli(saga_id, "--redact")
+    assert (redacted.exit_code, saga_id in redacted.stdout, saga_id in cli(saga_id).stdout) == (0, False, True)
 
 
 def test_test_names_the_places_of_the_tables(cli, stored, checkout, monkeypatch):
     monkeypatch.setitem(os.environ, "SAGAS", "samples,./more")
     shown = cli(stored(checkout.run()))
     assert 'discover("samples,./more").get("checkout", 1)' in shown.stdout, shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("places", "written"), [("samples,{here}/more", '"samples,./more"'), ("/elsewhere,samples", "")]
+)
+def test_written_test_has_no_absolute_path(cli, stored, checkout, monkeypatch, places, written):
+    monkeypatch.setitem(os.environ, "SAGAS", places.format(here=os.getcwd()))  # noqa: PTH109
+    shown = cli(stored(checkout.run()))
+    assert f"discover({written}).get(" in shown.stdout
+    assert ("# SAGAS in the environment" in shown.stdout) is (not written)
 
 
 def test_api_says_the_same_way_and_what_if(client, stored, checkout):

@@ -1,13 +1,13 @@
 """What a journal records besides replies: people, signals, later answers, time, deaths; and what it leaves open."""
 
 import datetime as dt
-import runpy
 from types import SimpleNamespace
 
 import pytest
 
 from machines import (
     NEVER,
+    Retry,
     Saga,
     above,
     approval,
@@ -27,7 +27,7 @@ from machines import (
     text,
     uuid,
 )  # fmt: skip
-from machines.replay.playing import difference, play, play_once
+from machines.replay.playing import Difference, difference, play, play_once
 from machines.replay.recording import recording
 from machines.replay.source import source_of
 from machines.replay.stand_ins import redacted, without_secrets
@@ -90,6 +90,15 @@ def replay(run, data=None, **more):
     return play(recording(run.definition, data or run._memory.data, journal_of(run), **more))
 
 
+def run_written(source, table):
+    """Run the test of a written file with this table."""
+    lines = source.splitlines()
+    kept = [line for line in lines if not line.startswith(("TABLE", "from machines.discovery"))]
+    names = {"TABLE": table}
+    exec("\n".join(kept), names)
+    next(each for name, each in names.items() if name.startswith("test_"))()
+
+
 def released(scenario):
     return scenario.run().after(days=4).signal("release", approved=True)
 
@@ -126,14 +135,10 @@ CASES = list(waits())
 
 
 @pytest.mark.parametrize("run", [run for _, run in CASES], ids=[name for name, _ in CASES])
-def test_replay_goes_the_way_of_the_journal_and_so_does_the_written_file(run, tmp_path):
+def test_replay_goes_the_way_of_the_journal_and_so_does_the_written_file(run):
     played = replay(run)
     assert difference(played) is None
-    source = source_of(played, None, title="A saga", sagas="samples").splitlines()
-    written = tmp_path / "test_it.py"
-    written.write_text("\n".join(line for line in source if not line.startswith(("TABLE", "from machines.discovery"))))
-    names = runpy.run_path(str(written), {"TABLE": run.definition})
-    next(each for name, each in names.items() if name.startswith("test_"))()
+    run_written(source_of(played, None, title="A saga", sagas="samples"), run.definition)
 
 
 def test_replies_have_the_values_that_the_saga_kept():
@@ -179,7 +184,37 @@ def test_other_table_differs_and_the_first_difference_is_named():
     )
     text = source_of(played, found, title="A saga", sagas="samples")
     assert "# The present table goes another way: move 3:" in text
-    assert "saga.calls" not in text  # only what the journal records is asserted
+    assert 'assert saga.effects["wrap"] == "not done"' in text
+    run_written(text, run.definition)
+    with pytest.raises(AssertionError):
+        run_written(text, other)
+
+
+@pytest.mark.parametrize("attempts", [2, 3])
+def test_written_test_is_red_when_only_the_number_of_attempts_is_another(attempts):
+    run = given(PLAIN, {"customer": "Ada"}).when(pay=always(lost)).when_probed(pay=always(lost)).run()
+    (reserve, wrap, pay, send) = PLAIN.steps
+    other = Saga(
+        name="gift", version=1, initial="ASKED", completed="SENT", compensated="BACK", deadline_s=600, data=PLAIN.data,
+        participants=PLAIN.participants,
+        steps=(
+            reserve, wrap,
+            pivot("pay", pay.call, probe=pay.probe, done="PAID", refused="POOR", retry=Retry(attempts=attempts)), send,
+        ),
+    )  # fmt: skip
+    played = play(recording(other, run._memory.data, journal_of(run)))
+    found = difference(played)
+    assert played.run.states == run.states
+    text = source_of(played, found, title="A saga", sagas="samples")
+    with pytest.raises(AssertionError):
+        run_written(text, other)
+    run_written(text, PLAIN)
+
+
+@pytest.mark.parametrize("run", [run for _, run in CASES], ids=[name for name, _ in CASES])
+def test_everything_that_is_asserted_of_a_journal_holds_in_the_way_of_the_journal(run):
+    another = Difference(number=1, recorded="", played="")
+    run_written(source_of(replay(run), another, title="A saga", sagas="samples"), run.definition)
 
 
 def test_journal_with_states_that_the_table_lacks_is_read_up_to_them():
