@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from machines.history import polls
+from machines.history import JournalEntry, polls
 from machines.running import Move
 from machines.saga import Saga
 from machines.transitions import Phase, Trigger
@@ -58,11 +58,11 @@ def deed(move: Move, by: str = "") -> str:
     return f"{words}{by}{reason}"
 
 
-def brief(move: Move) -> str:
+def brief(move: Move | JournalEntry) -> str:
     """Return what a move did and where it led, without its reason: `undo pay: refused, to STUCK_UNDO_PAY`."""
     return f"{_short(move)}, to {move.dest}"
 
 
-def _short(move: Move) -> str:
+def _short(move: Move | JournalEntry) -> str:
     words = _WORDS.get(Trigger(move.trigger), str(move.trigger))
     return f"{'undo ' if move.direction == 'undo' else ''}{move.step}: {words}" if move.step else words
