@@ -16,7 +16,7 @@ from diagrams.picture.svg import svg
 from machines.discovery import discover
 from machines.registry import BadTablesError, Registry
 from machines.saga import Saga
-from machines.verify import PROPERTIES, Finding, NotExploredError, Proofs, Result
+from machines.verify import PROPERTIES, Finding, NotExploredError, Proofs, Result, acceptable
 from machines.verify.route import route_of
 from machines.verify.search import MOST_STATES, Progress
 from machines.verify.source import test_of
@@ -65,7 +65,9 @@ def verify(  # noqa: PLR0917  one parameter for each option
     sound = True
     registry = _registry(sagas)
     proofs = Proofs(registry, most_states=states, accepted=accept)
-    for table, as_child in _searches(proofs, registry, name, every=every):
+    searches = _searches(proofs, registry, name, every=every)
+    _check_accepted(accept, [table for table, _ in searches])
+    for table, as_child in searches:
         try:
             with _reported(table) as progress:
                 result = proofs.prove(table, as_child=as_child, progress=progress)
@@ -76,6 +78,17 @@ def verify(  # noqa: PLR0917  one parameter for each option
         sound &= result.complete and not result.faults
         _write(result, registry, draw, as_json=as_json)
     sys.exit(0 if sound else FAULT)
+
+
+def _check_accepted(accept: tuple[str, ...], tables: list[Saga]) -> None:
+    """Refuse the name of a flaw that none of the tables can have."""
+    known = {flaw for table in tables for flaw in acceptable(table)}
+    for flaw in accept:
+        if flaw not in known:
+            raise click.UsageError(
+                f"--accept {flaw!r} is no flaw that these tables can have; copy it from the line of the fault, such as "
+                f"'stale read:price'"
+            )
 
 
 def _on_terminal() -> bool:

@@ -4,8 +4,9 @@ The search runs the engine's own loop (`machines.loop`) and decisions (`machines
 kinds of participant. It needs no database and no server. docs/verify.md describes what it tries and what it proves.
 """
 
+from machines.verify.design import acceptable
 from machines.verify.properties import PROPERTIES
 from machines.verify.proving import NotExploredError, Proofs, verify
 from machines.verify.search import Finding, Result
 
-__all__ = ["PROPERTIES", "Finding", "NotExploredError", "Proofs", "Result", "verify"]
+__all__ = ["PROPERTIES", "Finding", "NotExploredError", "Proofs", "Result", "acceptable", "verify"]

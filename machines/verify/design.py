@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from machines.call import Call
 from machines.conditions import required_references
 from machines.outcomes import Outcome
 from machines.references import split
 from machines.saga import Saga
 from machines.step import Kind, Step
+from machines.verify.meanings import UNTRUE, Truth, doubtful, subject_of
 from machines.waiting import duration
 
+_PIVOT_TOO_EARLY, _STALE_READ = "pivot too early", "stale read"
 #: A wait from this length on makes a value old, in seconds.
 _LONG_S = 60.0
 
@@ -22,12 +25,24 @@ class Flaw(NamedTuple):
     why: str
     #: How a saga comes there, in sentences.
     path: tuple[str, ...]
+    #: See `Finding.subject`.
+    subject: str = ""
 
 
 def flaws(definition: Saga) -> Iterator[Flaw]:
     """Yield every flaw of a table that its columns show."""
     yield from _behind_the_pivot(definition)
     yield from _stale_reads(definition)
+    yield from _inverted_probes(definition)
+
+
+def acceptable(definition: Saga) -> Iterator[str]:
+    """Yield the name of each flaw that the author of a table may accept."""
+    for step in definition.steps:
+        yield from (f"{each}:{step.name}" for each in (_PIVOT_TOO_EARLY, _STALE_READ))
+        for call in (step.call, step.undo, step.probe, step.poll):
+            if isinstance(call, Call):
+                yield from (f"{UNTRUE}:{subject_of(step, call, each.key)}" for each in doubtful(step, call))
 
 
 def _behind_the_pivot(definition: Saga) -> Iterator[Flaw]:
@@ -48,7 +63,7 @@ def _behind_the_pivot(definition: Saga) -> Iterator[Flaw]:
             f"{step.name} is refused.",
             f"The saga is stuck. Nothing that {step.name} needs comes from {first.name}: let it stand before.",
         )
-        yield Flaw("pivot too early", step.name, why, path)
+        yield Flaw(_PIVOT_TOO_EARLY, step.name, why, path)
 
 
 def _may_refuse(step: Step) -> str:
@@ -89,8 +104,25 @@ def _stale_reads(definition: Saga) -> Iterator[Flaw]:
                 f"The saga waits in {waits[0].name}: {how_long}.",
                 f"{user.name} is sent with {used[0]} as it was before the wait. Read it after {waits[0].name}.",
             )
-            yield Flaw("stale read", step.name, why, path)
+            yield Flaw(_STALE_READ, step.name, why, path)
             break
+
+
+def _inverted_probes(definition: Saga) -> Iterator[Flaw]:
+    """Yield each probe that takes a reply for "not done", although a participant may give this reply when it is done.
+
+    The engine does not rely on a probe that says no, so the search finds no harm; but nobody learns what was done.
+    """
+    found = ((step, step.probe, each) for step in definition.steps if step.probe for each in doubtful(step, step.probe))
+    for step, probe, each in found:
+        if each.claimed is Truth.REFUSED:
+            path = (
+                f"{step.name} is done, and its reply is lost.",
+                f"The probe of {step.name} is answered: {each.reply}.",
+                f'The saga takes this for "{step.name} was not done". Let the probe say REFUSED only for what says so.',
+            )
+            why = f"the probe of {step.name}: {each.sentence}"
+            yield Flaw(UNTRUE, step.name, why, path, subject_of(step, probe, each.key))
 
 
 def _waits_long(step: Step) -> bool:

@@ -26,7 +26,7 @@ class Guesses:
             entry = world.ledger[self._moves.index[fact.step]]
             if fact.direction == Direction.DO and not entry.times:
                 return Broken("no guess", f"the saga takes {fact.step} as done, and its participant has not done it")
-            if fact.direction == Direction.UNDO and entry.effects and not entry.too_late:
+            if fact.direction == Direction.UNDO and entry.effects and not (entry.too_late or fact.not_found):
                 return Broken("no guess", f"the saga takes {fact.step} as undone, and its effect is in force")
         return (
             self._decided_wrongly(world, save)

@@ -3,7 +3,7 @@
 A saga of the engine is made from a state of the search, and becomes a part of a state again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from math import inf
 from typing import Any
@@ -22,7 +22,8 @@ from machines.samples import example
 from machines.step import Step
 from machines.transitions import DONE, NOWHERE, Direction, Trigger
 from machines.verify.kinship import Kinship
-from machines.verify.replying import Truth, put, replies_to
+from machines.verify.meanings import Truth
+from machines.verify.replying import put, replies_to
 from machines.verify.samples import bodies_of, varies
 from machines.verify.world import Bodies, Fact, Memory, Row, Seen
 from machines.waiting import Waiting
@@ -44,8 +45,11 @@ LONG_AGO_S = -1e12
 class Machinery:
     """The engine of one table. It remembers what a process does, so each point is computed once."""
 
-    def __init__(self, definition: Saga, data: Mapping[str, Any], kinship: Kinship | None = None) -> None:
-        self.definition, self.data = definition, data
+    def __init__(
+        self, definition: Saga, data: Mapping[str, Any], kinship: Kinship | None = None, accepted: Collection[str] = ()
+    ) -> None:  # fmt: skip
+        """See `machines.verify.replying.replies_to` for accepted."""
+        self.definition, self.data, self._accepted = definition, data, accepted
         self.kinship = kinship or Kinship()
         self.bodies = Bodies()
         #: Name of a signal or an answer, and its kind → its body.
@@ -129,7 +133,7 @@ class Machinery:
         known = (id(call), undoes)
         if known not in self._replies:
             assert saga.current.step is not None
-            found = replies_to(self.definition, saga.current.step, call, undoes=undoes)
+            found = replies_to(self.definition, saga.current.step, call, undoes=undoes, accepted=self._accepted)
             self._replies[known] = found if undoes else self._varied(saga.current.step, found)
             self._calls.append(call)
         return self._replies[known]

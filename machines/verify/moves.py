@@ -25,11 +25,12 @@ from machines.verify.guesses import Guesses
 from machines.verify.journals import Journals
 from machines.verify.kin_properties import KinProperties
 from machines.verify.machinery import MAX_CLAIMS, Machinery
+from machines.verify.meanings import Truth
 from machines.verify.network import Network
 from machines.verify.people import People
 from machines.verify.process import ModelLoop, Send
 from machines.verify.properties import Broken, Properties
-from machines.verify.replying import WITHOUT_FIELDS, Truth
+from machines.verify.replying import WITHOUT_FIELDS
 from machines.verify.turns import Turns, learned
 from machines.verify.world import DUE_LATER, DUE_NOW, HELD, NEVER_DUE, NEW_END, Entry, Memory, Process, Row, Save, World
 from machines.waiting import Waiting

@@ -13,7 +13,7 @@ from machines.step import Kind, Step
 from machines.transitions import DONE, Direction
 from machines.verify import participants
 from machines.verify.events import Edge, Event
-from machines.verify.replying import Truth
+from machines.verify.meanings import Truth
 from machines.verify.world import DUE_NOW, Entry, World
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from machines.participant_kinds import ParticipantKind
-from machines.verify.replying import Truth
+from machines.verify.meanings import Truth
 from machines.verify.world import Entry
 
 #: The answers that a participant gives to the first request of an action.
@@ -59,7 +59,10 @@ def decide(entry: Entry) -> Iterator[Entry]:
 
 
 def found(entry: Entry) -> Iterator[Truth]:
-    """Yield what a probe may find. An accepted action is not done yet."""
+    """Yield what a probe may find. An accepted action is not done yet. A search may not show at once what was done."""
     if entry.seen == "accepted":
         yield Truth.UNKNOWN
-    yield Truth.DONE if entry.effects and entry.seen == "done" else Truth.REFUSED
+    done = entry.effects and entry.seen == "done"
+    yield Truth.DONE if done else Truth.REFUSED
+    if done:
+        yield Truth.UNSEEN

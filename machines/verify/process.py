@@ -25,7 +25,7 @@ from machines.step import Kind
 from machines.transitions import Direction, Phase, Trigger
 from machines.verify.kinship import SeenChildren
 from machines.verify.machinery import DEADLINE_S, ENGINE, LATE_S, LONG_AGO_S, MAX_CLAIMS, MOST_FAILED, Machinery
-from machines.verify.replying import Truth
+from machines.verify.meanings import Truth
 from machines.verify.world import (
     DUE_LATER,
     DUE_NOW,

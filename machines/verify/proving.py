@@ -16,6 +16,7 @@ from machines.statuses import FINISHED
 from machines.step import Step
 from machines.verify.design import flaws
 from machines.verify.kinship import Kinship, Place, TableKey
+from machines.verify.meanings import UNTRUE
 from machines.verify.samples import data_of
 from machines.verify.search import MOST_STATES, Finding, Progress, Result, Search
 from machines.verify.stages import Stages
@@ -77,7 +78,10 @@ class Proofs:
         if not as_child or definition.is_branch:
             whole.findings += self._flaws(definition)
         for one, variant in searches:
-            result = Search(definition, one, self._most, progress, reduced=self._reduced, kinship=variant).run()
+            result = Search(
+                definition, one, self._most, progress, reduced=self._reduced, kinship=variant,
+                accepted=[name.removeprefix(f"{UNTRUE}:") for name in self._accepted],
+            ).run()  # fmt: skip
             whole.add(result)
             if result.faults or not result.complete:
                 break
@@ -89,8 +93,11 @@ class Proofs:
 
     def _flaws(self, definition: Saga) -> Iterator[Finding]:
         for flaw in flaws(definition):
-            if f"{flaw.property}:{flaw.step}" not in self._accepted:
-                yield Finding(broken=flaw.property, why=flaw.why, path=(), step=flaw.step, sentences=flaw.path)
+            found = Finding(
+                broken=flaw.property, why=flaw.why, path=(), step=flaw.step, sentences=flaw.path, subject=flaw.subject
+            )
+            if found.name not in self._accepted:
+                yield found
 
     def _kinship(self, definition: Saga, of_child: Stages | None) -> Kinship:
         for _, child, _ in self._children(definition):

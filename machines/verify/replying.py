@@ -1,11 +1,11 @@
 """Every reply that a participant or the network may give to a call, sorted by what the participant has then done.
 
 A status means what the contract of docs/participants.md says, unless the call's `means=` says otherwise: then the
-author knows the participant better. The outcome of a reply is not written here, but found by `machines.attempts`.
+author knows the participant better, and where he may be wrong (`machines.verify.meanings`), both are tried. The outcome
+of a reply is not written here, but found by `machines.attempts`.
 """
 
-from collections.abc import Iterator, Mapping
-from enum import StrEnum
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from machines.call import Call
@@ -15,52 +15,28 @@ from machines.replies import Reply
 from machines.saga import Saga
 from machines.step import Step
 from machines.testing.successes import headers, success
+from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, subject_of
 
-
-class Truth(StrEnum):
-    """What is true when a reply is sent."""
-
-    #: The call has done what it asks for.
-    DONE = "done"
-    #: The participant has said no, and nothing happens later.
-    REFUSED = "refused"
-    #: The participant has said no, but left something behind that must be undone.
-    LEFT = "left"
-    #: The participant does it later, or refuses it later.
-    ACCEPTED = "accepted"
-    #: It was done before, and the participant answers that the key is in use: it may be busy with the first attempt.
-    BUSY = "busy"
-    #: The call was done or not: the reply does not tell.
-    UNKNOWN = "unknown"
-    #: The call has not reached the part that acts on it.
-    UNTOUCHED = "untouched"
-
-
-_TRUTHS: Mapping[Outcome, Truth] = {
-    Outcome.SUCCEEDED: Truth.DONE, Outcome.REFUSED: Truth.REFUSED, Outcome.REFUSED_UNDO: Truth.LEFT,
-    Outcome.ACCEPTED: Truth.ACCEPTED, Outcome.IN_DOUBT: Truth.UNKNOWN, Outcome.NOT_SENT: Truth.UNTOUCHED,
-}  # fmt: skip
 #: Name of a success that lacks the fields of the table.
 WITHOUT_FIELDS = "200 without the fields"
 _DETAIL: Mapping[str, Any] = {"detail": "no"}
 _NO_ANSWER = "the connection was lost before the answer"
-#: Statuses by what they say of the action. The first of each tuple stands for those with the same outcome.
-_BY_TRUTH: Mapping[Truth, tuple[int, ...]] = {
-    Truth.REFUSED: (409, 400, 402, 404, 410, 412, 422, 423),
-    Truth.UNKNOWN: (500, 408, 425, 302, 303, 502, 503, 504, 202),
-    Truth.UNTOUCHED: (429, 301, 307, 308, 401, 403, 405, 406, 407, 414, 415, 421, 431),
-}
 
 
-def replies_to(definition: Saga, step: Step, call: Call, *, undoes: bool) -> Mapping[Truth, list[tuple[str, Reply]]]:
-    """Return the replies to a call by their truth, each with a name that a person reads."""
+def replies_to(
+    definition: Saga, step: Step, call: Call, *, undoes: bool, accepted: Collection[str] = ()
+) -> Mapping[Truth, list[tuple[str, Reply]]]:
+    """Return the replies to a call by their truth, each with a name that a person reads.
+
+    accepted: the meanings that the author vouches for, as `subject_of` names them.
+    """
     found: dict[Truth, list[tuple[str, Reply]]] = {truth: [] for truth in Truth}
     body = {} if undoes else success(definition, step, call)
     by_field = any(isinstance(meaning, Mapping) and None in meaning for meaning in call.means.values())
     for name, reply in _plain(step, call, body):
         found[Truth.DONE].append((name, reply))
     found[Truth.UNKNOWN].append(("no answer", Reply(error=_NO_ANSWER)))
-    for truth, statuses in _BY_TRUTH.items():
+    for truth, statuses in BY_TRUTH.items():
         for status in statuses:
             if status in call.means or (status == 202 and by_field):  # noqa: PLR2004  a missing field may say no
                 continue
@@ -69,14 +45,17 @@ def replies_to(definition: Saga, step: Step, call: Call, *, undoes: bool) -> Map
             means = Truth.ACCEPTED if accepts else Truth.DONE if gone else truth
             found[means].append((str(status), _reply(status, body if accepts else _DETAIL)))
     found[Truth.UNKNOWN].append(("503 with Retry-After", _reply(503, _DETAIL, retry_after_s=1.0)))
-    found[Truth.UNKNOWN].append(("a body that is no JSON", Reply(status=200, unreadable="no JSON")))
-    found[Truth.UNKNOWN].append(("a reply that is too large", Reply(status=200, unreadable="too large", final=True)))
+    said = TRUTHS[Outcome(call.means[200])] if 200 in call.means else Truth.UNKNOWN  # type: ignore[arg-type]  # noqa: PLR2004
+    found[said].append(("a body that is no JSON", Reply(status=200, unreadable="no JSON")))
+    found[said].append(("a reply that is too large", Reply(status=200, unreadable="too large", final=True)))
     found[Truth.UNTOUCHED].append(("no connection", Reply(error="no connection could be made", sent=False)))
     found[Truth.BUSY].append(("409", _reply(409, _DETAIL)))
     if 404 not in call.means:  # noqa: PLR2004
         found[Truth.UNTOUCHED].append(("404 without JSON", Reply(status=404)))
-    for truth, name, reply in _declared(call, body):
+    for truth, name, reply in _declared(step, call, body, accepted):
         found[truth].insert(0, (name, reply))
+    if call is step.probe:
+        found[Truth.UNSEEN] = list(found[Truth.REFUSED])
     return found
 
 
@@ -91,21 +70,26 @@ def _plain(step: Step, call: Call, body: Any) -> Iterator[tuple[str, Reply]]:
         yield WITHOUT_FIELDS, Reply(status=200, body={})
 
 
-def _declared(call: Call, body: Any) -> Iterator[tuple[Truth, str, Reply]]:
-    """Yield the replies that the call's `means=` names."""
+def _declared(step: Step, call: Call, body: Any, accepted: Collection[str]) -> Iterator[tuple[Truth, str, Reply]]:
+    """Yield the replies that the call's `means=` names. accepted: see `replies_to`."""
+    unsure = {each.reply: each for each in doubtful(step, call) if subject_of(step, call, each.key) not in accepted}
     for key, meaning in call.means.items():
         if isinstance(key, int):
-            truth = _TRUTHS[Outcome(meaning)]  # type: ignore[arg-type]
-            good = body if truth in (Truth.DONE, Truth.LEFT, Truth.ACCEPTED) else _DETAIL
-            yield truth, str(key), _reply(key, good)
+            claimed = TRUTHS[Outcome(meaning)]  # type: ignore[arg-type]
+            good = body if claimed in (Truth.DONE, Truth.LEFT, Truth.ACCEPTED) else _DETAIL
+            for truth in unsure[str(key)].tried if str(key) in unsure else (claimed,):
+                yield truth, str(key), _reply(key, good)
             continue
         assert isinstance(meaning, Mapping)
         for value, outcome in meaning.items():
-            truth = _TRUTHS[Outcome(outcome)]
+            truth = TRUTHS[Outcome(outcome)]
             statuses = (200,) if value is None or truth in (Truth.DONE, Truth.LEFT, Truth.ACCEPTED) else (200, 409)
             for status in statuses:
                 if status == 200 or status not in call.means:  # noqa: PLR2004
                     yield truth, f"{status} with {key} {value!r}", _reply(status, put(body, key, value))
+    for each in unsure.values():
+        if isinstance(each.key, str):
+            yield Truth.UNKNOWN, each.reply, _reply(200, put(body, each.key, each.value))
 
 
 def _meaning(call: Call, body: Any, wanted: Outcome) -> Any:

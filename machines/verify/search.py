@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from machines.verify.cycles import cycle
 from machines.verify.events import Edge, Event
 from machines.verify.kinship import Kinship
 from machines.verify.machinery import Machinery
+from machines.verify.meanings import UNTRUE, untrue_in
 from machines.verify.moves import Moves
 from machines.verify.properties import Broken
 from machines.verify.world import World
@@ -51,10 +52,13 @@ class Finding:
     #: Position in `path` from which the events repeat for ever; None: they do not.
     repeats_from: int | None = None
 
+    #: What an author accepts, when it is not a step as a whole, such as `pay 500`.
+    subject: str = ""
+
     @property
     def name(self) -> str:
         """The name by which an author accepts a flaw, such as `stale read:price`."""
-        return f"{self.broken}:{self.step}"
+        return f"{self.broken}:{self.subject or self.step}"
 
 
 @dataclass(kw_only=True)
@@ -97,11 +101,11 @@ class Search:
     def __init__(
         self, definition: Saga, data: Mapping[str, Any], most_states: int = MOST_STATES,
         progress: Progress | None = None, *, reduced: bool = True, kinship: Kinship | None = None,
+        accepted: Collection[str] = (),
     ) -> None:  # fmt: skip
-        """reduced: see `machines.verify.proving.verify`."""
-        self.moves = Moves(
-            Machinery(made_small(definition, (kinship or Kinship()).at_most), data, kinship), reduced=reduced
-        )
+        """reduced: see `machines.verify.proving.verify`. accepted: the meanings that the author vouches for."""
+        small = made_small(definition, (kinship or Kinship()).at_most)
+        self.moves = Moves(Machinery(small, data, kinship, accepted), reduced=reduced)
         self._result = Result(definition=definition)
         self._most, self._progress = most_states, progress
         #: State → its number; the other lists are by this number.
@@ -175,12 +179,17 @@ class Search:
                 return
             self._risks.add(broken.why)
         path = [*self._path(came[0]), *([(came[1], world)] if came[1] else [])]
-        self._result.findings.append(
-            Finding(
-                broken=broken.property, why=broken.why, path=tuple(path), risk=broken.risk,
-                data=self.moves.machinery.data,
-            )
-        )  # fmt: skip
+        self._keep(Finding(broken=broken.property, why=broken.why, path=tuple(path), risk=broken.risk))
+
+    def _keep(self, finding: Finding) -> None:
+        """Keep a finding. What follows from an untrue meaning is a flaw of the table."""
+        finding = replace(finding, data=self.moves.machinery.data)
+        untrue = untrue_in(self.moves.definition, [event for event, _ in finding.path])
+        if untrue is not None and not finding.risk:
+            step, subject, sentence = untrue
+            why = f"{step.name}: {sentence}. Then {finding.why}"
+            finding = replace(finding, broken=UNTRUE, why=why, step=step.name, subject=subject)
+        self._result.findings.append(finding)
 
     def _path(self, number: int) -> list[tuple[Event, World]]:
         path: list[tuple[Event, World]] = []
@@ -213,9 +222,7 @@ class Search:
         for one, other in zip(found, [*found[1:], found[0]], strict=True):
             event = next(edge.event for edge in self.moves.of(self._worlds[one]) if edge.world == self._worlds[other])
             path.append((event, self._worlds[other]))
-        self._result.findings.append(
-            Finding(broken="ends", why="the saga goes round for ever", path=tuple(path), repeats_from=start)
-        )
+        self._keep(Finding(broken="ends", why="the saga goes round for ever", path=tuple(path), repeats_from=start))
 
     def _waits_for_time(self, world: World) -> bool:
         at = None if world.row is None else self.moves.definition.states[world.row.state]

@@ -22,7 +22,7 @@ from machines.testing import (
 from machines.testing.written import answer_source, words_of
 from machines.verify.events import Event
 from machines.verify.kin_source import SAME_END, answers_of, given_source
-from machines.verify.replying import Truth
+from machines.verify.meanings import Truth
 from machines.verify.search import Finding
 
 #: Purpose of a call → method of a scenario that scripts its answers.

@@ -1,13 +1,17 @@
 """A counterexample in plain words: its events as numbered sentences."""
 
 from machines.verify.events import Event
-from machines.verify.replying import Truth
+from machines.verify.meanings import Truth
 from machines.verify.search import Finding, Result
 
 _CALLS = {"do": "call", "again": "repeated call", "undo": "undo", "probe": "probe", "poll": "poll", "read": "read"}
 _DONE = {
     Truth.DONE: "does it", Truth.REFUSED: "refuses it", Truth.LEFT: "refuses it, but leaves something behind",
     Truth.ACCEPTED: "accepts it for later", Truth.BUSY: "has done it before", Truth.UNKNOWN: "cannot tell yet",
+}  # fmt: skip
+_FOUND = {
+    Truth.DONE: " (it was done)", Truth.REFUSED: " (it was not done)",
+    Truth.UNSEEN: " (it was done, and the probe does not find it yet)",
 }  # fmt: skip
 _SENTENCES = {
     "late": "The deadline of the saga is over.",
@@ -73,7 +77,7 @@ def _call(event: Event, call: str) -> str:
 def _found(truth: Truth, call: str) -> str:
     if call == "read":
         return ""
-    return {Truth.DONE: " (it was done)", Truth.REFUSED: " (it was not done)"}.get(truth, " (not decided)")
+    return _FOUND.get(truth, " (not decided)")
 
 
 def _commit(state: str) -> str:

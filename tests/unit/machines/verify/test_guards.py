@@ -110,4 +110,4 @@ def found_by_a_probe():
 def test_verify_finds_a_report_that_believes_a_probe_which_found_nothing(monkeypatch):
     assert verify(found_by_a_probe()).findings == []
     monkeypatch.setattr("machines.history.NOTHING_FOUND", "never in a reason")
-    assert verify(found_by_a_probe()).risks
+    assert verify(found_by_a_probe()).faults

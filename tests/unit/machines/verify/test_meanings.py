@@ -1,0 +1,119 @@
+"""`saga verify` tries each reply for which `means=` may say something untrue, and finds the harm."""
+
+import pytest
+
+from machines import (
+    ACCEPTED,
+    IN_DOUBT,
+    NEVER,
+    NOT_SENT,
+    REFUSED,
+    REFUSED_UNDO,
+    SUCCEEDED,
+    Retry,
+    choice,
+    compensatable,
+    get,
+    pivot,
+    poll,
+    post,
+    read,
+    text,
+)
+from machines.verify import verify
+from machines.verify.words import lines_of
+from tests.unit.machines.tables import saga
+
+TWICE = Retry(attempts=2)
+
+
+def selling(means=None, probe=None, **columns):
+    probe = None if probe is None else get("shop", "/sale", means=probe)
+    kept = {"keeps": columns.pop("keeps")} if "keeps" in columns else {}
+    call = post("shop", "/sale", means=means or {}, **kept)
+    return saga(pivot("sell", call, probe=probe, done="DONE", refused="NO_SALE", **({"retry": TWICE} | columns)))
+
+
+def holding(means=None, undo=None):
+    call, back = post("shop", "/hold", means=means or {}), post("shop", "/hold/undo", means=undo or {})
+    return saga(
+        compensatable("hold", call, undo=back, done="HELD", refused="NO_HOLD", retry=TWICE),
+        pivot("sell", post("shop", "/sale"), done="DONE", refused="NO_SALE", retry=TWICE),
+    )
+
+
+def polling(means):
+    return selling(later=poll(get("shop", "/sale", means=means), every_s=5, within_s=60))
+
+
+UNTRUE = {
+    "sell 500": selling({500: REFUSED}),
+    "sell 502": selling({502: SUCCEEDED}),
+    "sell 504": selling({504: NOT_SENT}),
+    "sell 507": selling({507: REFUSED}),
+    "sell 408": selling({408: REFUSED}),
+    "sell 302": selling({302: SUCCEEDED}),
+    "sell 202": selling({202: REFUSED}),
+    "sell 201": selling({201: REFUSED}),
+    "sell 422": selling({422: SUCCEEDED}),
+    "sell 429": selling({429: SUCCEEDED}),
+    "hold 500": holding({500: REFUSED}),
+    "undo hold 500": holding(undo={500: SUCCEEDED}),
+    "undo hold 422": holding(undo={422: SUCCEEDED}),
+    "probe sell 404": selling(probe={404: SUCCEEDED}),
+    "probe sell 503": selling(probe={503: SUCCEEDED}),
+    "poll sell 500": polling({500: REFUSED}),
+    "poll sell 404": polling({404: SUCCEEDED}),
+    "sell ok": selling({"ok": {True: SUCCEEDED}}),
+    "sell state": selling({"state": {"paid": SUCCEEDED}}, keeps={"state": text()}),
+    "sell of": selling({"of": {"a": SUCCEEDED}}, keeps={"of": choice("a", "b")}),
+}
+
+
+@pytest.mark.parametrize("subject", UNTRUE)
+def test_verify_finds_an_untrue_meaning_with_a_path_to_the_harm(subject):
+    (fault,) = verify(UNTRUE[subject]).faults
+    assert fault.name == f"untrue meaning:{subject}"
+    assert 2 <= len(fault.path) <= 5
+    assert "Then " in fault.why
+
+
+@pytest.mark.parametrize("subject", ["sell 500", "undo hold 500", "probe sell 404", "sell ok"])
+def test_author_vouches_for_a_meaning(subject):
+    result = verify(UNTRUE[subject], accepted=[f"untrue meaning:{subject}"])
+    assert (result.faults, result.complete) == ([], True)
+
+
+@pytest.mark.parametrize("means", [{200: REFUSED}, {500: REFUSED}])
+@pytest.mark.parametrize("retry", [TWICE, NEVER])
+def test_probe_that_says_no_for_what_may_be_done_is_a_flaw(means, retry):
+    (fault,) = verify(selling(probe=means, retry=retry)).faults
+    assert fault.name == f"untrue meaning:probe sell {next(iter(means))}"
+    assert len(lines_of(fault)) == 3
+
+
+TRUE = {
+    "no credit is said with 403": selling({403: REFUSED}),
+    "it exists already": selling({409: SUCCEEDED}),
+    "accepted, and that is all": selling({202: SUCCEEDED}),
+    "any 200 will do": selling({200: SUCCEEDED}),
+    "locked for now": selling({423: NOT_SENT}),
+    "a 409 may be the first attempt": selling({409: IN_DOUBT}),
+    "a 500 that is undone as well": holding({500: REFUSED_UNDO}),
+    "gone already": holding(undo={404: SUCCEEDED}),
+    "the job is at work": polling({200: ACCEPTED}),
+    "false is no": selling({"ok": {False: REFUSED}}),
+    "the code of an error": selling({"error": {"exists": SUCCEEDED}}),
+    "each value has a meaning": selling(
+        {"of": {"a": SUCCEEDED, "b": IN_DOUBT}}, keeps={"of": choice("a", "b")}
+    ),
+    "a read that may fail": saga(
+        read("look", get("shop", "/look", means={500: SUCCEEDED}), done="SEEN", refused="NO_LOOK"),
+        pivot("sell", post("shop", "/sale"), done="DONE", refused="NO_SALE", retry=TWICE),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("table", TRUE)
+def test_meaning_that_its_author_can_know_is_no_flaw(table):
+    assert not verify(TRUE[table]).faults
