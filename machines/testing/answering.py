@@ -1,7 +1,7 @@
 """Answers the requests of a saga in memory: as the test says, else with a success."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from machines.replies import Reply, outcome_of
 from machines.running import RunningSaga
 from machines.saga import Saga
 from machines.step import Step
-from machines.testing.answers import Answer, ProcessDiedError, accepted, ok
+from machines.testing.answers import Answer, ProcessDiedError, Queue, accepted, ok
 from machines.testing.memory import Clock, Request
 from machines.testing.participants import Participants
 from machines.testing.sent import Sent
@@ -19,6 +19,9 @@ from machines.testing.successes import acceptance, headers
 
 #: Most requests of one run. A saga that needs more does not come to rest.
 _MOST_REQUESTS = 20_000
+#: After this many equal answers of `always` the participant asks to wait until the deadline, so that a long deadline
+#: costs no more requests.
+_MOST_REPEATED = 200
 _REFUSALS = (Outcome.REFUSED, Outcome.REFUSED_UNDO)
 
 
@@ -40,7 +43,7 @@ class Answering:
 
     def __init__(
         self, definition: Saga, bodies: Mapping[str, Any], log: Log, label: Callable[[str], str],
-        script: Callable[[str, str], Iterator[Answer]],
+        script: Callable[[str, str], Queue],
     ) -> None:  # fmt: skip
         """label: returns the name of a step in the tree. script: returns the answers to a purpose and step."""
         self._definition, self._log, self._label, self._script = definition, log, label, script
@@ -51,10 +54,16 @@ class Answering:
         log, label = self._log, self._label(request.step)
         log.requests.append((saga.id, (request.purpose, label)))
         if len(log.requests) > _MOST_REQUESTS:
-            raise AssertionError(f"{self._definition} does not come to rest: it calls {request.step} for ever")
+            raise AssertionError(
+                f"{self._definition} does not come to rest: no deadline ends its calls of {label}; "
+                "let another answer come at last, as in [down] * 3"
+            )
         step = saga.current.step
         assert step is not None
-        answer = next(self._script(request.purpose, request.step), ok)
+        left = self._script(request.purpose, request.step)
+        answer = left.next()
+        if left.repeated > _MOST_REPEATED:
+            answer = replace(answer, retry_after_s=self._definition.deadline_s)
         log.clock.time += answer.takes_s
         log.rests = answer.rests
         if answer.sent and not (answer.dies and not answer.acts):

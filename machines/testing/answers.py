@@ -1,6 +1,6 @@
 """The answers of participants in a test: what a participant does with a call, and what its caller learns."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -126,13 +126,24 @@ def items(*answers: Any) -> Items:
 Answers = Answer | Always | Items | list[Answer | Always] | list[Answer]
 
 
-def endless(answers: tuple[Answer | Always, ...]) -> Iterator[Answer]:
-    """Yield each answer once, and the answer of `always` without an end."""
-    for answer in answers:
-        if isinstance(answer, Always):
-            while True:
-                yield answer.answer
-        yield answer
+@dataclass(kw_only=True)
+class Queue:
+    """The answers to the requests of one call that are left."""
+
+    answers: tuple[Answer | Always, ...] = ()
+    #: How many times the answer of `always` was given.
+    repeated: int = 0
+
+    def next(self) -> Answer:
+        """Return the answer to the next request: each once, the answer of `always` without an end, and then `ok`."""
+        if not self.answers:
+            return ok
+        first = self.answers[0]
+        if isinstance(first, Always):
+            self.repeated += 1
+            return first.answer
+        self.answers = self.answers[1:]
+        return first
 
 
 def listed(answers: Any) -> tuple[Answer | Always, ...]:

@@ -23,9 +23,6 @@ from machines.testing.answers import (
 )
 from machines.testing.scenario import Place, Scenario, given, places, registry_of
 
-#: Longest deadline of a table whose steps are tested with a participant that is never reachable, in seconds: each try
-#: until the deadline is a request, and most of them are 30 s apart.
-_LONGEST_DOWN_S = 6 * 3_600
 _REFUSABLE = (Kind.READ, Kind.COMPENSATABLE, Kind.PIVOT)
 
 
@@ -55,7 +52,7 @@ def every_outcome_of(start: Scenario) -> Iterator[Scenario]:
 
 def _of_place(start: Scenario, place: Place) -> Iterator[Scenario]:
     step = place.step
-    for words, answers in _of_call(step, start.definition.deadline_s):
+    for words, answers in _of_call(step):
         yield replace(start.when(**{step.name: _first(place, answers)}), name=f"{step.name}: {words}")
     for words, answers in _of_poll() if step.poll else ():
         asked = start.when(**{step.name: _first(place, accepted)})
@@ -93,21 +90,21 @@ def _first(place: Place, answers: Any) -> Any:
     return answers
 
 
-def _of_call(step: Step, deadline_s: float) -> Iterator[tuple[str, Any]]:
+def _of_call(step: Step) -> Iterator[tuple[str, Any]]:
     yield "refused", refused()
     yield "its reply is lost", lost
     yield "its request is lost", unheard
     yield "never answered, but done", always(lost)
     yield "never answered, and not done", always(unheard)
     yield "not reachable for a while", [down, down]
-    if step.refused and deadline_s <= _LONGEST_DOWN_S:  # a step without a way back is sent until it is reached
+    if step.refused:  # a step without a way back is sent until it is reached
         yield "never reachable", always(down)
     yield "fails with 500", failed
     yield "asks to wait", busy()
     if step.kind in EFFECTFUL:
         yield "the process dies after the call", died
         yield "the process dies before the call", died_before
-        yield "its reply is lost, then it is refused", [unheard, refused()]
+        yield "its request is lost, then it is refused", [unheard, refused()]
     if step.later and step.poll is None:
         yield "accepted", accepted
 

@@ -22,7 +22,7 @@ from machines.signals import step_waiting_for
 from machines.statuses import FINISHED, Status
 from machines.step import EFFECTFUL
 from machines.testing.answering import Answering, Log
-from machines.testing.answers import Answer, ProcessDiedError, endless
+from machines.testing.answers import ProcessDiedError, Queue
 from machines.testing.member import SILENT, Answers, Member, kin_of
 from machines.testing.memory import ACTOR, MAX_CLAIMS, Arrived, Clock, Memory, MemoryAttempts, Request
 from machines.testing.signals import signal_body
@@ -48,7 +48,7 @@ class Family:
         self._early = early
         self._answering: dict[UUID, Answering] = {}
         #: (purpose, label) → the answers that are left.
-        self._said: dict[tuple[str, str], Iterator[Answer]] = {}
+        self._said: dict[tuple[str, str], Queue] = {}
 
     def add(self, memory: Memory, answers: Answers) -> Member:
         """Add the root of the tree."""
@@ -202,12 +202,12 @@ class Family:
         )
         return member
 
-    def _answers(self, member: Member, purpose: str, step: str) -> Iterator[Answer]:
+    def _answers(self, member: Member, purpose: str, step: str) -> Queue:
         """Return the answers to a call that the test says, from the next one on."""
         call = (purpose, member.label(step))
         if call not in self._said:
             said = member.said(purpose, step)
-            self._said[call] = endless(said if isinstance(said, tuple) else ())
+            self._said[call] = Queue(answers=said if isinstance(said, tuple) else ())
         return self._said[call]
 
     def _wake(self, memory: Memory) -> None:

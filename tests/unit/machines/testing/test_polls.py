@@ -18,10 +18,10 @@ from machines.testing import (
 )
 
 
-def table(*, keeps=None, path="/jobs/{pick.job}", asks=None, probe=None, within_s=600):
+def table(*, keeps=None, path="/jobs/{pick.job}", asks=None, probe=None, within_s=600, deadline_s=900):
     return Saga(
         name="parcel", version=1, initial="ASKED", completed="PAID", compensated="BACK", data={},
-        participants=("warehouse", "bank"),
+        participants=("warehouse", "bank"), deadline_s=deadline_s,
         steps=(
             compensatable(
                 "pick", post("warehouse", "/jobs", keeps=keeps or {}), undo=post("warehouse", "/jobs/undo"),
@@ -105,3 +105,9 @@ def test_every_outcome_has_those_of_the_polls():
         "pick: accepted, not known to the poll": "BACK",
         "pick: accepted, never answered": "BACK",
     }
+
+
+def test_polls_without_an_answer_end_with_a_long_wait_after_few_requests():
+    saga = given(table(within_s=20 * 86_400, deadline_s=30 * 86_400)).when(pick=accepted)
+    run = saga.when_polled(pick=always(pending)).run().after(days=25)
+    assert (run.ended, run.seconds, len(run.calls) < 1_000) == ("BACK", 25 * 86_400, True)

@@ -240,3 +240,22 @@ def test_failed_test_shows_the_path_of_its_saga(pytester, monkeypatch):
     )
     result = pytester.runpytest_subprocess("-p", "machines.testing.pytest_plugin", "-p", "no:cacheprovider")
     result.stdout.fnmatch_lines(["*saga checkout*", "*payer: refused (409 poor)*", "*ANNULEE*"])
+
+
+@pytest.mark.parametrize("answer", [down, replies(429)])
+def test_answer_that_never_ends_reaches_a_long_deadline_with_few_requests(answer):
+    saga = given(table(deadline_s=7 * 86_400)).when(reserve=always(answer)).run()
+    assert (saga.ended, saga.seconds, len(saga.requests) < 300) == ("BACK", 7 * 86_400, True)
+
+
+def test_step_without_a_deadline_is_named_when_it_is_never_reached():
+    with pytest.raises(AssertionError, match="no deadline ends its calls of send; let another answer come at last"):
+        given(table()).when(send=always(down)).run()
+
+
+def test_every_outcome_has_the_participant_that_is_never_reachable_and_names_what_is_lost():
+    cases = {scenario.__name__: scenario for scenario in every_outcome(table(deadline_s=7 * 86_400))}
+    assert cases["pay: never reachable"].run().ended == "BACK"
+    assert "send: never reachable" not in cases
+    lost_request = cases["pay: its request is lost, then it is refused"].run()
+    assert next(call.answer for call in lost_request.calls if call == "pay") == "unheard"
