@@ -1,10 +1,10 @@
 """What the steps of a branch refer to outside the branch: data of its saga, and replies of earlier steps."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from machines.children import INDEX, ITEM
 from machines.conditions import references_of
-from machines.references import SAGA, parts
+from machines.references import SAGA, parts, split
 from machines.step import Step
 
 
@@ -22,6 +22,20 @@ def outer_references(steps: tuple[Step, ...]) -> Iterator[tuple[str, bool]]:
         below = ((root, alone) for branch in step.group.branches for root, alone in outer_references(branch.steps))
         inner = {ITEM, INDEX} if step.group.over is not None else set()  # each() has an item of its own
         yield from _outside(own, ((root, alone) for root, alone in below if root not in inner))
+
+
+def fields_outside(step: Step, references: Callable[[Step], Iterable[str]]) -> Iterator[tuple[str, str]]:
+    """Yield step and field of each reference in the branches of a step to a reply outside them.
+
+    references: returns the references of a step that count.
+    """
+    for branch in step.group.branches if step.group is not None else ():
+        own = {each.name for each in branch.steps}
+        own |= {ITEM, INDEX} if step.group is not None and step.group.over is not None else set()
+        for each in branch.steps:
+            for root, field in (*map(split, references(each)), *fields_outside(each, references)):
+                if root is not None and root not in own:
+                    yield root, field
 
 
 def _outside(own: set[str], found: Iterator[tuple[str, bool]]) -> Iterator[tuple[str, bool]]:

@@ -11,10 +11,9 @@ from typing import Any, ClassVar
 
 from machines.branch_references import outer_references
 from machines.check_scope import ReferenceProblem, Scope, field_of, item_type
-from machines.children import INDEX, ITEM, Branch, Start, kept_type
+from machines.children import INDEX, ITEM, Branch, Start, stored_reply
 from machines.fields import Field, FieldKind
 from machines.keeps import kept_of
-from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.step import Step
 
@@ -130,14 +129,10 @@ def _item(scope: Scope, over: str) -> Field:
 
 
 def _reply_type(step: Step) -> Field:
-    if step.group is not None:
-        reply = step.group.result
-    elif step.keeps or step.starts or step.call is None:
-        reply = kept_type(step.keeps)
-    else:
-        reply = Field(kind=FieldKind.ANYTHING)
-    without = step.waits is not None and step.waits.over is Outcome.SUCCEEDED  # the signal may not have arrived
-    return replace(reply, optional=without or step.when is not None)
+    stored = stored_reply(step)
+    if step.group is not None or step.keeps or step.starts or step.call is None:
+        return stored
+    return Field(kind=FieldKind.ANYTHING, optional=stored.optional)
 
 
 def data_of_branch(table: BranchTable, parent_data: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:

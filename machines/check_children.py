@@ -108,6 +108,8 @@ def _keeps_problems(step: Step, child: Saga) -> Iterator[str]:
             of, *below = parts(path)
             if of not in replies or not below:
                 yield f"keeps= names {path!r}, and {child} has the steps {', '.join(replies)}; write step.field"
+            elif replies[of].when is not None and not (kept.field.optional or kept.otherwise):
+                yield f"keeps= {path!r} may be missing: {child} may skip step {of}; write optional() around its type"
             elif _is_secret(replies[of], ".".join(below)) and not holds_secret(kept.field):
                 yield f"keeps= {path!r} is secret in {child}; write secret() here, too"
 

@@ -253,8 +253,11 @@ def field_below(field: Field | None, path: tuple[str, ...], reference: str) -> F
             if name == EVERY:
                 item = field.item or Field(kind=FieldKind.OBJECT, items=field.items)
                 below = field_below(item, path[place + 1 :], reference)
-                if below is not None and below.optional:
-                    raise ReferenceProblem(f"{reference!r} may be missing in an item; take optional() away")
+                below_item = path[place + 1 :]
+                if below is not None and below.optional and below_item:
+                    whole, instead = reference[: -len(".".join(below_item)) - 1], ".".join((ITEM, *below_item))
+                    remedy = f"write each_item({whole!r}, maybe({instead!r}))"
+                    raise ReferenceProblem(f"{reference!r} may be missing in an item; {remedy}")
                 field = Field(kind=FieldKind.LIST, item=below or Field(kind=FieldKind.ANYTHING))
                 break
             if not is_index(name):

@@ -5,13 +5,14 @@ serves a branch: leases, recovery, journal, compensation and pages.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from machines.call import Call
 from machines.fields import Field, FieldKind
 from machines.keeps import Kept, kept_of
+from machines.outcomes import Outcome
 from machines.references import parts
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Branch:
     def result(self) -> Field:
         """The type of what the branch keeps: the kept values of its step, or of several steps by name."""
         if len(self.steps) == 1:
-            return _kept(self.steps[0])
-        return _object({step.name: _kept(step) for step in self.steps})
+            return stored_reply(self.steps[0])
+        return _object({step.name: stored_reply(step) for step in self.steps})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,8 +98,11 @@ def compensation_of(saga: str) -> Start:
     return Start(method="COMPENSATE", participant=saga, path="", body=None)
 
 
-def _kept(step: "Step") -> Field:
-    return step.group.result if step.group is not None else kept_type(step.keeps)
+def stored_reply(step: "Step") -> Field:
+    """Return the type of a stored reply. A step may lack one when it can be skipped, or can do without its signal."""
+    reply = step.group.result if step.group is not None else kept_type(step.keeps)
+    without = step.waits is not None and step.waits.over is Outcome.SUCCEEDED
+    return replace(reply, optional=without or step.when is not None)
 
 
 def kept_type(keeps: Mapping[str, Kept | Field]) -> Field:

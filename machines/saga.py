@@ -8,6 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+from machines.branch_references import fields_outside
 from machines.call import Call
 from machines.check import TableError, check
 from machines.conditions import required_references
@@ -122,17 +123,12 @@ class Saga(Table, metaclass=_SagaClass):
 
         A reply without such a field leaves the step in doubt.
         """
-        found = {name: set(fields) for name, fields in self._by_step(lambda call: call.required_references).items()}
-        for step in self.steps:
-            for root, name in map(split, required_references(step.when) if step.when else ()):
-                if root in found:
-                    found[root].add(name)
-        return {name: frozenset(fields) for name, fields in found.items()}
+        return self._by_step(_required_references)
 
     @cached_property
     def path_fields(self) -> Mapping[str, frozenset[str]]:
         """Step → the fields of its reply that the paths of other calls contain."""
-        return self._by_step(lambda call: call.path_references)
+        return self._by_step(lambda step: _of_calls(step, lambda call: call.path_references))
 
     def taken(self, step: str, call: Call, body: Any, headers: Mapping[bytes, bytes]) -> tuple[Any, Mapping[str, str]]:
         """Return the stored part of a reply, and the result of `lacking` for it. call: the step's call or its probe."""
@@ -206,18 +202,33 @@ class Saga(Table, metaclass=_SagaClass):
     def _keeps(self) -> Mapping[str, Mapping[str, Kept | Field]]:
         return {step.name: step.keeps for step in self.steps}
 
-    def _by_step(self, references: Callable[[Call], Iterable[str]]) -> Mapping[str, frozenset[str]]:
-        """Return step → the fields of its reply that the references of all calls name.
-
-        A poll refers to the reply that accepted its own step, and not to the answer. So these references do not count.
-        """
+    def _by_step(self, references: Callable[[Step], Iterable[str]]) -> Mapping[str, frozenset[str]]:
+        """Return step → the fields of its reply that the references of all steps name, also those in branches."""
         found: dict[str, set[str]] = {step.name: set() for step in self.steps}
         for step in self.steps:
-            for call in step.calls:
-                for root, name in map(split, references(call)):
-                    if root in found and not (root == step.name and call is step.asks):
-                        found[root].add(name)
+            for root, name in (*map(split, references(step)), *fields_outside(step, references)):
+                if root in found:
+                    found[root].add(name)
         return {name: frozenset(fields) for name, fields in found.items()}
+
+
+def _required_references(step: Step) -> Iterator[str]:
+    """Yield each reference whose value a step needs: in its calls, in its condition, and the list of its each()."""
+    yield from _of_calls(step, lambda call: call.required_references)
+    yield from required_references(step.when) if step.when else ()
+    if step.group is not None and step.group.over is not None:
+        yield step.group.over
+
+
+def _of_calls(step: Step, references: Callable[[Call], Iterable[str]]) -> Iterator[str]:
+    """Yield the references of the calls of a step.
+
+    A poll refers to the reply that accepted its own step, and not to the answer. So these references do not count.
+    """
+    for call in step.calls:
+        for reference in references(call):
+            if not (call is step.asks and split(reference)[0] == step.name):
+                yield reference
 
 
 def _if_there(kept: Kept, accepted: Any, name: str) -> Kept:

@@ -203,6 +203,14 @@ def test_a_stuck_branch_makes_the_parent_wait_and_is_resolved_where_it_is(scene)
 NOTE = retriable("note", post("stock", "/notes", ids="mark.*.id"), done="NOTED")
 
 
+def test_a_reply_without_a_field_that_a_branch_needs_leaves_its_step_in_doubt(scene):
+    hold = compensatable("hold", post("stock", "/hold"), undo=post("stock", "/unhold"), done="HELD", refused="NOT_HELD")
+    scene.given(hold=[answer(200)] * 9)
+    start(scene, hold, each("lines", step("reserve", keeps={}, sent={"hold": "hold.id"}), done="ALL", refused="NONE"))
+    assert ends(scene) == {"order": "CALLED_OFF"}
+    assert scene.calls == [*["hold"] * 4, "undo_hold"]
+
+
 def stuck_item(scene: Scene) -> Any:
     """Return the item that is stuck: the participant has refused a step that must succeed."""
     marked = retriable("mark", post("stock", "/mark", keeps={"id": text(), "row": optional(integer())}), done="MARKED")

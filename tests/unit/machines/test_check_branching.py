@@ -10,6 +10,7 @@ from machines import (
     branch,
     compensatable,
     each,
+    each_item,
     integer,
     list_of,
     maybe,
@@ -158,13 +159,53 @@ def test_an_optional_value_of_an_item_makes_no_list():
         "take", post("stock", "/take", keeps=keeps), undo=post("stock", "/undo"), done="TAKEN", refused="NO"
     )
     found = problems(each("lines", takes, **GROUP), taken("ship", ids="take.*.id"))
-    assert "'take.*.id' may be missing in an item; take optional() away" in found
+    assert "'take.*.id' may be missing in an item; write each_item('take.*', maybe('item.id'))" in found
 
 
 def test_the_result_of_a_group_that_may_be_skipped_needs_a_fallback():
     papers = together(taken("label"), name="papers", when=is_true("gift"), **GROUP)
     assert "may be missing" in problems(papers, taken("ship", a="papers.label.id"))
     Registry([order(papers, taken("ship", a=maybe("papers.label.id")))])
+
+
+def wrapped() -> Any:
+    return compensatable(
+        "wrap", post("stock", "/wrap", keeps={"id": text()}), undo=post("stock", "/undo"),
+        done="WRAPPED", refused="NO_WRAP", when=is_true("gift"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("group", "reference"),
+    [
+        (together(wrapped(), taken("label"), name="papers", **GROUP), "papers.wrap.id"),
+        (together(branch("bill", taken(), wrapped()), name="papers", **GROUP), "papers.bill.wrap.id"),
+        (
+            together(
+                branch("ask", wait("answer", signal="answer", brings={"id": text()}, within_s=9.0, over=SUCCEEDED,
+                    done="HEARD", refused="UNHEARD"), taken()),
+                name="papers", **GROUP,
+            ), "papers.ask.answer.id",
+        ),
+    ],
+)  # fmt: skip
+def test_the_reply_of_a_step_that_a_branch_may_lack_needs_a_fallback(group, reference):
+    assert f"{reference!r} may be missing" in problems(group, taken("ship", a=reference))
+    Registry([order(group, taken("ship", a=maybe(reference)))])
+
+
+def test_items_that_may_skip_their_step_are_listed_without_its_reply():
+    items = each("lines", wrapped(), **GROUP)
+    assert "'wrap.*.id' may be missing in an item" in problems(items, taken("ship", ids="wrap.*.id"))
+    Registry([order(items, taken("ship", ids=each_item("wrap.*", {"id": maybe("item.id")})))])
+
+
+def test_a_branch_needs_the_fields_of_an_earlier_reply_that_it_refers_to():
+    hold = compensatable("hold", post("stock", "/hold"), undo=post("stock", "/undo"), done="HELD", refused="NOT_HELD")
+    inner = branch("inner", each("hold.lines", taken(a="hold.id", b="item.id"), name="deep", done="D", refused="ND"))
+    shadowed = branch("own", taken("hold2"), taken("other", a="hold2.never"))
+    table = order(hold, together(inner, shadowed, name="papers", **GROUP))
+    assert table.needed_fields["hold"] == {"id", "lines"}
 
 
 def test_a_secret_item_stays_secret_in_its_branch():
@@ -254,7 +295,13 @@ def test_a_branch_within_branches_knows_the_item_of_the_each_around_them():
 
 def test_a_value_of_a_signal_that_may_not_arrive_may_be_missing_in_a_branch():
     asked = wait(
-        "ask", signal="answer", within_s=60, brings={"who": text()}, over=SUCCEEDED, done="ASKED", refused="NOT_ASKED"
+        "ask",
+        signal="answer",
+        within_s=60,
+        brings={"who": text()},
+        over=SUCCEEDED,
+        done="ASKED",
+        refused="NOT_ASKED",
     )
     both = together(taken("leaf", who="ask.who"), name="both", **GROUP)
     assert "'ask.who' may be missing" in problems(taken("first"), asked, both)

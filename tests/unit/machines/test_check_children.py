@@ -7,7 +7,8 @@ import pytest
 from machines.branching import sub
 from machines.call import post
 from machines.check import TableError
-from machines.fields import boolean, integer, money, optional, secret, text
+from machines.conditions import above
+from machines.fields import Field, boolean, integer, money, optional, secret, text
 from machines.keeps import at, header
 from machines.registry import BadTablesError, Registry
 from machines.saga import Saga
@@ -82,6 +83,22 @@ def test_a_saga_that_cannot_be_compensated_is_no_compensatable_step():
     ):
         Registry([order(PAYS), final])
     Registry([order(sub("payment", data={"amount": "amount"}, pivot=True, done="SENT", refused="NO")), final])
+
+
+def test_a_kept_reply_that_the_child_may_skip_is_optional():
+    takes = compensatable(
+        "take", post("bank", "/", keeps={"id": text()}), undo=post("bank", "/undo"), done="PAID", refused="DECLINED",
+        when=above("amount", 10),
+    )  # fmt: skip
+    child = payment(takes)
+
+    def parent(kept: Field) -> Saga:
+        pays = sub("payment", data={"amount": "amount"}, keeps={"id": at("take.id", kept)}, done="SENT", refused="NO")
+        return order(pays)
+
+    with pytest.raises(BadTablesError, match=r"keeps= 'take.id' may be missing: payment v1 may skip step take; write"):
+        Registry([parent(text()), child])
+    Registry([parent(optional(text())), child])
 
 
 def test_a_saga_that_starts_itself_is_refused():
