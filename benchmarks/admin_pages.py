@@ -49,6 +49,7 @@ _ENDED = f"""
                n % 50000 AS client, 'order-' || n AS reference, begun, begun + interval '1 second' AS entered
         FROM (SELECT n, now() - random() * CASE WHEN n % 40 = 1 THEN interval '1 hour' ELSE interval '30 days' END
                      AS begun FROM generate_series(1, {SAGAS}) AS n) AS each
+        ORDER BY begun  -- sagas are stored in the order in which they begin
     ) AS ended
 """  # noqa: S608  the inserted numbers are constants of this file
 _OPEN = f"""
@@ -180,7 +181,7 @@ def _pages(base: str, session: requests.Session, cookie: str) -> Iterator[tuple[
         return re.search(pattern, page)[1].replace("&amp;", "&")
 
     one = found_on("/admin/stuck", r'href="/admin/sagas/([0-9a-f-]{36})"')
-    cause = found_on("/admin/stuck", r'href="/admin/stuck(\?[^"]*error=[^"]+)"')
+    cause = found_on("/admin/stuck", r'href="/admin/stuck(\?[^"]*cause=[^"]+)"')
     yield "overview", "/admin"
     yield "stuck", "/admin/stuck"
     yield "stuck, one cause", f"/admin/stuck{cause}"
@@ -191,15 +192,21 @@ def _pages(base: str, session: requests.Session, cookie: str) -> Iterator[tuple[
     yield "search by the beginning of an id", f"/admin/sagas?q={one[:8]}"
     yield "search by client", "/admin/sagas?q=4711"
     yield "search by order", "/admin/sagas?q=order-4711"
+    yield "search by the beginning of a client", "/admin/sagas?q=471"
+    yield "search by the beginning of a million orders", "/admin/sagas?q=ORDER-"
+    yield "search for nothing that there is", "/admin/sagas?q=nobody"
     for query in ("", "?type=checkout", "?type=checkout,commande,order_saga", "?status=compensated",
                   "?state=SAGA_ANNULEE", "?type=commande&status=compensated", "?stuck=true", "?status=running",
-                  "?state=NONE"):  # fmt: skip
+                  "?state=NONE", "?participant=ventes", "?version=1", "?error_contains=NOT+ENOUGH",
+                  "?error_contains=nothing", "?slower_than=1", "?slower_than=3600", "?sort=created_at", "?sort=-took",
+                  "?q=471&sort=-took"):  # fmt: skip
         yield f"sagas{query}", f"/admin/sagas{query}"
     following = "?type=checkout"
     for _ in range(20):
         following = found_on(f"/admin/sagas{following}", r'rel="next" href="/admin/sagas([^"]+)"')
     yield "sagas?type=checkout, its 21st page", f"/admin/sagas{following}"
-    for query in ("", "?status=completed", "?type=checkout&limit=200", "?stuck=true", "?client=4711", "?offset=10000"):
+    for query in ("", "?status=completed", "?type=checkout&limit=200", "?stuck=true", "?client=4711", "?offset=10000",
+                  "?q=471", "?error_contains=nothing", "?slower_than=3600"):  # fmt: skip
         yield f"API: sagas{query}", f"/api/v1/sagas{query}"
     yield "API: the reference interface's list of active sagas", "/api/saga/sagas/?actives_seulement=true"
 

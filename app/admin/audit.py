@@ -11,7 +11,7 @@ from app.admin.error_pages import as_pages
 from app.errors import InvalidError
 from app.store import audit
 from app.store.database import db
-from app.store.lists import id_prefix, id_range
+from app.store.search import id_prefix, id_range
 
 blueprint = as_pages(Blueprint("audit", __name__, url_prefix="/admin/audit"))
 ROWS = 50

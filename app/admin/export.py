@@ -10,13 +10,14 @@ from flask import Response, stream_with_context
 from app.services import services
 from app.store.lists import SagaFilter, newest
 from app.values import written
+from app.views.amounts import amounts_of
 from app.views.states import final_states
 from machines.statuses import FINISHED
 
 #: Most sagas of one file, and sagas that one query reads.
 MOST_SAGAS, PART = 10_000, 500
 COLUMNS = (
-    "id", "type", "version", "status", "state", "client", "order", "store", "created_at", "took_s", "error",
+    "id", "type", "version", "status", "state", "client", "order", "store", "created_at", "took_s", "error", "amount",
 )  # fmt: skip
 #: First characters by which a spreadsheet would run a text as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -35,29 +36,33 @@ def exported(wanted: SagaFilter, form: str) -> Response:
     return answer
 
 
-def _rows(wanted: SagaFilter) -> Iterator[Any]:
-    """Yield the sagas, the newest first. The next part is read only when the reader has taken the part before."""
+def _rows(wanted: SagaFilter) -> Iterator[tuple[Any, str | None]]:
+    """Yield the sagas and their amounts, the newest first.
+
+    The next part is read only when the reader has taken the part before.
+    """
     registry, after = services().registry, None
     for _ in range(MOST_SAGAS // PART):
         found = newest(wanted, final_states(registry), PART, after, registry)
-        yield from found
+        amounts = amounts_of(registry, found)
+        yield from ((row, amounts.get(row.id)) for row in found)
         if len(found) < PART:
             return
         after = found[-1].created_at, found[-1].id
 
 
-def _values(row: Any) -> tuple[object, ...]:
+def _values(row: Any, amount: str | None) -> tuple[object, ...]:
     took, error = took_s(row), services().redact(row.error) if row.error else None
     return (
         str(row.id), row.definition, row.definition_version, row.status, row.state, row.client, row.order_ref,
-        row.store, row.created_at.isoformat(), None if took is None else round(took, 3), error,
+        row.store, row.created_at.isoformat(), None if took is None else round(took, 3), error, amount,
     )  # fmt: skip
 
 
-def _csv(rows: Iterator[Any]) -> Iterator[str]:
+def _csv(rows: Iterator[tuple[Any, str | None]]) -> Iterator[str]:
     yield _line(COLUMNS)
     for row in rows:
-        yield _line(tuple(map(_cell, _values(row))))
+        yield _line(tuple(map(_cell, _values(*row))))
 
 
 def _line(values: tuple[object, ...]) -> str:
@@ -71,13 +76,13 @@ def _cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def _json(rows: Iterator[Any]) -> Iterator[str]:
+def _json(rows: Iterator[tuple[Any, str | None]]) -> Iterator[str]:
     for row in rows:
-        yield written(dict(zip(COLUMNS, _values(row), strict=True))).decode() + "\n"
+        yield written(dict(zip(COLUMNS, _values(*row), strict=True))).decode() + "\n"
 
 
 #: Format → its media type and the function that writes it.
-_FORMATS: Mapping[str, tuple[str, Callable[[Iterator[Any]], Iterator[str]]]] = {
+_FORMATS: Mapping[str, tuple[str, Callable[[Iterator[tuple[Any, str | None]]], Iterator[str]]]] = {
     "csv": ("text/csv", _csv),
     "json": ("application/x-ndjson", _json),
 }

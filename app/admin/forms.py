@@ -6,6 +6,7 @@ from typing import Any
 from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
+from app.store.lists import ORDERS
 from app.views.saga_filters import FilterWords
 from app.views.unknown_effects import FOUND
 from app.views.validation import LONGEST_REASON, Cursor, Resolution, load, storable
@@ -43,11 +44,11 @@ class _Trimmed(fields.String):
 
 class _Query(FilterWords):
     type = _Names(load_default=())
-    q = _Trimmed(load_default="", validate=[validate.Length(max=200), storable])
     after = Cursor(load_default=None)
 
 
 class ListQuery(_Query):
+    sort = fields.String(load_default=ORDERS[0], validate=validate.OneOf(ORDERS))
     state = _Names(load_default=())
     status = _Statuses(load_default=())
     stuck = fields.Boolean(load_default=False)
@@ -56,10 +57,8 @@ class ListQuery(_Query):
 class StuckQuery(_Query):
     """The filter of stuck sagas."""
 
-    version = fields.Integer(load_default=None, validate=validate.Range(1))
     state = fields.String(load_default="", validate=storable)
     step = fields.String(load_default="", validate=storable)
-    participant = fields.String(load_default="", validate=storable)
     status = fields.String(load_default="", validate=validate.OneOf(("", *_STATUSES)))
     #: The exact error; None: any error.
     error = fields.String(load_default=None, validate=storable)
@@ -118,7 +117,9 @@ class Checked(Schema):
 def query_of(schema: Schema) -> dict[str, Any]:
     """Return the validated query string. An empty parameter counts as absent, except those that can be empty."""
     can_be_empty = ("error", "cause")
-    given: dict[str, Any] = {name: value for name, value in request.args.items() if value or name in can_be_empty}
+    given: dict[str, Any] = {
+        name: value for name, value in request.args.items() if value.strip() or name in can_be_empty
+    }
     if ids := request.args.getlist("id"):
         given["id"] = ids
     if tags := [tag for tag in request.args.getlist("tag") if tag]:

@@ -64,7 +64,9 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
     }
     app.jinja_env.globals |= {
         "query_with": _query_with,
-        "narrows": lambda query: any(each not in (None, ()) for each in narrowed(query).values()),
+        "narrows": lambda query: any(
+            value not in (None, ()) for name, value in narrowed(query).items() if name != "words"
+        ),
         "participant_names": lambda: participants_of(services().registry),
         "has_webhooks": lambda: bool(services().webhooks) or any(table.at_end for table in services().registry),
     }

@@ -14,9 +14,11 @@ from app.admin.forms import ListQuery, query_of
 from app.admin.pages import pages
 from app.services import services
 from app.store import queries
-from app.store.lists import SagaFilter, id_prefix, newest
+from app.store.lists import LARGEST_TOTAL, MOST_SORTED, SagaFilter, newest, total
+from app.store.search import MOST_BEGINNING, MOST_SEARCHED, id_prefix, is_cut
+from app.views.amounts import amounts_of
 from app.views.child_rows import item_words, part_words
-from app.views.saga_filters import narrowed
+from app.views.saga_filters import bounded, narrowed
 from app.views.states import final_states
 from app.views.unknown_effects import unknown_words
 from app.views.validation import cursor_at
@@ -34,15 +36,20 @@ def show() -> str | Response:
 
     The first digits of an id are enough.
     """
-    query, registry = query_of(ListQuery()), services().registry
-    wanted = _filter(query)
-    found = newest(wanted, final_states(registry), PAGE + 1, query["after"], registry)
-    if len(found) == 1 and query["after"] is None and _names(query["q"], found[0]):
+    query, registry, words = query_of(ListQuery()), services().registry, query_of(ListQuery()).get("q", "")
+    wanted, searched_from = bounded(_filter(query))
+    ends, order = final_states(registry), query["sort"]
+    found = newest(wanted, ends, PAGE + 1, query["after"], registry, order=order)
+    if len(found) == 1 and query["after"] is None and _names(words, found[0]):
         return redirect(url_for("admin_saga.show", saga_id=found[0].id))
-    following = cursor_at(found[PAGE - 1].created_at, found[PAGE - 1].id) if len(found) > PAGE else None
+    more = len(found) > PAGE and order.endswith("created_at")
     return render_template(
-        "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=registry.names_with_branches,
-        took_s=took_s,
+        "admin/sagas.html", query=query, sagas=found[:PAGE], types=registry.names_with_branches, took_s=took_s,
+        following=cursor_at(found[PAGE - 1].created_at, found[PAGE - 1].id) if more else None,
+        total=total(wanted, ends, registry) if len(found) > PAGE or query["after"] else len(found),
+        most=LARGEST_TOTAL, sorted_of=MOST_SORTED, searched=MOST_SEARCHED,
+        searched_from=searched_from, amounts=amounts_of(registry, found[:PAGE]), page=PAGE,
+        cut=MOST_BEGINNING if words and len(found) > 1 and is_cut(words) else 0,
         items=_items(found[:PAGE]) if "parent" in query else {},
         part_words=part_words,
         waits=sentences(registry, found[:PAGE]),
@@ -58,14 +65,15 @@ def _items(found: Sequence[Row[Any]]) -> Mapping[UUID, str]:
 @needs(Role.VIEWER)
 def export(form: str) -> Response:
     """Return the sagas of the list as a file: CSV, or one JSON object per line."""
-    return exported(_filter(query_of(ListQuery())), form)
+    wanted, _ = bounded(_filter(query_of(ListQuery())))
+    return exported(wanted, form)
 
 
 def _filter(query: dict[str, Any]) -> SagaFilter:
     stuck = (Status.STUCK,) if query["stuck"] else ()
     return SagaFilter(
         roots=not (
-            query["q"]
+            query.get("q")
             or query["stuck"]
             or query.get("without_table")
             or query.get("still_unknown")
@@ -74,7 +82,6 @@ def _filter(query: dict[str, Any]) -> SagaFilter:
         definitions=query["type"],
         statuses=query["status"] or stuck,
         states=query["state"],
-        words=query["q"] or None,
         **narrowed(query),
     )
 

@@ -17,7 +17,7 @@ from app.services import services
 from app.store import cases
 from app.store.lists import SagaFilter
 from app.views.saga_filters import narrowed
-from app.views.states import attention_of, participant_of, participants_of, state_of, states_with
+from app.views.states import attention_of, participant_of, participants_of, state_of
 from app.views.validation import cursor_at
 from machines.transitions import Direction
 
@@ -105,18 +105,14 @@ def filter_of(query: dict[str, Any]) -> SagaFilter:
     """Return the filter of a query string."""
     if query["ticked"] and not query["id"]:
         raise InvalidError(("/id", "Tick at least one saga."))
-    of_states = {name: query[name] for name in ("step", "participant")}
     return SagaFilter(
         definitions=query["type"],
-        version=query["version"],
         states=(query["state"],) if query["state"] else (),
-        state_keys=states_with(services().registry, **of_states) if any(of_states.values()) else None,
         statuses=(query["status"],) if query["status"] else (),
         error=query["error"],
         cause=query["cause"],
         ids=tuple(query["id"]),
         job=query["job"],
         case=(query["case"], principal().actor) if query["case"] != "all" else None,
-        words=query["q"] or None,
         **narrowed(query),
     )

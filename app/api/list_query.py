@@ -1,5 +1,6 @@
 """The query string of a list of sagas: filters, sort, page."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from app.access.permissions import Scope
 from app.access.principal import principal
 from app.errors import InvalidError
 from app.store.lists import SORTS, Page, SagaFilter
-from app.views.saga_filters import FilterWords, narrowed
+from app.views.saga_filters import FilterWords, bounded, narrowed
 from app.views.validation import LARGEST_PAGE, Cursor, cursor_at, load, storable
 from machines.statuses import SAGA_STATUSES, Status
 
@@ -46,8 +47,22 @@ class ListQuery(FilterWords):
     cursor = CURSOR
 
 
-def requested_page() -> tuple[SagaFilter, int, int, str, tuple[datetime, UUID] | None]:
-    """Return the filter, limit, offset, sort and cursor of the query. Raise InvalidError for an illegal parameter."""
+@dataclass(frozen=True, kw_only=True)
+class Requested:
+    """What the query string asks for."""
+
+    wanted: SagaFilter
+    limit: int
+    offset: int
+    sort: str
+    #: created_at and id of the last saga of the page before; None: the first page.
+    after: tuple[datetime, UUID] | None
+    #: Older sagas are not looked at, see `bounded`; None: all are.
+    searched_from: datetime | None
+
+
+def requested_page() -> Requested:
+    """Return what the query asks for. Raise InvalidError for an illegal parameter."""
     tags = request.args.getlist("tag")
     query = load(ListQuery(), request.args.to_dict() | ({"tag": tags} if tags else {}))
     if "cursor" in query and not query["sort"].endswith("created_at"):
@@ -64,7 +79,11 @@ def requested_page() -> tuple[SagaFilter, int, int, str, tuple[datetime, UUID] |
         reach=principal().reach(Scope.READ),
         **narrowed(query),
     )
-    return wanted, query["limit"], query["offset"], query["sort"], query.get("cursor")
+    wanted, searched_from = bounded(wanted)
+    return Requested(
+        wanted=wanted, limit=query["limit"], offset=query["offset"], sort=query["sort"], after=query.get("cursor"),
+        searched_from=searched_from,
+    )  # fmt: skip
 
 
 def pagination(page: Page, limit: int, offset: int) -> dict[str, object]:

@@ -145,12 +145,16 @@ def add_starts(app: Flask, registry: Registry) -> None:
 @keeps_to_limits
 def index() -> Response:
     """List sagas by the filters of the query string."""
-    wanted, limit, offset, sort, after = requested_page()
-    page = lists.page(wanted, services().registry, limit=limit, offset=offset, sort=sort, after=after)
+    asked = requested_page()
+    page = lists.page(
+        asked.wanted, services().registry, limit=asked.limit, offset=asked.offset, sort=asked.sort, after=asked.after
+    )
     journals = queries.journals([saga.id for saga in page.sagas], replies_of=())
-    paged = pagination(page, limit, offset)
-    paged |= {"next_cursor": cursor_of(page)} if sort.endswith("created_at") else {}
-    parents = queries.readable([saga.parent_id for saga in page.sagas if saga.parent_id is not None], wanted.reach)
+    paged = pagination(page, asked.limit, asked.offset)
+    paged |= {"next_cursor": cursor_of(page)} if asked.sort.endswith("created_at") else {}
+    paged |= {"searched_from": asked.searched_from.isoformat()} if asked.searched_from else {}
+    reach = asked.wanted.reach
+    parents = queries.readable([saga.parent_id for saga in page.sagas if saga.parent_id is not None], reach)
     lines = [
         line_json(services().registry, saga, journals[saga.id], reads_parent=saga.parent_id in parents)
         for saga in page.sagas

@@ -71,6 +71,17 @@ _FILTER_OPTIONS = (
     click.option(
         "--tag", "tags", metavar="NAME=VALUE", multiple=True, help="Sagas with this tag; repeat it for several."
     ),
+    click.option(
+        "--q", metavar="TEXT", help="Sagas with this id, client, business number or tag, or the beginning of one."
+    ),
+    click.option("--version", metavar="NUMBER", help="Sagas of this version of their definition."),
+    click.option(
+        "--participant",
+        metavar="NAME",
+        help="Unfinished sagas whose next call, or the call in flight or stuck, goes to it.",
+    ),
+    click.option("--error-contains", metavar="TEXT", help="Sagas with this text in their error, in any letter case."),
+    click.option("--slower-than", metavar="SECONDS", help="Sagas that have taken at least this time."),
     click.option("--waiting-for", metavar="PARTICIPANT", help="Sagas that wait before their next call to it."),
     click.option("--created-from", metavar="TIME", help="Sagas created at this time or later, such as 2027-01-31."),
     click.option("--created-to", metavar="TIME", help="Sagas created before this time."),

@@ -21,8 +21,9 @@ from app.store import lists, queries, retention
 from app.store.database import db
 from app.store.models import JournalRow, SagaRow
 from app.views.child_rows import part_words
-from app.views.formatting import age
+from app.views.formatting import age, moment
 from app.views.masking import shown
+from app.views.saga_filters import bounded
 from app.views.saga_json import line_json, move_json, whole_json
 from app.views.validation import LARGEST_PAGE
 from app.views.waits import family_of, sentences
@@ -72,6 +73,7 @@ def list_sagas(
         roots=not (words["parent"] or stuck or unknown or still_unknown or status == Status.STUCK),
         **filters_from(words | {name: "true" for name, on in flags.items() if on}, tags),
     )
+    wanted, searched_from = bounded(wanted)
     page = lists.page(wanted, registry, limit=limit)
     if as_json:
         journals = queries.journals([row.id for row in page.sagas], replies_of=())
@@ -80,6 +82,12 @@ def list_sagas(
         return
     console = screen()
     draw(list_of(registry, page.sagas, page.total, console.width, queries.now()), on=console)
+    if searched_from is not None:
+        click.echo(
+            f"Only sagas since {moment(searched_from)} UTC were looked at; --created-from and --created-to choose "
+            "another time.",
+            err=True,
+        )
 
 
 @saga.command("show")

@@ -10,11 +10,10 @@ from sqlalchemy import Row
 from app.cli.arguments import filter_options, filters_from
 from app.cli.group import saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
-from app.errors import MalformedError
 from app.services import services
 from app.store.lists import SagaFilter
 from app.views.formatting import age, cause
-from app.views.states import attention_of, participant_of, state_of, states_with
+from app.views.states import attention_of, participant_of, state_of
 
 _GROUPS = (
     Column(title="SAGAS", right=True),
@@ -24,7 +23,8 @@ _GROUPS = (
     Column(title="PARTICIPANT"),
     Column(title="CAUSE", gives_way=True),
 )
-_WORDS = ("client", "store", "order", "parent", "created_from", "created_to")
+#: The options that are no filter word, or that `attention_filter` reads itself.
+_NO_WORDS = ("definition", "status", "state", "tags", "error", "job")
 _NO_ERROR = "stays longer than its table allows"
 
 
@@ -33,7 +33,6 @@ def attention_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--job", type=click.UUID, metavar="ID", help="Sagas that are stuck again after this bulk job."),
         click.option("--error", help="Sagas with exactly this error, as `saga list --json` shows it."),
-        click.option("--participant", help="Sagas whose call goes to this participant."),
     ):
         command = option(command)
     return filter_options(command)
@@ -41,18 +40,13 @@ def attention_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def attention_filter(words: Mapping[str, Any]) -> SagaFilter:
     """Return the filter of the options. Raise MalformedError for an illegal one."""
-    participant = words["participant"]
-    states = states_with(services().registry, step="", participant=participant) if participant else None
-    if states == ():
-        raise MalformedError(f"--participant: no table calls {participant!r}")
     return SagaFilter(
         definitions=(words["definition"],) if words["definition"] else (),
         statuses=(words["status"],) if words["status"] else (),
         states=(words["state"],) if words["state"] else (),
-        state_keys=states,
         error=words["error"],
         job=words["job"],
-        **filters_from({name: words[name] for name in _WORDS}, words["tags"]),
+        **filters_from({name: value for name, value in words.items() if name not in _NO_WORDS}, words["tags"]),
     )
 
 

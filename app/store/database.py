@@ -6,7 +6,7 @@ from typing import Any, ClassVar, TypeVar
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, DateTime, Double, String, TypeDecorator, event
+from sqlalchemy import JSON, DateTime, Double, Integer, String, TypeDecorator, event
 from sqlalchemy import Engine as Database
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
@@ -242,3 +242,24 @@ class cause_of(_SqlFunction[str]):  # noqa: N801
         "regexp_replace({0}, '[0-9A-Za-z_-]*[0-9][0-9A-Za-z_-]*', '#', 'g'), '#([.,:]#)+', '#', 'g'))"
     )
     sqlite = "saga_cause({0})"
+
+
+class folded(_SqlFunction[str]):  # noqa: N801
+    """`folded(text)`: the text in small letters, in the order of its bytes, so that an index finds its beginning.
+
+    SQLite knows the small letters of ASCII only.
+    """
+
+    type = String()
+    inherit_cache = True
+    postgresql = '(lower({0}) COLLATE "C")'
+    sqlite = "lower({0})"
+
+
+class place_in(_SqlFunction[int]):  # noqa: N801
+    """`place_in(text, part)`: where the part begins in the text, from 1, in any letter case; 0: nowhere."""
+
+    type = Integer()
+    inherit_cache = True
+    postgresql = "strpos(lower({0}), lower({1}))"
+    sqlite = "instr(lower({0}), lower({1}))"

@@ -5,21 +5,35 @@ the unfinished sagas, which are few, and one query for each definition reads its
 the order of the list.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, not_, or_, select, tuple_, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    and_,
+    case,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.orm import aliased
 
 from app.store.bulk import stuck_again
 from app.store.cases import chosen
-from app.store.database import cause_of, db
+from app.store.database import cause_of, db, db_now, seconds_between
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
 from app.store.queries import Reach, backs_off, parent_within, within
+from app.store.search import failed_with, named_by, slower_than
 from app.store.tables import table_is_known, without_table
 from app.store.unknown_effects import still_unknown
 from machines.branches import is_branch_name
@@ -29,8 +43,11 @@ from machines.statuses import FINISHED
 #: Largest total of a list, in sagas. More sagas are not counted, because that takes too long for a number in a page.
 LARGEST_TOTAL = 10_000
 
-#: Sort keys of a list; a minus before the name reverses the order.
-SORTS = {"created_at": SagaRow.created_at, "updated_at": SagaRow.updated_at}
+#: Sort keys of a list: columns of a saga. A minus before the name reverses the order.
+SORTS = ("created_at", "updated_at")
+#: Orders of `newest`: by start; by the last change or the time taken, among the newest MOST_SORTED sagas only.
+ORDERS = ("-created_at", "created_at", "-updated_at", "-took")
+MOST_SORTED = 1000
 
 
 #: A state of one version of a definition: name of the definition, version, state.
@@ -43,9 +60,6 @@ _SHOWN: tuple[Any, ...] = (
     SagaRow.order_ref, SagaRow.store, BRIEF_ERROR.label("error"), SagaRow.created_at, SagaRow.updated_at,
     SagaRow.owner, SagaRow.attempt, SagaRow.deferrals, SagaRow.parent_step, SagaRow.child_number,
 )  # fmt: skip
-_HEX_DIGITS = 32
-#: Fewest digits of an id prefix in a search. A shorter number is more likely the number of a customer or an order.
-_SHORTEST_PREFIX = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +74,7 @@ class SagaFilter:
     statuses: tuple[str, ...] = ()
     #: Any of these states, also of a table that this release does not have; empty: all.
     states: tuple[str, ...] = ()
-    #: Any of these states, each of one version of a definition; None: all.
+    #: Any of these states, in which no saga ends, each of one version of a definition; None: all.
     state_keys: tuple[StateKey, ...] | None = None
     #: Sagas created at this time or later.
     created_from: datetime | None = None
@@ -95,11 +109,18 @@ class SagaFilter:
     #: True: leave out the children that a step of another saga has started, except branches whose table `definitions`
     #: names.
     roots: bool = False
-    #: Id or id prefix of a saga, or its client, business reference or idempotency key.
+    #: Text of a search, see app.store.search.
     words: str | None = None
+    #: Part of the error as a list shows it, in small and large letters alike.
+    error_contains: str | None = None
+    #: Sagas that have taken at least this time, in seconds, until their end or until now.
+    slower_than_s: float | None = None
 
     def conditions(self, registry: Registry | None = None) -> list[ColumnElement[bool]]:
-        """Return the filter as SQL conditions. registry: required when `unknown` or `still_unknown` is set."""
+        """Return the filter as SQL conditions.
+
+        registry: required when `unknown`, `still_unknown` or `error_contains` is set.
+        """
         of_registry = None
         if self.unknown is not None:
             assert registry is not None, "the registry decides which table is unknown"
@@ -108,13 +129,17 @@ class SagaFilter:
         if self.still_unknown is not None:
             assert registry is not None, "the registry knows which states leave an effect unknown"
             undecided = still_unknown(registry) if self.still_unknown else not_(still_unknown(registry))
+        failed: tuple[ColumnElement[bool], ...] = ()
+        if self.error_contains is not None:
+            assert registry is not None, "the registry knows which tables have secrets"
+            failed = failed_with(self.error_contains, registry)
         here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
         conditions = (
             SagaRow.definition.in_(self.definitions) if self.definitions else None,
             SagaRow.definition_version == self.version if self.version is not None else None,
             SagaRow.status.in_(self.statuses) if self.statuses else None,
             SagaRow.state.in_(self.states) if self.states else None,
-            here.in_(self.state_keys) if self.state_keys is not None else None,
+            and_(UNFINISHED, here.in_(self.state_keys)) if self.state_keys is not None else None,
             SagaRow.created_at >= self.created_from if self.created_from else None,
             SagaRow.created_at < self.created_to if self.created_to else None,
             SagaRow.client == search_text(self.client) if self.client is not None else None,
@@ -130,7 +155,9 @@ class SagaFilter:
             and_(SagaRow.parent_id == self.parent, parent_within(self.reach)) if self.parent is not None else None,
             SagaRow.id.in_(self.ids) if self.ids else None,
             SagaRow.id.in_(stuck_again(self.job)) if self.job is not None else None,
-            _named_by(self.words) if self.words else None,
+            named_by(self.words) if self.words else None,
+            *failed,
+            slower_than(self.slower_than_s) if self.slower_than_s is not None else None,
             within(self.reach) if self.reach is not None else None,
         )
         return [condition for condition in conditions if condition is not None]
@@ -149,9 +176,14 @@ class SagaFilter:
         return (or_(root, SagaRow.definition.in_(branches)) if branches else root,)
 
     @property
+    def searches(self) -> bool:
+        """True when no index serves the filter, so that a list must bound the sagas that it looks at."""
+        return (self.error_contains is not None or self.slower_than_s is not None) and not self.finds_few
+
+    @property
     def finds_few(self) -> bool:
         """True when the filter has a value that an index finds, so that only few sagas match."""
-        named = (self.order, self.parent, self.waiting_in)
+        named = (self.order, self.parent, self.waiting_in, self.state_keys)
         return bool(self.words or self.tags or self.still_unknown) or any(value is not None for value in named)
 
     def _tagged(self, name: str, value: str) -> ColumnElement[bool]:
@@ -185,38 +217,64 @@ def page(
 ) -> Page:  # fmt: skip
     """Return a page of the matching sagas. after: `following` of the page before; it requires a sort by created_at."""
     matching = select(SagaRow).where(*wanted.conditions(registry), *wanted.root)
+    counted = matching.with_only_columns(SagaRow.id).limit(LARGEST_TOTAL).subquery()
+    saga: type[SagaRow] = SagaRow
+    if wanted.words:
+        # MATERIALIZED, because otherwise PostgreSQL may read all sagas in the list's order to find those of the words.
+        saga = aliased(SagaRow, matching.cte("found").prefix_with("MATERIALIZED"))
+        matching = select(saga)
     down = sort.startswith("-")
     query = matching
     if after is not None:
-        position = tuple_(SagaRow.created_at, SagaRow.id)
+        position = tuple_(saga.created_at, saga.id)
         query = query.where(position < after if down else position > after)
-    by = (SORTS[sort.removeprefix("-")], SagaRow.id)
+    by = (getattr(saga, sort.removeprefix("-")), saga.id)
     ordered = query.order_by(*(column.desc() if down else column.asc() for column in by))
     sagas = list(db.session.scalars(ordered.limit(limit + 1).offset(offset)))
-    counted = matching.with_only_columns(SagaRow.id).limit(LARGEST_TOTAL).subquery()
     total = db.session.scalar(select(func.count()).select_from(counted)) or 0
     return Page(sagas=sagas[:limit], total=total, has_more=len(sagas) > limit)
 
 
 def newest(
     wanted: SagaFilter, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None,
-    registry: Registry | None = None,
+    registry: Registry | None = None, *, order: str = ORDERS[0],
 ) -> Sequence[Row[Any]]:  # fmt: skip
     """Return one page of the admin list. ends: the end states of all definitions.
 
-    after: created_at and id of the last saga of the page before. registry: see `SagaFilter.conditions`.
+    after: created_at and id of the last saga of the page before. registry: see `SagaFilter.conditions`. order: one of
+    ORDERS.
     """
     parts = list(_parts(wanted, registry, ends))
     if not parts:
         return []
-    found = union_all(*(select(_ordered(part, limit, after).subquery()) for part in parts)).subquery()
-    return db.session.execute(select(found).order_by(found.c.created_at.desc(), found.c.id.desc()).limit(limit)).all()
+    by_start, down = order.endswith("created_at"), order.startswith("-")
+    most = limit if by_start else MOST_SORTED
+    pages = (select(_ordered(part, most, after, down=down).subquery()) for part in parts)
+    found = _ordered(select(union_all(*pages).subquery()), most, None, down=down)
+    if not by_start:
+        sagas = found.subquery()
+        taken = case((sagas.c.status.in_(FINISHED), sagas.c.updated_at), else_=db_now())
+        by = sagas.c.updated_at if order == "-updated_at" else seconds_between(sagas.c.created_at, taken)
+        found = select(sagas).order_by(by.desc(), sagas.c.id.desc()).limit(limit)
+    return db.session.execute(found).all()
+
+
+def total(wanted: SagaFilter, ends: Ends, registry: Registry) -> int:
+    """Return the number of sagas on all pages of the admin list, exact below LARGEST_TOTAL. See `newest`."""
+    parts = [part.with_only_columns(part.selected_columns.id) for part in _parts(wanted, registry, ends)]
+    if not parts:
+        return 0
+    found = select(union_all(*parts).subquery()).limit(LARGEST_TOTAL).subquery()
+    return db.session.scalar(select(func.count()).select_from(found)) or 0
 
 
 def _parts(wanted: SagaFilter, registry: Registry | None, ends: Ends) -> Iterator[Select[Any]]:
     """Yield queries for parts of the list. Each reads an index in the order of the list, or finds few rows."""
     every, conditions = select(*_SHOWN).where(*wanted.root), wanted.conditions(registry)
-    if wanted.finds_few or not conditions:
+    if wanted.words:
+        yield select(every.where(*conditions).cte("found").prefix_with("MATERIALIZED"))
+        return
+    if wanted.finds_few or wanted.error_contains is not None or not conditions:
         yield every.where(*conditions)
         return
     if not wanted.statuses or set(wanted.statuses) - set(FINISHED):
@@ -234,33 +292,8 @@ def _parts(wanted: SagaFilter, registry: Registry | None, ends: Ends) -> Iterato
             yield every.where(ENDED, *here, *conditions)
 
 
-def _ordered(part: Select[Any], limit: int, after: tuple[datetime, UUID] | None) -> Select[Any]:
+def _ordered(part: Select[Any], limit: int, after: tuple[datetime, UUID] | None, *, down: bool) -> Select[Any]:
     at, saga_id = part.selected_columns.created_at, part.selected_columns.id
-    beyond = part.where(tuple_(at, saga_id) < after) if after else part
-    return beyond.order_by(at.desc(), saga_id.desc()).limit(limit)
-
-
-def _named_by(words: str) -> ColumnElement[bool]:
-    """Return the condition for sagas with this id, id prefix, client, business reference or idempotency key."""
-    whose = [
-        SagaRow.client == search_text(words),
-        SagaRow.order_ref == search_text(words),
-        SagaRow.idempotency_key == words,
-    ]
-    return or_(*whose, _begins(words)) if id_prefix(words) else or_(*whose)
-
-
-def id_prefix(words: str) -> str | None:
-    """Return the digits, without hyphens, if the text is an id or an id prefix, otherwise None."""
-    digits = words.replace("-", "").lower()
-    return digits if re.fullmatch(rf"[0-9a-f]{{{_SHORTEST_PREFIX},{_HEX_DIGITS}}}", digits) else None
-
-
-def id_range(digits: str) -> tuple[UUID, UUID]:
-    """Return the first and the last possible id that begins with these digits."""
-    return UUID(digits.ljust(_HEX_DIGITS, "0")), UUID(digits.ljust(_HEX_DIGITS, "f"))
-
-
-def _begins(words: str) -> ColumnElement[bool]:
-    first, last = id_range(id_prefix(words) or "")
-    return and_(SagaRow.id >= first, SagaRow.id <= last)
+    position = tuple_(at, saga_id)
+    beyond = part.where(position < after if down else position > after) if after else part
+    return beyond.order_by(*(column.desc() if down else column.asc() for column in (at, saga_id))).limit(limit)

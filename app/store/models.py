@@ -28,6 +28,7 @@ _KEYED = text("idempotency_key IS NOT NULL")
 _COUNTED = BigInteger().with_variant(Integer(), "sqlite")
 _ORDERED = text("order_ref IS NOT NULL")
 _CHILD = text("parent_id IS NOT NULL")
+_FAILED = text("error IS NOT NULL")
 #: Conditions of partial indexes. Queries use these texts unchanged, because SQLite compares the texts to find an index.
 UNFINISHED = text("status NOT IN ('completed', 'compensated')")
 ENDED = text("status IN ('completed', 'compensated')")
@@ -40,7 +41,10 @@ LEAVES_UNKNOWN = text(
 
 
 class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes its base class at run time
-    """A saga. A column that a later release added is NULL in rows that were written before."""
+    """A saga. A column that a later release added is NULL in rows that were written before.
+
+    Migration 0023 adds indexes of expressions, with which app.store.search finds the beginning of a text.
+    """
 
     __tablename__ = "saga"
     __table_args__ = (
@@ -49,6 +53,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
         Index("saga_created", "created_at", "id"),
         Index("saga_client", "client", "created_at"),
         Index("saga_order", "order_ref", sqlite_where=_ORDERED, postgresql_where=_ORDERED),
+        Index("saga_failed", "created_at", "id", sqlite_where=_FAILED, postgresql_where=_FAILED),
         Index("saga_store", "store", "created_at"),
         Index("saga_unfinished", "status", "created_at", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
         Index("saga_finished", "definition", "status", "created_at", "id", sqlite_where=ENDED, postgresql_where=ENDED),

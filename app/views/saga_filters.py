@@ -1,13 +1,17 @@
 """The filters with which people and programs search for sagas. The API, the pages and the command line share them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.services import services
+from app.store.lists import SagaFilter
+from app.store.search import oldest_searched
 from app.views.moments import Moment
-from app.views.states import participants_of, waiting_in
+from app.views.states import participants_of, states_with, waiting_in
 from app.views.validation import storable
 
 
@@ -35,12 +39,30 @@ class _Participant(fields.String):
         return value
 
 
+class _Trimmed(fields.String):
+    """A text without white space at its ends."""
+
+    def _deserialize(self, value: Any, *arguments: Any, **more: Any) -> str:
+        return super()._deserialize(value, *arguments, **more).strip()
+
+
+#: Longest text of a search, in characters; and the longest time that a saga can have taken, in seconds.
+LONGEST_SEARCH, LONGEST_S = 200, 1e9
+
+
 class FilterWords(Schema):
     """Filters of a list of sagas; all of them are optional, and a saga must match each."""
 
     class Meta:
         unknown = RAISE
 
+    q = _Trimmed(
+        validate=[validate.Length(1, LONGEST_SEARCH), storable],
+        metadata={
+            "description": "sagas with this id, the first 6 digits of it, this client, business number, tag or "
+            "Idempotency-Key; also the beginning of a client, number or tag, at most 500 sagas of each"
+        },
+    )
     created_from = Moment(metadata={"description": "sagas created at this time or later"})
     created_to = Moment(metadata={"description": "sagas created before this time"})
     client = fields.String(validate=storable)
@@ -53,6 +75,18 @@ class FilterWords(Schema):
     still_unknown = fields.Boolean(
         metadata={"description": "true: only ended sagas with an effect that nobody knows and nobody has checked"}
     )
+    version = fields.Integer(validate=validate.Range(1, 2**31 - 1), metadata={"description": "version of the table"})
+    participant = _Participant(
+        metadata={"description": "unfinished sagas whose next call, or the call in flight or stuck, goes to it"}
+    )
+    error_contains = fields.String(
+        validate=[validate.Length(1, LONGEST_SEARCH), storable],
+        metadata={"description": "part of the error, in any letter case; not of sagas whose table has secrets"},
+    )
+    slower_than = fields.Float(
+        validate=validate.Range(0, LONGEST_S),
+        metadata={"description": "sagas that have taken at least these seconds, until their end or until now"},
+    )
     waiting_for = _Participant(metadata={"description": "sagas that wait before their next call to this participant"})
     parent = fields.UUID(metadata={"description": "the sagas that a step of this saga has started"})
     tag = fields.List(
@@ -61,13 +95,33 @@ class FilterWords(Schema):
     )
 
 
+#: Filter word → its argument of `SagaFilter`.
+_ARGUMENTS = {
+    "created_from": "created_from", "created_to": "created_to", "client": "client", "store": "store", "order": "order",
+    "parent": "parent", "still_unknown": "still_unknown", "q": "words", "version": "version",
+    "error_contains": "error_contains", "slower_than": "slower_than_s",
+}  # fmt: skip
+
+
 def narrowed(query: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a `SagaFilter` for the filter words in a validated query."""
-    words = ("created_from", "created_to", "client", "store", "order", "parent", "still_unknown")
-    given = {name: query[name] for name in words if name in query}
+    """Return the arguments of a `SagaFilter` for the filter words in a validated query. A page also has a step."""
+    given = {argument: query[name] for name, argument in _ARGUMENTS.items() if name in query}
     if "waiting_for" in query:
         given["waiting_in"] = waiting_in(services().registry, query["waiting_for"])
+    if of_states := {name: query.get(name, "") for name in ("step", "participant") if query.get(name)}:
+        given["state_keys"] = states_with(services().registry, **{"step": "", "participant": ""} | of_states)
     return given | {"tags": tuple(query.get("tag", ())), "unknown": query.get("without_table")}
+
+
+def bounded(wanted: SagaFilter) -> tuple[SagaFilter, datetime | None]:
+    """Return the filter as a list may use it, and from when on it looks at sagas; None: it looks at all sagas.
+
+    A filter that no index serves looks at the newest sagas only, unless it says itself from when on.
+    """
+    if not wanted.searches or wanted.created_from is not None:
+        return wanted, None
+    searched_from = oldest_searched(wanted.created_to, with_error=wanted.error_contains is not None)
+    return replace(wanted, created_from=searched_from), searched_from
 
 
 def _known(tags: Sequence[str]) -> str:

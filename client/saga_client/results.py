@@ -142,7 +142,11 @@ class SagaPage:
 class SagaFilters(TypedDict, total=False):
     """The filters of a list of sagas. A saga must match all that are given."""
 
+    #: Sagas with this id, client, business number, tag or Idempotency-Key; also the beginning of the first four.
+    q: str
     type: SagaType[Any] | str
+    #: Version of the table.
+    version: int
     status: Status
     #: State, as the saga's table names it.
     state: str
@@ -159,6 +163,13 @@ class SagaFilters(TypedDict, total=False):
     created_to: datetime
     #: The sagas that a step of this saga has started.
     parent: UUID | str | Saga
+    #: Unfinished sagas whose next call, or the call in flight or stuck, goes to this participant.
+    participant: str
+    #: Part of the error, in any letter case.
+    error_contains: str
+    #: Sagas that have taken at least these seconds. `error_contains` and `slower_than` look at the newest 10,000
+    #: sagas, unless there is `created_from`.
+    slower_than: float
     #: Sagas that wait before their next call to this participant.
     waiting_for: str
     #: True: only unfinished sagas whose table the service does not have.

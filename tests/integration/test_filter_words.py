@@ -31,14 +31,13 @@ from tests.support.servers import OPEN
 ROOT = Path(__file__).parents[2]
 #: Words of one list that choose no sagas: pages, order, form.
 NO_FILTERS = {"sort", "limit", "offset", "cursor", "after", "json"}
-#: Words of a page that are no filter word elsewhere: `q` finds a saga by any of id, client, number and key; the others
-#: name a group of stuck sagas, or those of a person.
-OF_PAGES = {"q", "version", "step", "participant", "error", "cause", "case"}
+#: Words of a page that are no filter word elsewhere: they name a group of stuck sagas, or those of a person.
+OF_PAGES = {"step", "error", "cause", "case"}
 #: Words that name single sagas: those that a person has ticked, or that a bulk job has left stuck.
 OF_JOBS = {"id", "ticked", "job"}
 WORDS = {
     "type", "status", "state", "stuck", "client", "store", "order", "tag", "created_from", "created_to", "parent",
-    "unknown", "still_unknown", "waiting_for",
+    "unknown", "still_unknown", "waiting_for", "q", "version", "participant", "error_contains", "slower_than",
 }  # fmt: skip
 PARCEL = Saga(
     name="parcel", version=1, initial="ASKED", completed="SENT", compensated="NOT_SENT",
@@ -120,7 +119,7 @@ def made(app):
     }
     changes = {
         "old": {"created_at": datetime(2020, 1, 1, tzinfo=UTC)},
-        "stuck": {"status": "stuck", "state": "STUCK_SEND"},
+        "stuck": {"status": "stuck", "state": "STUCK_SEND", "error": "STUCK_SEND: send: 409 no room"},
         "child": {"parent_id": ids["old"], "parent_step": "send", "child_number": 1},
         "unknown": {"definition_version": 7},
         "given_up": {"status": "compensated", "state": "OFF", "created_at": datetime(2020, 2, 1, tzinfo=UTC)},
@@ -152,6 +151,11 @@ FOUND = [
     ("unknown", "true", True, {"unknown"}),
     ("still_unknown", "true", True, {"given_up"}),
     ("waiting_for", "carrier", "carrier", {"waiting"}),
+    ("q", "ev", "ev", {"stuck"}),
+    ("version", "7", 7, {"unknown"}),
+    ("participant", "carrier", "carrier", {"old", "visit", "stuck", "waiting"}),
+    ("error_contains", "NO ROOM", "NO ROOM", {"stuck"}),
+    ("slower_than", "86400", 86_400.0, {"old", "given_up", "waiting"}),
 ]
 
 

@@ -229,13 +229,19 @@ class SagaUnfinished(SagaMoved):
 
 
 class Pagination(Reply):
-    optional = frozenset({"next_cursor"})
+    optional = frozenset({"next_cursor", "searched_from"})
 
     total = fields.Integer(metadata={"description": "exact below 10,000"})
     limit = fields.Integer()
     offset = fields.Integer()
     has_more = fields.Boolean()
     next_cursor = maybe(fields.String, metadata={"description": "where the next page begins, for a sort by created_at"})
+    searched_from = fields.AwareDateTime(
+        metadata={
+            "description": "older sagas were not looked at: no index serves error_contains and slower_than, so they "
+            "look at the newest 10,000 sagas; created_from and created_to choose others"
+        }
+    )
 
 
 class SagaList(Reply):

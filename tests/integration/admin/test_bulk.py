@@ -259,6 +259,6 @@ def test_command_line_refuses_a_job_without_a_reason_or_for_an_unknown_participa
     walk(*STUCK)
     assert saga("start", "retry").exit_code == 2
     unknown = saga("start", "retry", "--participant", "nobody", "--dry-run")
-    assert (unknown.exit_code, "no table calls 'nobody'" in unknown.stderr) == (2, True)
+    assert (unknown.exit_code, "No table calls the participant 'nobody'" in unknown.stderr) == (2, True)
     assert saga("show", "00000000-0000-0000-0000-000000000000").exit_code == 6
     assert db.session.query(BulkJobRow).count() == 0

@@ -39,7 +39,7 @@ def test_stuck_has_the_filters_of_the_page_and_json(saga, walk):
     assert (found["type"], found["sagas"], found["error"]) == ("checkout", 1, "503 closed")
     assert saga("stuck", "--participant", "stock", "--json") == ""
     assert saga("stuck", "--client", "5") == "No sagas that need attention match these filters.\n"
-    assert "no table calls 'nobody'" in saga("stuck", "--participant", "nobody", code=2)
+    assert "No table calls the participant 'nobody'" in saga("stuck", "--participant", "nobody", code=2)
 
 
 def test_stuck_shows_no_secret(saga, walk):
