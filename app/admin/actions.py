@@ -7,14 +7,14 @@ from uuid import UUID
 
 from app.access.principal import Principal
 from app.access.signals import require_role
+from app.admin.field_forms import entered, value_of
 from app.engine.service import SagaService
-from app.errors import MalformedError
 from app.services import Services
 from app.store.arrivals import Signal
 from app.store.instance import SagaSnapshot
 from app.store.models import SagaRow
 from app.views.signals import signal_body, signal_entry, signal_step
-from app.views.validation import Resolution, load, parsed
+from app.views.validation import Resolution, load
 from machines import send_now
 from machines.statuses import FINISHED, Status
 
@@ -69,8 +69,7 @@ def signal(  # noqa: PLR0917
     definition, step = signal_step(parts.registry, saga, name)
     require_role(step, sender, saga)
     brings = step.waits.brings if step.waits else {}
-    body = {key: text if key in brings and brings[key].is_text else value_of(text) for key, text in given.items()}
-    sent = Signal(name=name, body=signal_body(definition, step, body), sender=sender.actor)
+    sent = Signal(name=name, body=signal_body(definition, step, entered(brings, given)), sender=sender.actor)
     seen, entry = saga.state, signal_entry(saga, sent)
     return notice_of(seen, parts.sagas.signal(saga.id, sent, wait_s, entry=entry))
 
@@ -87,11 +86,3 @@ def notice_of(seen: str, now: SagaSnapshot) -> Notice:
     if now.state == seen:
         return Notice(kind="done", text=f"Done: the next attempt is made; the saga is {now.status}, in {now.state}.")
     return Notice(kind="done", text=f"Done: the saga has left {seen} and is {now.status}, in {now.state}.")
-
-
-def value_of(text: str) -> Any:
-    """Return the value that the operator entered in a field: parsed when it is JSON, otherwise as a text."""
-    try:
-        return parsed(text.encode(), "the field")
-    except MalformedError:
-        return text

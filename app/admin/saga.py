@@ -6,10 +6,12 @@ from uuid import UUID
 
 from flask import Response, make_response, render_template, request, url_for
 
+from app.access.limits import require_start
 from app.access.permissions import Role, needs
 from app.access.principal import principal
 from app.admin import actions
 from app.admin.actions import Notice
+from app.admin.field_forms import inputs
 from app.admin.forms import Action, Asked, Checked, form_of, form_reason
 from app.admin.pages import pages
 from app.admin.saga_details import SagaDetails, saga_details
@@ -28,6 +30,7 @@ from app.views.unknown_effects import FOUND, check, check_found
 from app.views.waits import family_of
 from machines.saga import Saga
 from machines.statuses import FINISHED
+from machines.waiting import Waiting
 
 blueprint = pages("saga")
 #: Seconds that an action waits for its result; afterwards the page shows the progress.
@@ -56,11 +59,25 @@ def act(saga_id: UUID) -> Response:
     )
 
 
+@blueprint.post("/admin/sagas/<uuid:saga_id>/begin")
+@needs(Role.OPERATOR)
+def begin(saga_id: UUID) -> Response:
+    """Start a saga that was created and not started. The answers are those of `act`."""
+    saga = queries.get(saga_id)
+
+    def begun() -> Notice:
+        require_start(saga.definition)
+        seen, actor, reason = saga.state, principal().actor, form_reason()
+        return actions.notice_of(seen, services().sagas.execute(saga_id, WAIT_S, actor=actor, reason=reason))
+
+    return _answered(saga_id, begun)
+
+
 @blueprint.post("/admin/sagas/<uuid:saga_id>/signals/<name>")
 @needs(Role.OPERATOR)
 def send_signal(saga_id: UUID, name: str) -> Response:
     """Send the signal that the saga waits for. The answers are those of `act`."""
-    given = {key.removeprefix(_BODY): value for key, value in request.form.items() if key.startswith(_BODY) and value}
+    given = {key.removeprefix(_BODY): value for key, value in request.form.items() if key.startswith(_BODY)}
     saga = queries.get(saga_id)
     return _answered(saga_id, lambda: actions.signal(services(), saga, name, given, principal(), WAIT_S))
 
@@ -122,7 +139,9 @@ def _page(saga: SagaRow, notice: Notice | None = None) -> str:
         checked=check_found(saga.id) if unknown else None,
         findings=FOUND,
         **_case(saga, details),
+        can_start=saga.parent_id is None and saga.definition in services().registry.names,
         asks_about=step,
+        signal_inputs=inputs(details.at.waits.brings) if details and isinstance(details.at.waits, Waiting) else (),
         asked=last_question(definition, saga) if definition and step else None,
         moments=moments,
         journal=journal,

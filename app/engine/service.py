@@ -123,13 +123,20 @@ class SagaService:
                 continue
         raise ConflictError("other requests use the same key at the same time; send the request again")
 
-    def execute(self, saga_id: UUID, wait_s: float | None = None) -> SagaSnapshot:
-        """Start a saga that `create` stored. Return the saga if it has ended; raise ConflictError if it is running."""
+    def execute(
+        self, saga_id: UUID, wait_s: float | None = None, *, actor: str = "", reason: str | None = None
+    ) -> SagaSnapshot:
+        """Start a saga that `create` stored. Return the saga if it has ended; raise ConflictError if it is running.
+
+        actor, reason: a person starts it, so the commit that starts it also writes an audit row.
+        """
         saga = self._read(saga_id)
         if saga.status in FINISHED:
             return _durable_snapshot(saga)
         if not saga.pending:
             raise ConflictError(f"the saga is {saga.status} already, in {saga.state}", saga_id=str(saga_id))
+        if reason is not None:
+            saga.prepare_audit("start", actor, reason)
         saga.start_pending()
         try:
             return self._run_on(saga, wait_s)

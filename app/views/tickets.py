@@ -17,7 +17,7 @@ _DEEDS = MappingProxyType({
     "case.snooze": "snoozed the saga", "case.wake": "put the saga back on the list",
     "saga.asked": "asked the participant", "saga.checked": "recorded what is true",
     "saga.retry": "retried", "saga.compensate": "compensated", "saga.resolve": "resolved by hand",
-    "saga.send_now": "sent the call now",
+    "saga.send_now": "sent the call now", "saga.start": "started",
 })  # fmt: skip
 #: Characters that Markdown or HTML would take for its own.
 _SPECIAL = frozenset("\\`*_[]<>|#~")

@@ -1,6 +1,7 @@
 """Accessibility and layout of the pages: keyboard, phone, dark theme, and screen readers."""
 
 import pytest
+import requests
 from playwright.sync_api import expect
 
 from tests.e2e.browser import violations
@@ -34,7 +35,15 @@ def paths(site):
             "/admin/bulk", job,
             "/admin/sagas?sort=by", "/admin/nothing", "/admin/handover", "/admin/sagas?still_unknown=true",
             given_up(site), "/admin/audit", "/admin/users", "/admin/keys", "/admin/account",
+            "/admin/start", f"/admin/start/checkout?again={stuck}", draft(site),
             "/admin/schedules", "/admin/participants", "/admin/webhooks", "/login"]  # fmt: skip
+
+
+def draft(site):
+    """Create an order without starting it, and return the path of its page."""
+    body = {"type": "checkout", "data": {"client_id": 4, "magasin_id": 1}}
+    created = requests.post(f"{site.server.url}/api/v1/sagas", json=body, timeout=10).json()
+    return f"/admin/sagas/{created['saga']['id']}"
 
 
 def given_up(site):
