@@ -9,15 +9,16 @@ from pathlib import Path
 
 import click
 
-from app.cli.group import FAULT, NOT_FOUND
+from app.cli.group import BAD_INPUT, FAULT, NOT_FOUND
 from app.cli.output import printable, write_json
 from diagrams.overlays.path import path_overlay
 from diagrams.picture.svg import svg
-from machines.discovery import discover
+from machines.discovery import discover, problems
 from machines.registry import BadTablesError, Registry
 from machines.saga import Saga
+from machines.statuses import Status
 from machines.verify import PROPERTIES, Finding, NotExploredError, Proofs, Result, acceptable
-from machines.verify.route import route_of
+from machines.verify.route import route_of, state_of
 from machines.verify.search import MOST_STATES, Progress
 from machines.verify.source import test_of
 from machines.verify.words import lines_of, sentence, summary
@@ -66,7 +67,7 @@ def verify(  # noqa: PLR0917  one parameter for each option
     registry = _registry(sagas)
     proofs = Proofs(registry, most_states=states, accepted=accept)
     searches = _searches(proofs, registry, name, every=every)
-    _check_accepted(accept, [table for table, _ in searches])
+    _check_accepted(accept, [table for table, _ in searches], registry)
     for table, as_child in searches:
         try:
             with _reported(table) as progress:
@@ -76,13 +77,16 @@ def verify(  # noqa: PLR0917  one parameter for each option
             _write_unexplored(table, str(error), as_json=as_json)
             continue
         sound &= result.complete and not result.faults
-        _write(result, registry, draw, as_json=as_json)
+        if draw is not None and result.findings:
+            Path(draw).write_text(_drawing(result.definition, result.findings[0]), encoding="utf-8")
+            draw = None
+        _write(result, registry, as_json=as_json)
     sys.exit(0 if sound else FAULT)
 
 
-def _check_accepted(accept: tuple[str, ...], tables: list[Saga]) -> None:
+def _check_accepted(accept: tuple[str, ...], tables: list[Saga], registry: Registry) -> None:
     """Refuse the name of a flaw that none of the tables can have."""
-    known = {flaw for table in tables for flaw in acceptable(table)}
+    known = {flaw for table in tables for flaw in acceptable(table, registry)}
     for flaw in accept:
         if flaw not in known:
             raise click.UsageError(
@@ -125,10 +129,8 @@ def _write_unexplored(table: Saga, problem: str, *, as_json: bool) -> None:
         click.echo(problem)
 
 
-def _write(result: Result, registry: Registry, draw: str | None, *, as_json: bool) -> None:
-    """Write the result of a search. draw: the file for the drawing of the first finding with a path."""
-    if draw is not None and (shown := [each for each in result.findings if each.path]):
-        Path(draw).write_text(_drawing(result.definition, shown[0]), encoding="utf-8")
+def _write(result: Result, registry: Registry, *, as_json: bool) -> None:
+    """Write the result of a search."""
     if as_json:
         write_json(_json(result, registry))
         return
@@ -140,7 +142,9 @@ def _registry(sagas: str | None) -> Registry:
     try:
         return discover(sagas)
     except BadTablesError as error:
-        raise click.ClickException(str(error)) from error
+        for line in problems(sagas) or [str(error)]:
+            click.echo(f"saga: {printable(line)}", err=True)
+        sys.exit(BAD_INPUT)
 
 
 def _searches(proofs: Proofs, registry: Registry, name: str | None, *, every: bool) -> list[tuple[Saga, bool]]:
@@ -172,8 +176,9 @@ def _indented(source: str) -> list[str]:
 
 def _drawing(table: Saga, finding: Finding) -> str:
     """Return the path of a finding as a picture of the table."""
-    row = finding.path[-1][1].row
-    state, status = (row.state, row.status) if row is not None else (table.initial, "running")
+    row = finding.path[-1][1].row if finding.path else None
+    state = state_of(table, finding)
+    status = Status.RUNNING if row is None else row.status
     return svg(table, path_overlay(table, "of the path", status, state, route_of(table, finding)))
 
 

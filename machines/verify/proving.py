@@ -75,8 +75,7 @@ class Proofs:
         except OverflowError as error:
             raise NotExploredError(f"{definition}: {error}") from None
         whole = Result(definition=definition, as_child=as_child)
-        if not as_child or definition.is_branch:
-            whole.findings += self._flaws(definition)
+        whole.findings += self._flaws(definition)
         for one, variant in searches:
             result = Search(
                 definition, one, self._most, progress, reduced=self._reduced, kinship=variant,
@@ -92,7 +91,7 @@ class Proofs:
         return whole
 
     def _flaws(self, definition: Saga) -> Iterator[Finding]:
-        for flaw in flaws(definition):
+        for flaw in flaws(definition, self._registry):
             found = Finding(
                 broken=flaw.property, why=flaw.why, path=(), step=flaw.step, sentences=flaw.path, subject=flaw.subject
             )

@@ -98,3 +98,44 @@ def test_verify_shows_its_progress_on_a_terminal_alone(sagas, monkeypatch):
     assert " states so far, " in shown.stderr
     assert shown.stderr.endswith("\r"), "the line is erased before the result is written"
     assert shown.stdout.startswith("sale v1: 0 faults; ")
+
+
+FLAWS = """
+from machines import Saga, get, pivot, post, read, text
+
+SHOP = Saga(
+    name="shop", version=1, initial="STARTED", completed="DONE", compensated="CANCELLED", data={"who": text()},
+    participants=("shop",),
+    steps=(
+        pivot("pay", post("shop", "/pay"), done="PAID", refused="NO_PAY"),
+        read("stock", get("shop", "/stock"), done="DONE"),
+    ),
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def flawed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("flawed")
+    (folder / "flawed.py").write_text(FLAWS)
+    return folder
+
+
+def test_flaw_of_the_design_is_drawn(flawed, tmp_path):
+    drawing = tmp_path / "flaw.svg"
+    result = run("shop", "--sagas", flawed, "--draw", drawing)
+    assert (result.exit_code, "(pivot too early:stock)" in result.stdout) == (1, True)
+    assert "PAID" in drawing.read_text()
+
+
+def test_flaw_that_no_table_can_have_is_not_accepted(flawed):
+    accepted = run("shop", "--sagas", flawed, "--accept", "pivot too early:stock")
+    refused = run("shop", "--sagas", flawed, "--accept", "pivot too early:stok")
+    assert (accepted.exit_code, refused.exit_code, refused.stderr.count("\n")) == (0, 2, 1)
+    assert "'pivot too early:stok' is no flaw" in refused.stderr
+
+
+def test_table_that_is_not_legal_shows_each_problem(tmp_path):
+    (tmp_path / "illegal.py").write_text(FLAWS.replace('("shop",)', '("shop", "bank")').replace('"/pay"', '"pay"'))
+    result = run("shop", "--sagas", tmp_path)
+    assert (result.exit_code, result.stderr.count("\n"), result.stdout) == (2, 2, "")

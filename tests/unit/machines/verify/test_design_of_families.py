@@ -1,0 +1,176 @@
+"""Flaws in the design of sagas with children: within a branch, beside it, and between a saga and its children."""
+
+import pytest
+
+from machines import (
+    approval,
+    at,
+    branch,
+    compensatable,
+    each,
+    get,
+    list_of,
+    money,
+    pause,
+    pivot,
+    post,
+    read,
+    retriable,
+    sub,
+    text,
+    together,
+)
+from machines.registry import Registry
+from machines.verify import acceptable, verify
+from machines.verify.design import flaws
+from tests.unit.machines.tables import saga
+
+DAY_S = 86_400
+PRICE = read("price", get("shop", "/price", keeps={"total": money()}), done="PRICED", refused="NO_PRICE")
+
+
+def hold(name="hold", **body):
+    back = post("shop", f"/{name}/undo")
+    word = name.upper()
+    return compensatable(name, post("shop", f"/{name}", **body), undo=back, done=word, refused=f"NO_{word}")
+
+
+def pay(done="PAID", **body):
+    return pivot("pay", post("shop", "/pay", keeps={"id": text()}, **body), done=done, refused="NO_PAY")
+
+
+def tell(done="TOLD"):
+    return retriable("tell", post("shop", "/tell"), done=done)
+
+
+def release(done="RELEASED"):
+    return approval("release", role="operator", within_s=5 * DAY_S, done=done, refused="NOT_RELEASED")
+
+
+def cool(done="COOLED"):
+    return pause("cool", for_s=DAY_S, done=done, refused="NOT_COOLED")
+
+
+def order(*steps, **columns):
+    usual = {"deadline_s": 30 * DAY_S, "data": {"who": text(), "lines": list_of(text())}}
+    return saga(*steps, **(usual | columns))
+
+
+def both(*branches):
+    steps = [step for each in branches for step in getattr(each, "steps", (each,))]
+    back = all(step.kind not in ("pivot", "retriable") for step in steps)
+    return together(*branches, name="both", done="BOTH", refused="NOT_BOTH" if back else None)
+
+
+def child(*steps, **columns):
+    return saga(*steps, name="child", **({"data": {"amount": money()}, "deadline_s": 30 * DAY_S} | columns))
+
+
+CHARGE = compensatable(
+    "charge", post("shop", "/charge", amount="amount"), undo=post("shop", "/back"), done="DONE", refused="NO_CHARGE"
+)
+CHILD = child(CHARGE)
+SLOW_CHILD = child(release(), CHARGE)
+END = {"done": "DONE", "refused": "NOT_DONE"}
+SUB = sub("part", saga="child", data={"amount": "price.total"}, done="PART_DONE", refused="NO_PART")
+LOOKING = child(
+    read("look", get("shop", "/look", keeps={"fee": money()}), done="LOOKED", refused="NO_LOOK"),
+    hold("keep"), cool("DONE"), data={"who": text()},
+)  # fmt: skip
+FLAWED = {
+    "pivot too early:stock": [
+        order(PRICE, both(branch("a", pay(), tell("SENT"))), read("stock", get("shop", "/stock"), done="DONE"))
+    ],
+    "pivot too early:hold": [order(PRICE, together(branch("a", pay()), hold(), name="both", done="DONE"))],
+    "pivot too early:keep": [order(PRICE, each("lines", hold("keep"), pay(), name="all", done="DONE"))],
+    "pivot too early:papers": [order(pay(), together(hold(), name="papers", done="DONE"))],
+    "pivot too early:part": [
+        order(pay(), sub("part", saga="child", data={"amount": "cost"}, done="DONE"), data={"cost": money()}), CHILD,
+    ],
+    "read before the wait of its saga, used in a branch": [
+        order(PRICE, release(), both(hold(total="price.total"), hold("keep")), pay("DONE"))
+    ],
+    "read before the wait of a branch, used behind the group": [
+        order(PRICE, both(branch("a", cool(), hold("keep")), hold()), pay("DONE", total="price.total"))
+    ],
+    "read before the wait of a branch, used in this branch": [
+        order(PRICE, both(branch("a", cool(), hold(total="price.total")), hold("keep")), pay("DONE"))
+    ],
+    "read in a branch, used after a wait of the saga": [
+        order(both(branch("a", PRICE, hold()), hold("keep")), release(),
+              pay("DONE", total="both.a.price.total"))
+    ],
+    "read in a branch, used after a wait of another branch": [
+        order(both(PRICE, branch("b", cool(), hold())), pay("DONE", total="both.price.total"))
+    ],
+    "item of a list that was read before the wait": [
+        order(read("price", get("shop", "/cart", keeps={"lines": list_of(text())}), done="CART", refused="NO_CART"),
+              cool(), each("price.lines", hold(sku="item"), done="ALL", refused="NOT_ALL"), pay("DONE"))
+    ],
+    "read before a child that waits": [order(PRICE, SUB, pay("DONE")), SLOW_CHILD],
+}  # fmt: skip
+NAMES = {name: name if ":" in name else "stale read:price" for name in FLAWED}
+FLAWED["read in a child that waits, used behind it"] = [
+    order(sub("part", saga="child", data={"who": "who"}, keeps={"fee": at("look.fee", money())}, done="PART_DONE",
+              refused="NO_PART"), pay("DONE", fee="part.fee")),
+    LOOKING,
+]  # fmt: skip
+NAMES["read in a child that waits, used behind it"] = "stale read:part.look"
+
+
+@pytest.mark.parametrize("name", FLAWED)
+def test_flaw_between_a_saga_and_its_children_is_found(name):
+    registry = Registry(FLAWED[name])
+    (flaw,) = flaws(FLAWED[name][0], registry)
+    assert f"{flaw.property}:{flaw.step}" == NAMES[name]
+    assert len(flaw.path) == 3
+    assert NAMES[name] in set(acceptable(FLAWED[name][0], registry))
+
+
+def test_flaw_names_the_step_of_the_branch_that_has_no_way_back():
+    table = FLAWED["pivot too early:stock"]
+    (flaw,) = flaws(table[0], Registry(table))
+    assert flaw.why == "stock is a read that may be refused, after the point of no return pay: the saga is stuck"
+
+
+WITHIN = [
+    order(together(branch("a", PRICE, cool(), hold(total="price.total")), hold("keep"), name="both", **END)),
+    order(sub("part", saga="child", data={"amount": "cost"}, **END), data={"cost": money()}, participants=()),
+    child(read("price", get("shop", "/p", keeps={"total": money()}), done="PRICED", refused="NO_PRICE"), release(),
+          compensatable("charge", post("shop", "/c", total="price.total"), undo=post("shop", "/u"), **END)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("tables", [WITHIN[:1], WITHIN[1:]])
+def test_flaw_within_a_child_is_found_in_the_search_of_the_child(tables):
+    registry = Registry(tables)
+    assert not list(flaws(tables[0], registry)), "the table of the child shows it once"
+    result = verify(tables[0], registry=registry, most_states=1)
+    assert ([each.name for each in result.faults], result.definition != tables[0]) == (["stale read:price"], True)
+
+
+SOUND = {
+    "read after the wait, in the branch": [
+        order(release(), both(branch("a", PRICE, hold(total="price.total")), hold("keep")), pay("DONE"))
+    ],
+    "wait behind the use": [
+        order(PRICE, both(hold(total="price.total"), hold("keep")), release(), pay("DONE"))
+    ],
+    "other value of the group": [
+        order(both(branch("a", PRICE, hold()), hold("keep")), release(), pay("DONE"))
+    ],
+    "child that needs the pivot": [
+        order(pay(), sub("part", saga="child", data={"who": "pay.id"}, done="DONE")), LOOKING,
+    ],
+    "child that does not wait": [
+        order(PRICE, SUB, pay("DONE")), CHILD,
+    ],
+    "refusals before the group with the pivot": [
+        order(hold(), both(branch("a", pay(), tell("SENT"))), tell("DONE"))
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_sound_design_of_a_family_has_no_flaw(name):
+    assert not list(flaws(SOUND[name][0], Registry(SOUND[name])))
