@@ -13,7 +13,7 @@ from machines.references import parts, within
 from machines.testing.answers import Answer, accepted, busy, down, failed, lost, ok, refused, replies, unheard
 from machines.testing.successes import put
 
-_OK, _REDIRECT, _NOT_FOUND, _SERVER_ERROR, _UNAVAILABLE = 200, 300, 404, 500, 503
+_OK, _REDIRECT, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR, _UNAVAILABLE = 200, 300, 400, 404, 500, 503
 #: Words of a reason that the service adds to those of the participant.
 _ADDED = ", after an attempt that may have worked"
 
@@ -34,6 +34,8 @@ def refusal(call: Call, row: JournalEntry) -> Answer:
     if status < _REDIRECT:
         return replies(status, body or _meant(call), acts=False)
     words = _words(row)
+    if not _BAD_REQUEST <= status < _SERVER_ERROR:  # means= says that it refuses
+        return replies(status, body or {"detail": words}, acts=False)
     detail = body.pop("detail", words) or "no"
     return refused(detail if isinstance(detail, str) else words or "no", status, body or None)
 

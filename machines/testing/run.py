@@ -14,7 +14,7 @@ from machines.running import Move
 from machines.signals import can_still_wait, step_waiting_for
 from machines.statuses import Status
 from machines.testing.answering import Answering, headers_of
-from machines.testing.answers import Answer, ok
+from machines.testing.answers import Answer, ok, shown
 from machines.testing.drawing import brief, drawn
 from machines.testing.family import Family
 from machines.testing.member import Member
@@ -26,6 +26,8 @@ from machines.transitions import Phase
 
 #: The last runs of this test, for the report of a failure; the pytest plug-in empties it before each test.
 RECENT: deque["Run"] = deque(maxlen=3)
+#: Statuses in which a saga can be cancelled, when its table allows it.
+_CANCELLED = (Status.RUNNING, Status.WAITING)
 
 
 class Run:
@@ -174,7 +176,12 @@ class Run:
 
     def after(self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0) -> "Run":
         """Let time pass, and let the saga do what becomes due in it."""
-        target = self.seconds + dt.timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
+        times = {"days": days, "hours": hours, "minutes": minutes, "seconds": seconds}
+        if wrong := next(
+            (name for name, each in times.items() if not (isinstance(each, int | float) and each >= 0)), None
+        ):
+            raise ValueError(f"after({wrong}={times[wrong]!r}): write a number from 0 on; time does not go back")
+        target = self.seconds + dt.timedelta(**times).total_seconds()
         self._family.log.rests = False
         self._family.settle(target)
         self._family.log.clock.time = max(self.seconds, target)
@@ -199,6 +206,8 @@ class Run:
             raise NotAllowedError(f"the saga asks for the answer to {step}: write when_polled({step}=…)")
         if not can_still_wait(self.definition, self.state, found):
             raise NotAllowedError(f"the saga is in {self.state} and takes no answer to {step} any more")
+        if not isinstance(answer, Answer):
+            raise TypeError(f"the answer to {step} is {shown(answer)}; write one answer, such as ok or refused(…)")
         status, body = self._answering.act(found, answer)
         reply = Reply(status=status, body=body, headers=headers_of(found, answer, found.call))
         stored, lacking = later_answer(self.definition, found, reply)
@@ -219,6 +228,12 @@ class Run:
     def retry(self, reason: str = "test") -> "Run":
         """Let an operator retry a stuck saga. Raise NotAllowedError when the table has no such move."""
         return self._operate("retry", reason)
+
+    def cancel(self, reason: str = "test") -> "Run":
+        """Let an operator cancel the saga while it runs or waits. Raise NotAllowedError for a saga that is at rest."""
+        if self.status not in _CANCELLED:
+            raise NotAllowedError(f"the saga is {self.status} in {self.state}, and only one under way can be cancelled")
+        return self._operate("compensate", reason)
 
     def compensate(self, reason: str = "test") -> "Run":
         """Let an operator cancel or compensate the saga. Raise NotAllowedError when the table has no such move."""

@@ -13,7 +13,7 @@ from machines.saga import Saga
 from machines.samples import example
 from machines.signals import step_waiting_for
 from machines.step import Kind, Step
-from machines.testing.answers import Answers, Items, listed
+from machines.testing.answers import Answers, Items, check_body, listed
 from machines.testing.family import Family
 from machines.testing.memory import Clock, Memory
 from machines.testing.run import Run
@@ -89,8 +89,8 @@ class Scenario:
 
     def replying(self, **bodies: Any) -> "Scenario":
         """Set the body of the success of each step, for calls that need more than invented values."""
-        for step in bodies:
-            self._step(step, "do")
+        for step, body in bodies.items():
+            check_body(body, f"{self.definition}: {self._step(step, 'do').step.name}")
         return replace(self, bodies={**self.bodies, **bodies})
 
     def with_signal(self, signal: str, /, **body: Any) -> "Scenario":
@@ -103,7 +103,13 @@ class Scenario:
 
     def starting_at(self, moment: str) -> "Scenario":
         """Start the saga at this moment, such as "2026-11-28T09:30:00Z", for pauses until a date of the data."""
-        return replace(self, began=dt.datetime.fromisoformat(moment).astimezone(dt.UTC))
+        try:
+            began = dt.datetime.fromisoformat(moment)
+        except (TypeError, ValueError):
+            began = None
+        if began is None or began.tzinfo is None:
+            raise ValueError(f"starting_at({moment!r}): write a date and time with a zone, as 2026-11-28T09:30:00Z")
+        return replace(self, began=began.astimezone(dt.UTC))
 
     def run(self) -> Run:
         """Run the saga until it ends, is stuck, or waits for a signal, an answer or a time."""
@@ -137,7 +143,7 @@ class Scenario:
             inner = replace(at, items=at.items - 1)
             return Items(tuple(self._said(inner, each) for each in said.of_item))
         if at.step.starts is None:
-            return listed(said)
+            return listed(said, f"{self.definition}: {at.step.name}=")
         if not isinstance(said, Scenario) or said.definition.name != at.step.starts:
             hint = f"write {at.step.name}=given(TABLE).when(…) with the table of {at.step.starts}"
             raise ValueError(f"{self.definition}: {at.step.name} starts the saga {at.step.starts}; {hint}")
@@ -178,6 +184,11 @@ def given(definition: Saga, data: Mapping[str, Any] | None = None, children: Ite
     Raise ValueError for data that the API would refuse, and for a table that no test can run.
     """
     _check_runnable(definition)
+    if not isinstance(data, Mapping | None):
+        raise TypeError(f"the data of {definition} are {data!r}; write a dict with its fields, or leave them out")
+    tables = () if isinstance(children, Saga) else tuple(children)
+    if isinstance(children, Saga) or not all(isinstance(each, Saga) for each in tables):
+        raise TypeError(f"the children of {definition}: write a list of tables, such as children=[PAYMENT]")
     given_data = data or {}
     if unknown := sorted(given_data.keys() - definition.data.keys()):
         raise ValueError(f"{definition} has no field {unknown[0]}; it has {', '.join(definition.data)}")
@@ -189,7 +200,7 @@ def given(definition: Saga, data: Mapping[str, Any] | None = None, children: Ite
         except NotAcceptedError as error:
             where = ".".join(map(str, (name, *error.path)))
             raise ValueError(f"the data of {definition}: {where} {error.problem}") from None
-    return Scenario(definition=definition, data=accepted, children=tuple(children), own_data=data is not None)
+    return Scenario(definition=definition, data=accepted, children=tables, own_data=data is not None)
 
 
 def _has(step: Step, purpose: str) -> bool:
@@ -203,7 +214,11 @@ def _words(said: Any) -> str:
 
 
 def _check_runnable(definition: Saga) -> None:
-    """Raise ValueError for a table with a step of a kind that a test does not know."""
+    """Raise ValueError for a table with a step of a kind that a test does not know, TypeError for no table."""
+    if isinstance(definition, Scenario):
+        raise TypeError("this is a scenario already; for every outcome of it write every_outcome_of(…)")
+    if not isinstance(definition, Saga):
+        raise TypeError(f"{definition!r} is no table; give the Saga(…) itself, such as given(TRAVEL)")
     for place in places(definition.steps):
         if place.step.kind not in KNOWN_KINDS:
             raise ValueError(f"{definition}: a test cannot run {place.step.kind} of the step {place.step.name} yet")

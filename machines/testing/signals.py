@@ -19,7 +19,11 @@ def signal_body(step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
         names = missing or sorted(body.keys() - brings.keys())
         what = "lacks" if missing else "has no field"
         raise NotAllowedError(f"the signal of {step.name} {what} {', '.join(names)}; it brings {', '.join(brings)}")
-    try:
-        return {name: accept(brings[name], value) for name, value in body.items()}
-    except NotAcceptedError as error:
-        raise NotAllowedError(f"the signal of {step.name} has a value that {error.problem}") from None
+    found = {}
+    for name, value in body.items():
+        try:
+            found[name] = accept(brings[name], value)
+        except NotAcceptedError as error:
+            where = ".".join(map(str, (name, *error.path)))
+            raise NotAllowedError(f"the signal of {step.name}: {where} {error.problem}") from None
+    return found

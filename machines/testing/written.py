@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 from machines.testing.answers import (
+    CHANGES,
     Always,
     Answer,
     accepted,
@@ -23,8 +24,8 @@ from machines.testing.answers import (
 #: Longest line, and the indentation of a block, in characters.
 WIDTH = 116
 INDENT = "    "
-#: Columns of an answer that a call of it can change, apart from its body.
-_COLUMNS = ("headers", "acts", "retry_after_s", "takes_s", "rests")
+#: Columns of an answer that a call of it can change, apart from its body and its status.
+_COLUMNS = tuple(name for name in CHANGES if name != "status")
 _NAMED: Mapping[str, Answer] = {
     each.name: each for each in (ok, lost, unheard, down, failed, died, died_before, accepted, pending)
 }  # fmt: skip

@@ -1,3 +1,5 @@
+import os
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -230,16 +232,36 @@ def test_every_outcome_of_every_table_leaves_all_effects_or_none(definition):
             assert saga.status in ("stuck", "waiting"), scenario.name
 
 
-def test_failed_test_shows_the_path_of_its_saga(pytester, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+@pytest.fixture
+def failing(pytester, monkeypatch):
+    """Return a function that runs a failing test of a saga with these arguments, and returns its report."""
+    monkeypatch.setenv("PYTHONPATH", f"{pytester.path}{os.pathsep}{ROOT}")
     pytester.makepyfile(
         "from machines.testing import given, refused\n"
         "from machines.checkout import CHECKOUT\n"
         "def test_pay():\n"
         "    assert given(CHECKOUT).when(payer=refused('poor')).run().ended == 'CONFIRMEE'\n"
     )
-    result = pytester.runpytest_subprocess("-p", "machines.testing.pytest_plugin", "-p", "no:cacheprovider")
-    result.stdout.fnmatch_lines(["*saga checkout*", "*payer: refused (409 poor)*", "*ANNULEE*"])
+    return lambda *arguments: pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments).stdout
+
+
+PATH = ["*saga checkout*", "*payer: refused (409 poor)*", "*ANNULEE*"]
+
+
+def test_failed_test_of_a_checkout_shows_the_path_of_its_saga(failing):
+    failing("-p", "machines.testing.pytest_plugin").fnmatch_lines(PATH)
+
+
+def test_failed_test_shows_the_path_once_when_the_plug_in_is_installed_and_named(failing, pytester):
+    entry_points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
+    installed = pytester.mkdir("saga_orchestrator-1.0.dist-info")
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: saga-orchestrator\nVersion: 1.0\n")
+    lines = [f"{name} = {module}" for name, module in entry_points.items()]
+    (installed / "entry_points.txt").write_text("\n".join(["[pytest11]", *lines]))
+    for arguments in ((), ("-p", "machines.testing.pytest_plugin")):
+        report = failing(*arguments)
+        report.fnmatch_lines(PATH)
+        assert str(report).count("payer: refused (409 poor)") == 1
 
 
 @pytest.mark.parametrize("answer", [down, replies(429)])
