@@ -5,6 +5,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from machines.check_graph import closure
 from machines.check_scope import named, scope_of, type_of
 from machines.check_types import mend
+from machines.children import root_name
 from machines.fields import Field, FieldKind
 from machines.keeps import kept_of
 from machines.references import parts
@@ -56,7 +57,7 @@ def _problems(
     if child is None:
         yield f"it starts {step.starts!r}, which is no saga; {mend(str(step.starts), newest, 'write its table')}"
         return
-    root = parent.name.partition(".")[0]
+    root = root_name(parent.name)
     if root in closure(starts, (child.name,)):
         yield f"it starts {child.name!r}, which would start {root!r} again without an end; start another saga"
         return

@@ -88,6 +88,11 @@ class ChildEnd:
         return f"the branches of {self.saga}" if self.branches else f"saga {self.saga}"
 
 
+def root_name(name: str) -> str:
+    """Return the name of the saga that a branch belongs to, or the name of the saga itself."""
+    return name.partition(".")[0]
+
+
 def start_of(saga: str, data: object, keeps: object) -> Start:
     """Return the start of a saga. check() refuses arguments of a wrong type."""
     return Start(method="START", participant=saga, path="", body=data, keeps=keeps)  # type: ignore[arg-type]

@@ -119,7 +119,7 @@ class Families:
         newest = branches.newest(known)
         if failed := next((child for child in newest if branches.goes_back(child)), None):
             words = f": {failed.error}" if failed.error else ""
-            saga.end_wait(Outcome.REFUSED_UNDO, reason=f"{BRANCH}{failed.child_number} goes back{words}", actor=actor)
+            saga.end_wait(Outcome.REFUSED_UNDO, reason=f"{BRANCH}{branches.name(failed)} goes back{words}", actor=actor)
             return True
         if len(newest) < branches.count or any(child.status != Status.COMPLETED for child in newest):
             return False

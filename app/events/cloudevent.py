@@ -61,6 +61,7 @@ def as_cloudevent(
             "reason": reason,
             "reply": reply,
             "started_with": data,
+            **({"parent": str(move.parent_id)} if move.parent_id is not None else {}),
         },
     }
 

@@ -19,7 +19,8 @@ from app.store.models import DEAD, DeliveryRow, JournalRow
 from app.store.outbox import PUBLISHED
 from app.store.transactions import atomic
 from app.webhook_settings.model import Webhooks
-from machines.statuses import REPORTED
+from machines.children import root_name
+from machines.statuses import REPORTED, Status
 
 _DELIVERY: Table = DeliveryRow.__table__
 _JOURNAL = JournalRow.__table__
@@ -48,11 +49,25 @@ def address(moves: Sequence[dict[str, Any]], saga: Instance, webhooks: Webhooks)
         event = REPORTED.get(state.phase)
         if event is None:
             continue
-        targets = webhooks.targets(saga.definition.name, saga.webhook, event)
+        targets = _targets(saga, webhooks, event)
         if (call := state.at_end) is not None:
             targets.append({"webhook": end_receiver(call.participant), "url": str(call), "event": event})
         if targets:
             move["webhooks"] = targets
+
+
+def _targets(saga: Instance, webhooks: Webhooks, event: str) -> list[dict[str, str]]:
+    """Return the receivers of one event. A child that is stuck is also reported to the webhook of its parent's start.
+
+    The parent waits for it without being stuck itself. A branch is of its saga's type. The end of a child is no end of
+    its parent, so only webhooks for the child's own type receive it.
+    """
+    name = saga.definition.name
+    if saga.parent_id is None:
+        return webhooks.targets(name, saga.webhook, event)
+    if event != Status.STUCK:
+        return webhooks.targets(name, None, event)
+    return webhooks.targets(root_name(name), saga.webhook, event)
 
 
 class Deliveries:

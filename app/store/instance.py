@@ -116,7 +116,7 @@ class Instance(RunningSaga):
         assert parent.current.step is not None
         child.parent_id, child.parent_step, child.child_number = parent.id, parent.current.step.name, new.number
         # Who may use the parent as "its own" may use the whole tree.
-        child.started_by = parent.started_by
+        child.started_by, child.webhook = parent.started_by, parent.webhook
         return child
 
     def as_started(self) -> "Instance":

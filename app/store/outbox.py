@@ -28,7 +28,7 @@ _HEXADECIMAL = "0123456789abcdef"
 #: Query of moves, with the columns that their events are made from.
 PUBLISHED = select(
     *(_JOURNAL.c[name] for name in ("saga_id", "seq", "at", "dest", "step", "reply", "reason", "event")),
-    *(_SAGA.c[name] for name in ("definition", "definition_version", "data")),
+    *(_SAGA.c[name] for name in ("definition", "definition_version", "data", "parent_id")),
 ).join_from(_JOURNAL, _SAGA, _SAGA.c.id == _JOURNAL.c.saga_id)
 
 _WAITING = select(_OUTBOX.c.id).limit(1)

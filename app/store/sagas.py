@@ -34,6 +34,7 @@ from app.store.statements import Connections, Statement
 from app.store.transactions import atomic
 from app.values import written
 from app.webhook_settings.model import Webhooks
+from machines.children import root_name
 from machines.registry import Registry
 from machines.restoring import stored_in_doubt
 from machines.running import Move
@@ -254,7 +255,7 @@ class SagaStore:
 
     def reports(self, saga: Instance) -> bool:
         """Return True when messages are written at the ends of the saga."""
-        return bool(saga.definition.at_end) or self._webhooks.concerns(saga.definition.name, saga.webhook)
+        return bool(saga.definition.at_end) or self._webhooks.concerns(root_name(saga.definition.name), saga.webhook)
 
     def _moves(self, saga: Instance, now: float) -> list[dict[str, Any]]:
         moves = [_as_json(move, now) for move in saga.unsaved]

@@ -27,6 +27,7 @@ from saga_client.results import (
     Status,
     Step,
     StepStatus,
+    StuckSaga,
 )
 from saga_client.schedules import AsyncSchedules, Schedule, Schedules
 from saga_client.webhooks import AsyncWebhooks, Message, MessageStatus, Webhooks
@@ -58,6 +59,7 @@ __all__ = [
     "StepStatus",
     "StillRunning",
     "Stuck",
+    "StuckSaga",
     "Unauthorized",
     "Unavailable",
     "Unexpected",

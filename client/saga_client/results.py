@@ -103,6 +103,15 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StuckSaga:
+    """A stuck saga that a saga waits for. A person must act on it, and not on the saga that waits."""
+
+    id: UUID
+    type: str
+    state: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SagaDetails(Saga):
     """A saga with its data and its steps."""
 
@@ -119,6 +128,8 @@ class SagaDetails(Saga):
     waiting_for: str | None = None
     #: End of that wait, or time of the next attempt.
     waiting_until: datetime | None = None
+    #: The stuck sagas that this one waits for, at any depth, ten at most.
+    stuck_below: tuple[StuckSaga, ...] = ()
 
     def step(self, name: str) -> Step:
         """Return the step with this name. Raise KeyError for another name."""
@@ -213,6 +224,10 @@ def details_of(body: Mapping[str, Any]) -> SagaDetails:
         steps=tuple(_step(each) for each in body["steps"]),
         waiting_for=body.get("waiting_for"),
         waiting_until=moment(body.get("waiting_until")),
+        stuck_below=tuple(
+            StuckSaga(id=UUID(each["id"]), type=each["type"], state=each["state"])
+            for each in body.get("stuck_below", ())
+        ),
     )
 
 

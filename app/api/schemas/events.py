@@ -6,6 +6,8 @@ from app.api.schemas.base import Reply, maybe, moment
 
 
 class EventData(Reply):
+    optional = frozenset({"parent"})
+
     saga = fields.String()
     version = fields.Integer()
     state = fields.String()
@@ -13,6 +15,7 @@ class EventData(Reply):
     reason = maybe(fields.String)
     reply = maybe(fields.Raw, metadata={"description": "an object or an array"})
     started_with = fields.Dict()
+    parent = fields.UUID(metadata={"description": "the saga that has started this one; only a child has it"})
 
 
 class Event(Reply):

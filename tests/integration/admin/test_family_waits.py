@@ -2,8 +2,11 @@
 
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
+from saga_client import StuckSaga
+from saga_client.results import details_of
 
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.services import services
@@ -100,6 +103,7 @@ def test_api_says_what_the_parent_waits_for_and_which_saga_is_stuck(family, case
     saga = client.get(f"/api/v1/sagas/{parent}").json
     assert (saga["waiting_for"], saga["waiting_until"]) == (waits, None)
     assert saga["stuck_below"] == [stuck | {"type": child}]
+    assert details_of(saga).stuck_below == (StuckSaga(id=UUID(stuck["id"]), type=child, state=stuck["state"]),)
 
 
 @each_case

@@ -1,5 +1,6 @@
 """Branches that run at the same time, and a branch for each item of a list: start, results, failure, compensation."""
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -171,7 +172,13 @@ def test_a_branch_that_is_refused_stops_and_undoes_the_others(scene):
     }  # fmt: skip
     assert scene.calls[-1] == "undo_hold"
     assert "archive" not in scene.calls
-    assert "branch 2 goes back: invoice_REFUSED: invoice: 409 no" in the(scene, "order")["error"]
+    assert "branch bill goes back: invoice_REFUSED: invoice: 409 no" in the(scene, "order")["error"]
+
+
+def test_the_reason_of_a_refused_each_names_its_item(scene):
+    scene.given(reserve=[answer(200, id="r1"), REFUSED, REFUSED])
+    start(scene, reserve())
+    assert re.search(r"branch lines\.[12] goes back: reserve_REFUSED", the(scene, "order")["error"])
 
 
 def test_a_branch_in_doubt_is_undone_too(scene):
