@@ -89,7 +89,8 @@ from app.service_threads import ServiceThreads
 from app.services import Services
 from app.shared_cache import SharedCache
 from app.store import queries
-from app.store.accounts import ApiKeys, LoginAttempts, Users
+from app.store.accounts import Users
+from app.store.api_keys import ApiKeys
 from app.store.arrivals import Arrivals
 from app.store.audit import use_key
 from app.store.audit_anchors import Anchors
@@ -102,6 +103,7 @@ from app.store.dead_letters import DeadLetters
 from app.store.deliveries import Deliveries
 from app.store.figures import SharedFigures
 from app.store.leases import Leases, Replicas
+from app.store.login_attempts import LoginAttempts
 from app.store.notices import Notices
 from app.store.outbox import Outbox
 from app.store.participants import ParticipantStore

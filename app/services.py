@@ -21,10 +21,11 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.participant_settings.model import ParticipantSettings
     from app.service_threads import ServiceThread, ServiceThreads
     from app.shared_cache import SharedCache
-    from app.store.accounts import LoginAttempts, Users
+    from app.store.accounts import Users
     from app.store.database_health import Bounded, Schema
     from app.store.deliveries import Deliveries
     from app.store.figures import SharedFigures
+    from app.store.login_attempts import LoginAttempts
     from app.store.participants import ParticipantStore
     from app.store.statistics import Heat, Minute
     from app.telemetry.exposition import Exposition

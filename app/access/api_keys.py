@@ -16,7 +16,8 @@ from app.access.permissions import Scope
 from app.access.principal import Principal, key
 from app.errors import ForbiddenError, InvalidError, UnauthenticatedError
 from app.networks import Address, Network, within
-from app.store.accounts import NOTICE_S, ApiKeys
+from app.store.api_keys import NOTICE_S, ApiKeys
+from app.store.tenants import check_name
 
 #: How long a key lookup is cached, in seconds; a revoked key stops working within this time.
 KEY_CACHE_S = 5.0
@@ -108,12 +109,12 @@ class KeyRing:
 
     def make(
         self, name: str, grants: Iterable[str], days: int, actor: str, *, networks: Iterable[str] = (),
-        rate_limit: str = "",
+        rate_limit: str = "", tenant: str = "",
     ) -> NewKey:  # fmt: skip
         """Return a new key. grants: see `app.access.grants`. networks: where it may be used; none: everywhere.
 
-        rate_limit: such as `100/minute`; "": no limit. Raise InvalidError for an illegal value, and ConflictError when
-        two valid keys have this name already.
+        rate_limit: such as `100/minute`; "": no limit. tenant: whose sagas it sees and starts; "": all sagas. Raise
+        InvalidError for an illegal value, and ConflictError when two valid keys have this name already.
         """
         words = list(dict.fromkeys(grants))
         if not NAME.fullmatch(name):
@@ -127,6 +128,8 @@ class KeyRing:
             raise InvalidError(("/days", f"Give 1 to {LONGEST_DAYS}."))
         if rate_limit:
             Rate.of(rate_limit)
+        if tenant:
+            check_name(tenant)
         prefix = f"saga_{secrets.token_hex(4)}"
         made = NewKey(prefix=prefix, secret=f"{prefix}_{secrets.token_urlsafe(32)}")
         self.keys.add(
@@ -138,6 +141,7 @@ class KeyRing:
             rate_limit=rate_limit or None,
             days=days,
             actor=actor,
+            tenant=tenant or None,
         )
         return made
 
@@ -150,7 +154,7 @@ def expires_soon(left_s: float) -> bool:
 def _known_key(row: Row[Any], until: float) -> _KnownKey:
     expires = row.expires_at.isoformat(timespec="seconds") if expires_soon(row.left_s) else None
     return _KnownKey(
-        principal=key(row.name, row.scopes, expires),
+        principal=key(row.name, row.scopes, expires, row.tenant),
         prefix=row.prefix,
         networks=networks_of(row.networks or ()),
         rate=Rate.of(row.rate_limit) if row.rate_limit else None,

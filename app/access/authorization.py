@@ -14,6 +14,7 @@ from app.access.sessions import signed_in
 from app.config import Config
 from app.errors import ForbiddenError, ForgedError, NotFoundError, UnauthenticatedError
 from app.services import services
+from app.store.tenants import act_for
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _csrf = CSRFProtect()
@@ -36,6 +37,7 @@ def install(app: Flask, config: Config) -> None:
     _csrf.init_app(app)
     app.before_request(_check)
     app.after_request(_give_notice)
+    app.teardown_request(_act_for_all)
 
 
 def _check() -> Response | None:
@@ -50,8 +52,6 @@ def _check() -> Response | None:
         case Scope():
             g.principal = sender = _api_sender()
             allowed = need in sender.scopes
-            if allowed and need in sender.limits:
-                require_within_limits(need, current_app.view_functions[endpoint], named or {})
         case Role():
             _check_session()
             g.principal = sender = signed_in() or NOBODY
@@ -66,7 +66,22 @@ def _check() -> Response | None:
             return None
         case None:
             raise ForbiddenError("this page declares no permission, so nobody may see it")
-    return _to_new_password(sender, endpoint) if allowed else _refused(need, sender)
+    if not allowed:
+        return _refused(need, sender)
+    _keep_to_limits(need, sender)
+    return _to_new_password(sender, endpoint)
+
+
+def _keep_to_limits(need: Scope | Role, sender: Principal) -> None:
+    """Act for the tenant of the sender from now on, and check the limits of the sender."""
+    act_for(sender.tenant)
+    if need in sender.limits or sender.tenant is not None:
+        require_within_limits(need, current_app.view_functions[str(request.endpoint)], request.view_args or {})
+
+
+def _act_for_all(_error: BaseException | None) -> None:
+    """Forget the tenant of the request, because its thread serves other requests."""
+    act_for(None)
 
 
 def _to_new_password(sender: Principal, endpoint: str) -> Response | None:

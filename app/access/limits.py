@@ -1,29 +1,38 @@
-"""The limits of an API key that has a scope only for some sagas.
+"""The limits of a sender that may use only some sagas: of an API key with limits, and of everybody with a tenant.
 
-A saga beyond these limits gets the answer of a saga that does not exist.
+A saga beyond these limits gets the answer of a saga that does not exist. The database hides the sagas of other tenants
+(app.store.tenants).
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.access.permissions import Scope, view_keeps_to_limits
+from app.access.permissions import Role, Scope, view_keeps_to_limits
 from app.access.principal import principal
 from app.errors import ForbiddenError, NotFoundError
 from app.store import queries
+from app.store.models import SagaRow
 
 
-def require_within_limits(scope: Scope, view: Callable[..., Any], named: Mapping[str, Any]) -> None:
-    """Check a request of a key that has the scope of the view only for some sagas. named: the parameters of the URL.
+def require_within_limits(need: Scope | Role, view: Callable[..., Any], named: Mapping[str, Any]) -> None:
+    """Check a request of a sender that may use only some sagas. named: the parameters of the URL.
 
     Raise NotFoundError for a saga beyond the limits. Raise ForbiddenError for a view that shows or changes more than
     one saga and does not keep to the limits itself.
     """
+    sender = principal()
     if "saga_id" in named:
         saga = queries.find(named["saga_id"])
-        if saga is None or not principal().reaches(scope, saga.definition, saga.started_by):
+        if saga is None or sender.tenant not in (None, saga.tenant) or not _reaches(need, saga):
             raise NotFoundError(f"there is no saga {named['saga_id']}")
     elif not view_keeps_to_limits(view):
-        raise ForbiddenError(f"this needs the scope {scope} for all sagas, and {principal().name} has it for some")
+        if sender.tenant is not None:
+            raise ForbiddenError(f"this is for all tenants, and {sender.name} belongs to the tenant {sender.tenant}")
+        raise ForbiddenError(f"this needs the scope {need} for all sagas, and {sender.name} has it for some")
+
+
+def _reaches(need: Scope | Role, saga: SagaRow) -> bool:
+    return isinstance(need, Role) or principal().reaches(need, saga.definition, saga.started_by)
 
 
 def require_start(saga_type: str) -> None:

@@ -23,6 +23,8 @@ class Principal:
     scopes: frozenset[Scope] = frozenset()
     #: The scopes that an API key has only for some sagas.
     limits: Limits = field(default_factory=dict)
+    #: Tenant whose sagas the sender sees and moves; None: the sagas of all tenants.
+    tenant: str | None = None
     #: When the API key expires, if that is soon; None otherwise, and for every other sender.
     key_expires: str | None = None
 
@@ -56,14 +58,14 @@ NOBODY = Principal(actor="nobody")
 ANYBODY = Principal(actor="api", scopes=frozenset(Scope))
 
 
-def user(name: str, role: Role, *, must_change: bool = False) -> Principal:
-    return Principal(actor=f"user:{name}", role=role, scopes=SCOPES[role], must_change=must_change)
+def user(name: str, role: Role, *, must_change: bool = False, tenant: str | None = None) -> Principal:
+    return Principal(actor=f"user:{name}", role=role, scopes=SCOPES[role], must_change=must_change, tenant=tenant)
 
 
-def key(name: str, grants: Iterable[str], expires: str | None = None) -> Principal:
+def key(name: str, grants: Iterable[str], expires: str | None = None, tenant: str | None = None) -> Principal:
     """Return the principal of an API key. grants: see `app.access.grants`. expires: see `Principal.key_expires`."""
     scopes, limits = granted(grants)
-    return Principal(actor=f"key:{name}", scopes=scopes, limits=limits, key_expires=expires)
+    return Principal(actor=f"key:{name}", scopes=scopes, limits=limits, key_expires=expires, tenant=tenant)
 
 
 def principal() -> Principal:

@@ -70,7 +70,7 @@ def signed_in() -> Principal | None:
         return None
     if (found.unseen_s is None or found.unseen_s > SEEN_EVERY_S) and _made_by_a_person():
         services().users.seen(digest)
-    return user(found.name, role_named(found.role), must_change=found.must_change)
+    return user(found.name, role_named(found.role), must_change=found.must_change, tenant=found.tenant)
 
 
 def present_session() -> str | None:

@@ -14,6 +14,7 @@ from app.access.permissions import Role
 from app.access.weak_passwords import is_weak
 from app.errors import BusyError, InvalidError
 from app.store.accounts import Users
+from app.store.tenants import check_name
 
 T = TypeVar("T")
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
@@ -32,15 +33,20 @@ _POOL = ThreadPoolExecutor(HASHED_AT_ONCE, thread_name_prefix="hashing")
 
 def add_user(
     users: Users, name: str, role: Role, password: str, actor: str, *, same_person: bool = False,
-    must_change: bool = False,
+    must_change: bool = False, tenant: str = "",
 ) -> None:  # fmt: skip
-    """Add a user. same_person, must_change: see `Users.add`.
+    """Add a user. same_person, must_change: see `Users.add`. tenant: whose sagas the user sees; "": all.
 
     Raise InvalidError for an illegal name or password, or ConflictError when the name is taken.
     """
     if not NAME.fullmatch(name):
         raise InvalidError(("/name", "Give 1 to 64 of a-z, 0-9, '.', '_', '@' and '-', the first a letter or digit."))
-    users.add(name, role.word, hashed(password, name), actor, same_person=same_person, must_change=must_change)
+    if tenant:
+        check_name(tenant)
+    users.add(
+        name, role.word, hashed(password, name), actor, same_person=same_person, must_change=must_change,
+        tenant=tenant or None,
+    )  # fmt: skip
 
 
 def change_password(

@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response
 
 from app.access import user_accounts
 from app.access.address import counted_address
-from app.access.permissions import Role, needs
+from app.access.permissions import Role, keeps_to_limits, needs
 from app.access.principal import principal
 from app.access.second_factor import address, matching_step, new_seed, written
 from app.access.sessions import factor_secret, idle_limit_s, present_session
@@ -13,7 +13,7 @@ from app.access.user_accounts import SHORTEST
 from app.admin.error_pages import as_pages
 from app.errors import BusyError, InvalidError, ProblemError
 from app.services import services
-from app.store.accounts import ATTEMPT_WINDOW_S
+from app.store.login_attempts import ATTEMPT_WINDOW_S
 
 blueprint = as_pages(Blueprint("account", __name__, url_prefix="/admin/account"))
 #: Name of the text in the session from which a second factor is derived that is being set up.
@@ -22,12 +22,14 @@ _SEED = "factor_seed"
 
 @blueprint.get("")
 @needs(Role.VIEWER)
+@keeps_to_limits
 def index() -> Response:
     return _page()
 
 
 @blueprint.post("/password")
 @needs(Role.VIEWER)
+@keeps_to_limits
 def change_password() -> Response:
     """Change the own password. The other sessions end."""
     sender = principal()
@@ -45,6 +47,7 @@ def change_password() -> Response:
 
 @blueprint.post("/sessions/end")
 @needs(Role.VIEWER)
+@keeps_to_limits
 def end_others() -> Response:
     services().users.end_others(principal().name, present_session() or "")
     flash("Your other sessions have ended.", "done")
@@ -53,6 +56,7 @@ def end_others() -> Response:
 
 @blueprint.post("/second-factor/new")
 @needs(Role.VIEWER)
+@keeps_to_limits
 def new_factor() -> Response:
     """Show the secret of a new second factor. It counts after the person has sent a code of it."""
     try:
@@ -65,6 +69,7 @@ def new_factor() -> Response:
 
 @blueprint.post("/second-factor")
 @needs(Role.VIEWER)
+@keeps_to_limits
 def set_up_factor() -> Response:
     sender, seed = principal(), str(session.get(_SEED, ""))
     secret = factor_secret(sender.name, seed)
@@ -78,6 +83,7 @@ def set_up_factor() -> Response:
 
 @blueprint.post("/second-factor/remove")
 @needs(Role.VIEWER)
+@keeps_to_limits
 def remove_factor() -> Response:
     sender = principal()
     try:

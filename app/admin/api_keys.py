@@ -33,6 +33,7 @@ def add() -> Response:
             principal().actor,
             networks=request.form.get("networks", "").replace(",", " ").split(),
             rate_limit=request.form.get("rate_limit", "").strip(),
+            tenant=request.form.get("tenant", "").strip(),
         )
     except ProblemError as error:
         return _page(error)

@@ -6,12 +6,13 @@ from uuid import UUID
 from flask import Blueprint, render_template, request, url_for
 from sqlalchemy import Row
 
-from app.access.permissions import Role, needs
+from app.access.permissions import Role, keeps_to_limits, needs
 from app.admin.error_pages import as_pages
 from app.errors import InvalidError
 from app.store import audit
 from app.store.database import db
 from app.store.search import id_prefix, id_range
+from app.store.tenants import acting_for
 
 blueprint = as_pages(Blueprint("audit", __name__, url_prefix="/admin/audit"))
 ROWS = 50
@@ -23,6 +24,7 @@ _LARGEST = 2**31 - 1
 
 @blueprint.get("")
 @needs(Role.VIEWER)
+@keeps_to_limits
 def index() -> str:
     saga, actor = request.args.get("saga", "").strip(), request.args.get("actor", "").strip()
     if not actor.isprintable():
@@ -39,8 +41,14 @@ def index() -> str:
         actor=actor,
         older=url_for("audit.index", **older) if older else None,
         changes=changes,
-        verdict=audit.verify(db.engine, newest=VERIFIED),
+        verdict=_verdict(),
     )
+
+
+def _verdict() -> audit.Verdict:
+    """Return whether the newest rows of the trail are intact, also those that the sender's tenant hides."""
+    with acting_for(None):
+        return audit.verify(db.engine, newest=VERIFIED)
 
 
 def changes(row: Row[Any]) -> str:

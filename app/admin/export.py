@@ -9,6 +9,7 @@ from flask import Response, stream_with_context
 
 from app.services import services
 from app.store.lists import SagaFilter, newest
+from app.store.tenants import acting_for, acting_tenant
 from app.values import written
 from app.views.amounts import amounts_of
 from app.views.states import final_states
@@ -31,20 +32,22 @@ def took_s(row: Any) -> float | None:
 def exported(wanted: SagaFilter, form: str) -> Response:
     """Return the file of a filter. form: csv or json."""
     media_type, write = _FORMATS[form]
-    answer = Response(stream_with_context(write(_rows(wanted))), mimetype=media_type)
+    answer = Response(stream_with_context(write(_rows(wanted, acting_tenant()))), mimetype=media_type)
     answer.headers["Content-Disposition"] = f'attachment; filename="sagas.{form}"'
     return answer
 
 
-def _rows(wanted: SagaFilter) -> Iterator[tuple[Any, str | None]]:
+def _rows(wanted: SagaFilter, tenant: str | None) -> Iterator[tuple[Any, str | None]]:
     """Yield the sagas and their amounts, the newest first.
 
-    The next part is read only when the reader has taken the part before.
+    The next part is read only when the reader has taken the part before. tenant: of the sender; the request no longer
+    acts for it when the parts are read.
     """
     registry, after = services().registry, None
     for _ in range(MOST_SAGAS // PART):
-        found = newest(wanted, final_states(registry), PART, after, registry)
-        amounts = amounts_of(registry, found)
+        with acting_for(tenant):
+            found = newest(wanted, final_states(registry), PART, after, registry)
+            amounts = amounts_of(registry, found)
         yield from ((row, amounts.get(row.id)) for row in found)
         if len(found) < PART:
             return

@@ -7,13 +7,14 @@ from typing import Any
 
 from flask import render_template
 
-from app.access.permissions import Role, needs
+from app.access.permissions import Role, keeps_to_limits, needs
 from app.admin.chart import chart
 from app.admin.pages import pages
 from app.services import services
 from app.store import unknown_effects
 from app.store.lists import SagaFilter
 from app.store.statistics import Minute, counts_by_status, oldest_unfinished, started_lately
+from app.store.tenants import acting_tenant
 from app.views.states import attention_of
 from machines.statuses import FINISHED
 
@@ -26,6 +27,7 @@ _OLDEST, _GROUPS = 8, 5
 
 @blueprint.get("/admin", strict_slashes=False)
 @needs(Role.VIEWER)
+@keeps_to_limits
 def show() -> str:
     registry = services().registry
     rows, minutes = counts_by_status(), _last_hour()
@@ -56,8 +58,10 @@ def show() -> str:
 
 
 def _last_hour() -> Sequence[Minute]:
-    """Return the counts of the last hour, at most CACHE_S old."""
+    """Return the counts of the last hour, at most CACHE_S old; for a tenant those of this moment."""
     parts = services()
+    if acting_tenant() is not None:  # what is cached counts the sagas of all tenants
+        return started_lately(parts.registry.names)
     cached = parts.last_hour
     if cached is None or time.monotonic() - cached[0] > CACHE_S:
         cached = parts.last_hour = (time.monotonic(), started_lately(parts.registry.names))

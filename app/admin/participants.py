@@ -11,6 +11,7 @@ from app.access.principal import principal
 from app.admin.forms import form_reason
 from app.admin.pages import pages
 from app.services import services
+from app.store.tenants import acting_tenant
 from app.views import participants
 from app.views.participants import Health, health, troubled
 
@@ -43,9 +44,12 @@ def resume(name: str) -> Response:
 def strip() -> list[Health]:
     """Return the participants in trouble for the head of every page, at most CACHE_S old.
 
-    Return none while the database cannot be read: the page then shows that instead.
+    Return none while the database cannot be read: the page then shows that instead. Return none for a tenant, because
+    the sentences count the sagas of all tenants.
     """
     parts = services()
+    if acting_tenant() is not None:
+        return []
     cached = parts.troubled
     if cached is None or time.monotonic() - cached[0] > CACHE_S:
         try:

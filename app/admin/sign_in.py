@@ -10,7 +10,7 @@ from app.access.user_accounts import NAME, matches
 from app.admin.error_pages import as_pages
 from app.errors import BusyError
 from app.services import services
-from app.store.accounts import ATTEMPT_WINDOW_S
+from app.store.login_attempts import ATTEMPT_WINDOW_S
 
 blueprint = as_pages(Blueprint("access", __name__))
 HOME = "/admin"

@@ -28,12 +28,13 @@ def index() -> Response:
 def add() -> Response:
     name = request.form.get("name", "").strip()
     password = request.form.get("password", "")
-    same_person = bool(request.form.get("same_person"))
+    same_person, tenant = bool(request.form.get("same_person")), request.form.get("tenant", "").strip()
 
     def add_user() -> None:
         user_accounts.add_user(
-            services().users, name, _role(), password, principal().actor, same_person=same_person, must_change=True
-        )
+            services().users, name, _role(), password, principal().actor, same_person=same_person, must_change=True,
+            tenant=tenant,
+        )  # fmt: skip
 
     return _done(add_user, f"{name} may sign in now.")
 

@@ -4,9 +4,11 @@ Only `saga user add` can add the first admin.
 """
 
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+from rich.text import Text
 from sqlalchemy import Row
 
 from app.access import user_accounts
@@ -18,7 +20,11 @@ from app.cli.output import Column, Line, cell, draw, grid, screen, write_json
 from app.services import services
 from app.views.formatting import age
 
-_USER_COLUMNS = (Column(title="NAME", gives_way=True), Column(title="ROLE"), Column(title="SINCE"))
+_USER_COLUMNS = (
+    Column(title="NAME", gives_way=True),
+    Column(title="ROLE"),
+    Column(title="SINCE"),
+)
 _KEY_COLUMNS = (
     Column(title="NAME", gives_way=True),
     Column(title="KEY"),
@@ -27,7 +33,13 @@ _KEY_COLUMNS = (
     Column(title="STATE"),
     Column(title="LAST USED"),
 )
+#: Shown when a user or a key has a tenant.
+_TENANT_COLUMN = Column(title="TENANT", gives_way=True)
 _KEY_MOMENTS = ("created_at", "expires_at", "revoked_at", "last_used_at")
+
+
+def _tenant_option(words: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option("--tenant", metavar="TENANT", default="", help=f"{words}  [default: all]")
 
 
 @saga.group("user", cls=SagaGroup)
@@ -40,13 +52,16 @@ def user() -> None:
 @click.option("--role", type=click.Choice([role.word for role in Role]), required=True, help="What the user may do.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from stdin instead of a prompt.")
 @click.option("--same-person", is_flag=True, help="An earlier user of this name was the same person.")
-def add_user(name: str, role: str, password_stdin: bool, same_person: bool) -> None:
+@_tenant_option("The user sees only the sagas of this tenant.")
+def add_user(name: str, role: str, password_stdin: bool, same_person: bool, tenant: str) -> None:
     """Add a user. A prompt asks for the password.
 
     For example: saga user add ada --role admin
     """
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _prompted_password()
-    user_accounts.add_user(services().users, name, role_named(role), password, actor_named(), same_person=same_person)
+    user_accounts.add_user(
+        services().users, name, role_named(role), password, actor_named(), same_person=same_person, tenant=tenant
+    )
     click.echo(f"{name} may sign in as {role}.")
 
 
@@ -57,11 +72,11 @@ def list_users(as_json: bool) -> None:
     rows = services().users.all()
     if as_json:
         for row in rows:
-            write_json({"name": row.name, "role": row.role, "created_at": row.created_at.isoformat()})
+            added = {"tenant": row.tenant, "created_at": row.created_at.isoformat()}
+            write_json({"name": row.name, "role": row.role} | added)
         return
-    console = screen()
-    lines = [Line(cells=(cell(row.name, "bold"), cell(row.role), cell(f"{row.created_at:%F}"))) for row in rows]
-    draw(grid(_USER_COLUMNS, lines, console.width) if lines else ["There are no users yet."], on=console)
+    cells = [(cell(row.name, "bold"), cell(row.role), cell(f"{row.created_at:%F}")) for row in rows]
+    _draw(_USER_COLUMNS, rows, cells, "There are no users yet.")
 
 
 @user.command("remove")
@@ -108,14 +123,15 @@ def key() -> None:
 @click.option(
     "--rate-limit", metavar="LIMIT", default="", help="Requests that it may send, such as 100/minute.  [default: any]"
 )
-def add_key(name: str, scopes: tuple[str, ...], days: int, networks: tuple[str, ...], rate_limit: str) -> None:
+@_tenant_option("The key sees, starts and moves only sagas of this tenant.")
+def add_key(name: str, scopes: tuple[str, ...], days: int, **limits: Any) -> None:
     """Make a key and print it. It is never printed again.
 
     To rotate a key: make a second key of that name, give it to the program, and revoke the first.
 
     For example: saga key add shop --scope start:checkout --scope read:own
     """
-    made = services().api_keys.make(name, scopes, days, actor_named(), networks=networks, rate_limit=rate_limit)
+    made = services().api_keys.make(name, scopes, days, actor_named(), **limits)
     click.echo(f"The key works for {days} days. Store it now: it is shown only once.", err=True)
     click.echo(made.secret)
 
@@ -129,24 +145,21 @@ def list_keys(as_json: bool) -> None:
         for row in rows:
             moments = {name: getattr(row, name) for name in _KEY_MOMENTS}
             texts = {name: moment and moment.isoformat() for name, moment in moments.items()}
-            limits = {"networks": row.networks or [], "rate_limit": row.rate_limit}
+            limits = {"networks": row.networks or [], "rate_limit": row.rate_limit, "tenant": row.tenant}
             write_json({"name": row.name, "key": row.prefix, "scopes": row.scopes} | limits | texts)
         return
-    console = screen()
-    lines = [
-        Line(
-            cells=(
-                cell(row.name, "bold"),
-                cell(row.prefix),
-                cell(" ".join(row.scopes)),
-                cell(" ".join(filter(None, [*(row.networks or ()), row.rate_limit]))),
-                cell(_state(row), "yellow" if expires_soon(row.left_s) else ""),
-                cell(f"{row.last_used_at:%F %H:%M}" if row.last_used_at else "never"),
-            )
+    cells = [
+        (
+            cell(row.name, "bold"),
+            cell(row.prefix),
+            cell(" ".join(row.scopes)),
+            cell(" ".join(filter(None, [*(row.networks or ()), row.rate_limit]))),
+            cell(_state(row), "yellow" if expires_soon(row.left_s) else ""),
+            cell(f"{row.last_used_at:%F %H:%M}" if row.last_used_at else "never"),
         )
         for row in rows
     ]
-    draw(grid(_KEY_COLUMNS, lines, console.width) if lines else ["There are no keys yet."], on=console)
+    _draw(_KEY_COLUMNS, rows, cells, "There are no keys yet.")
 
 
 @key.command("revoke")
@@ -155,6 +168,16 @@ def revoke_key(prefix: str) -> None:
     """Revoke a key: it stops working within a few seconds. KEY is the beginning that `saga key list` shows."""
     services().api_keys.keys.revoke(prefix, actor_named())
     click.echo(f"{prefix} is revoked; every process refuses it within a few seconds.")
+
+
+def _draw(columns: Sequence[Column], rows: Sequence[Row[Any]], cells: Sequence[tuple[Text, ...]], empty: str) -> None:
+    """Draw a list of users or keys, with a column of tenants when one of them has a tenant."""
+    console = screen()
+    if any(row.tenant for row in rows):
+        columns = (*columns, _TENANT_COLUMN)
+        cells = [(*line, cell(row.tenant or "all")) for line, row in zip(cells, rows, strict=True)]
+    lines = [Line(cells=line) for line in cells]
+    draw(grid(columns, lines, console.width) if lines else [empty], on=console)
 
 
 def _state(row: Row[Any]) -> str:

@@ -20,6 +20,7 @@ from app.shared_cache import SharedCache
 from app.store.instance import WRITTEN_OUT, Instance, SagaSnapshot
 from app.store.loading import snapshot_of
 from app.store.sagas import SagaStore
+from app.store.tenants import acting_tenant
 from machines.saga import Saga
 from machines.statuses import UNDER_WAY
 
@@ -99,11 +100,14 @@ def new_saga(
     start_at: when the saga is to start. The digests contain this time, so a request with another time differs.
     """
     saga = Instance.new(definition, data, actor="client")
-    saga.started_by, saga.webhook = by, webhook
+    saga.started_by, saga.tenant, saga.webhook = by, acting_tenant(), webhook
     saga.start_at, saga.pending = start_at, start_at is not None
     if key is not None:
         at = {} if start_at is None else {_START_AT: start_at.astimezone(UTC).isoformat()}
-        saga.sent_key = saga.key = key
+        # The key of a tenant is written out at once: it never meets the key of a sender outside the tenant.
+        saga.sent_key = saga.key = (
+            key if saga.tenant is None else f"{WRITTEN_OUT}{by}@{saga.tenant} {definition.name} {key}"
+        )
         saga.fingerprint = fingerprint(definition.name, {**data, **at})
         if sent is not None:
             beside = at if webhook is None else at | {"webhook": webhook}

@@ -1,33 +1,17 @@
-"""Users and their sessions, password attempts, and API keys.
-
-A change of a user or a key is committed in one transaction with its audit row.
-"""
+"""Users and their sessions. A change of a user is committed in one transaction with its audit row."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID, uuid4
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Row,
-    ScalarSelect,
-    and_,
-    case,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, update
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import IntegrityError
 
-from app.errors import ConflictError, NotFoundError
+from app.errors import ConflictError, InvalidError, NotFoundError
 from app.store.audit import Entry, append, has_acted, record
 from app.store.database import db_now, in_seconds, seconds_until
-from app.store.models import ApiKeyRow, LoginAttemptRow, SessionRow, UserRow
+from app.store.models import SessionRow, UserRow
+from app.store.tenants import provide
 from app.store.transactions import atomic
 
 _USER, _SESSION = UserRow.__table__, SessionRow.__table__
@@ -47,14 +31,19 @@ class Users:
             return connection.execute(select(_USER).where(_USER.c.name == name)).one_or_none()
 
     def add(
-        self, name: str, role: str, password: str, actor: str, *, same_person: bool = False, must_change: bool = False
-    ) -> None:
+        self, name: str, role: str, password: str, actor: str, *, same_person: bool = False, must_change: bool = False,
+        tenant: str | None = None,
+    ) -> None:  # fmt: skip
         """Add a user with a hashed password. Raise ConflictError when the name is taken, or was that of another person.
 
         same_person: True: a removed user of this name, who is in the audit trail, is the same person.
-        must_change: True: the user must choose another password after the sign-in.
+        must_change: True: the user must choose another password after the sign-in. tenant: whose sagas the user sees;
+        None: all. Raise InvalidError for an admin of a tenant.
         """
-        row = {"name": name, "role": role, "password": password, "must_change": must_change}
+        _check_admin(role, tenant)
+        if tenant is not None:
+            provide(self._database)
+        row = {"name": name, "role": role, "password": password, "must_change": must_change, "tenant": tenant}
         new = insert(_USER).values(created_at=db_now(), **row)
         try:
             with atomic(self._database) as connection:
@@ -64,7 +53,8 @@ class Users:
                         f"the audit trail names an earlier user {name}; choose another name, or confirm that it is the "
                         "same person"
                     )
-                append(connection, _entry(actor, "user.add", name, after={"role": role}))
+                after = {"role": role} | ({"tenant": tenant} if tenant else {})
+                append(connection, _entry(actor, "user.add", name, after=after))
         except IntegrityError:
             raise ConflictError(f"there is a user {name} already") from None
 
@@ -72,6 +62,7 @@ class Users:
         """Set a user's role. Raise NotFoundError for an unknown user, and ConflictError for the last admin."""
         with atomic(self._database) as connection:
             before = self._known(connection, name, stays_admin=role == _ADMIN)
+            _check_admin(role, before.tenant)
             connection.execute(update(_USER).where(_USER.c.name == name).values(role=role))
             append(connection, _entry(actor, "user.role", name, before={"role": before.role}, after={"role": role}))
 
@@ -134,10 +125,11 @@ class Users:
     def signed_in(self, session: str, idle_s: float) -> Row[Any] | None:
         """Return the user of a session; None when it has ended, or was not used for `idle_s` seconds.
 
-        The row has the name, the current role, must_change, and unseen_s, the seconds since the last use was written.
+        The row has the name, the current role, the tenant, must_change, and unseen_s, the seconds since the last use
+        was written.
         """
         unseen_s = (-seconds_until(_SESSION.c.seen_at)).label("unseen_s")
-        query = select(_USER.c.name, _USER.c.role, _USER.c.must_change, unseen_s)
+        query = select(_USER.c.name, _USER.c.role, _USER.c.tenant, _USER.c.must_change, unseen_s)
         query = query.join(_SESSION, _SESSION.c.user_name == _USER.c.name)
         with self._database.connect() as connection:
             return connection.execute(query.where(_SESSION.c.id == session, *_alive(idle_s))).one_or_none()
@@ -185,6 +177,11 @@ def _alive(idle_s: float) -> tuple[ColumnElement[bool], ...]:
     return _SESSION.c.ends_at > db_now(), func.coalesce(_SESSION.c.seen_at, db_now()) > in_seconds(-idle_s)
 
 
+def _check_admin(role: str, tenant: str | None) -> None:
+    if role == _ADMIN and tenant is not None:
+        raise InvalidError(("/role", "An admin manages the users and keys of all tenants; give viewer or operator."))
+
+
 def _others(name: str, keep: str | None) -> ColumnElement[bool]:
     of_user = _SESSION.c.user_name == name
     return of_user if keep is None else and_(of_user, _SESSION.c.id != keep)
@@ -199,114 +196,3 @@ def _entry(
     after: Mapping[str, Any] | None = None,
 ) -> Entry:
     return Entry(actor=actor, action=action, target=name, before=before, after=after)
-
-
-_ATTEMPT = LoginAttemptRow.__table__
-#: Within ATTEMPT_WINDOW_S seconds one address can fail OF_ONE_NAME times for one name, and OF_ALL_NAMES times for all
-#: names. Other addresses can still sign in with the name; otherwise anyone who knows it could lock the operator out.
-ATTEMPT_WINDOW_S, OF_ONE_NAME, OF_ALL_NAMES = 60.0, 5, 20
-
-
-class LoginAttempts:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def register(self, name: str, address: str) -> bool:
-        """Record an attempt before its password is checked. Return False, without a record, after too many attempts.
-
-        The caller must then refuse the attempt without a check of its password.
-        """
-        attempt_id = uuid4()
-        with self._database.connect() as connection:
-            connection.execute(delete(_ATTEMPT).where(_ATTEMPT.c.at < in_seconds(-ATTEMPT_WINDOW_S)))
-            connection.execute(insert(_ATTEMPT).values(id=attempt_id, name=name, address=address, at=db_now()))
-            # The count comes after the insert, so that each of several simultaneous attempts counts the others.
-            of_name = func.sum(case((_ATTEMPT.c.name == name, 1), else_=0))
-            counted = select(of_name, func.count()).where(_ATTEMPT.c.address == address)
-            names, all_names = connection.execute(counted).one()
-        allowed = names <= OF_ONE_NAME and all_names <= OF_ALL_NAMES
-        if not allowed:  # an attempt whose password is not checked must not extend the time until the next one
-            self._forget(attempt_id)
-        return bool(allowed)
-
-    def forgive(self, name: str, address: str) -> None:
-        """Delete the attempts for this name from this address, because a correct password followed."""
-        mine = and_(_ATTEMPT.c.name == name, _ATTEMPT.c.address == address)
-        with self._database.connect() as connection:
-            connection.execute(delete(_ATTEMPT).where(mine))
-
-    def _forget(self, attempt_id: UUID) -> None:
-        with self._database.connect() as connection:
-            connection.execute(delete(_ATTEMPT).where(_ATTEMPT.c.id == attempt_id))
-
-
-_KEY = ApiKeyRow.__table__
-_VALID = (_KEY.c.revoked_at.is_(None), _KEY.c.expires_at > db_now())
-#: Most valid keys of one name: the one in use, and the one that replaces it.
-MAX_VALID_KEYS = 2
-_DAY_S = 86_400.0
-#: A key that expires within this time gives notice: in its answers, on the page, on the command line and as a metric.
-NOTICE_S = 14 * _DAY_S
-
-
-def expiring_names() -> ScalarSelect[int]:
-    """Return the query for the number of names whose last valid key expires soon. A key with a successor is not one."""
-    soon = func.max(_KEY.c.expires_at) <= in_seconds(NOTICE_S)
-    names = select(_KEY.c.name).where(*_VALID).group_by(_KEY.c.name).having(soon).subquery()
-    return select(func.count()).select_from(names).scalar_subquery()
-
-
-class ApiKeys:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def all(self) -> Sequence[Row[Any]]:
-        """Return every key, grouped by name.
-
-        Column left_s: seconds until the key becomes invalid; below 0 for invalid keys.
-        """
-        left_s = seconds_until(func.coalesce(_KEY.c.revoked_at, _KEY.c.expires_at)).label("left_s")
-        query = select(_KEY, left_s).order_by(_KEY.c.name, _KEY.c.created_at.desc())
-        with self._database.connect() as connection:
-            return connection.execute(query).all()
-
-    def add(
-        self, *, prefix: str, digest: str, name: str, scopes: Sequence[str], networks: Sequence[str],
-        rate_limit: str | None, days: int, actor: str,
-    ) -> None:  # fmt: skip
-        """Add a key. Raise ConflictError when two keys of that name are valid already."""
-        limits = {"networks": list(networks) or None, "rate_limit": rate_limit}
-        details = {"scopes": list(scopes), "days": days} | {name: limit for name, limit in limits.items() if limit}
-        with atomic(self._database) as connection:
-            # The audit row comes first, because its lock makes a simultaneous `add` wait and then count this key.
-            append(connection, Entry(actor=actor, action="key.add", target=f"{name} {prefix}", after=details))
-            valid = connection.scalar(select(func.count()).where(_KEY.c.name == name, *_VALID)) or 0
-            if valid >= MAX_VALID_KEYS:
-                raise ConflictError(f"{name} has {valid} live keys already; revoke one of them first")
-            row = {"prefix": prefix, "digest": digest, "name": name, "scopes": list(scopes)} | limits
-            connection.execute(insert(_KEY).values(created_at=db_now(), expires_at=in_seconds(days * _DAY_S), **row))
-
-    def revoke(self, prefix: str, actor: str) -> None:
-        """Revoke a key. Raise NotFoundError for an unknown key, and ConflictError for a key that is no longer valid."""
-        with atomic(self._database) as connection:
-            known = connection.execute(select(_KEY).where(_KEY.c.prefix == prefix)).one_or_none()
-            if known is None:
-                raise NotFoundError(f"there is no key {prefix}")
-            ended = update(_KEY).where(_KEY.c.prefix == prefix, *_VALID).values(revoked_at=db_now())
-            if connection.execute(ended).rowcount != 1:
-                raise ConflictError(f"the key {prefix} is not valid any more: it was revoked or has expired")
-            details = {"scopes": known.scopes}
-            append(connection, Entry(actor=actor, action="key.revoke", target=f"{known.name} {prefix}", before=details))
-
-    def find_valid(self, digest: str) -> Row[Any] | None:
-        """Return a valid key, and left_s, the seconds until it expires; None for any other key."""
-        query = select(_KEY, seconds_until(_KEY.c.expires_at).label("left_s"))
-        with self._database.connect() as connection:
-            return connection.execute(query.where(_KEY.c.digest == digest, *_VALID)).one_or_none()
-
-    def used(self, prefixes: Sequence[str], every_s: float) -> None:
-        """Write that keys were used now. A time that is less than `every_s` seconds old is not written again."""
-        old = or_(_KEY.c.last_used_at.is_(None), _KEY.c.last_used_at < in_seconds(-every_s))
-        with self._database.connect() as connection:
-            for prefix in prefixes:  # one row a statement, so that two processes cannot deadlock
-                connection.execute(update(_KEY).where(_KEY.c.prefix == prefix, old).values(last_used_at=db_now()))

@@ -11,6 +11,7 @@ from app.errors import ConflictError, NotFoundError
 from app.store.audit import Entry, append
 from app.store.database import db_now, in_seconds
 from app.store.models import BulkItemRow, BulkJobRow, JournalRow, SagaRow
+from app.store.tenants import acting_tenant
 from app.store.transactions import atomic
 from machines.statuses import FINISHED, Status
 
@@ -42,12 +43,14 @@ class BulkStore:
         position = func.row_number().over(order_by=(found.c.entered_at, found.c.id))
         chosen = select(literal(job_id, _ITEM.c.job_id.type), position, found.c.id, found.c.state)
         with atomic(self._database) as connection:
+            new = {"id": job_id, "status": RUNNING, "sagas": 0, "epoch": 0, "created_by": entry.actor}
+            new |= {"tenant": acting_tenant(), "due_at": db_now(), "created_at": db_now()}
+            connection.execute(insert(_JOB).values(**values, **new))
             items = insert(_ITEM).from_select(["job_id", "position", "saga_id", "seen"], chosen)
             number = connection.execute(items).rowcount
             if not number:
                 raise ConflictError("no saga matches any more")
-            new = {"id": job_id, "status": RUNNING, "sagas": number, "epoch": 0, "created_by": entry.actor}
-            connection.execute(insert(_JOB).values(**values, **new, due_at=db_now(), created_at=db_now()))
+            connection.execute(update(_JOB).where(_JOB.c.id == job_id).values(sagas=number))
             after = {**(entry.after or {}), "sagas": number}
             append(connection, Entry(**{**vars(entry), "target": str(job_id), "after": after}))
         return job_id

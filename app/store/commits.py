@@ -98,6 +98,7 @@ INSERT = insert(_SAGA).values(
     version=_ONE,
     deadline_at=_DEADLINE,
     started_by=bindparam("new_started_by"),
+    tenant=bindparam("new_tenant"),
     sent_digest=bindparam("new_sent_digest"),
     table_digest=bindparam("new_table_digest"),
     webhook=bindparam("new_webhook"),

@@ -15,6 +15,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from app.config import Config
 from app.store.causes import cause
 from app.store.pool import SharedPool
+from app.store.tenants import keep_to_tenants
 from app.store.transactions import repeat_all
 from app.values import LONGEST_LINE, read_back, written
 from machines.lines import shortened
@@ -49,6 +50,7 @@ def install(app: Flask, config: Config) -> None:
     db.init_app(app)
     with app.app_context():
         make_durable(db.engine, config.database_statement_timeout_s)
+        keep_to_tenants(db.engine)
 
 
 def database_options(url: str, threads: int, connections: int = Config.database_connections) -> dict[str, Any]:

@@ -69,6 +69,8 @@ class Instance(RunningSaga):
         self.start_at: datetime | None = None
         #: Principal that started the saga, see `SagaRow`.
         self.started_by: str | None = None
+        #: Tenant that the saga belongs to; None: none.
+        self.tenant: str | None = None
         #: Webhook that the start named, see `SagaRow`.
         self.webhook: str | None = None
         self.epoch = 1
@@ -116,14 +118,14 @@ class Instance(RunningSaga):
         assert parent.current.step is not None
         child.parent_id, child.parent_step, child.child_number = parent.id, parent.current.step.name, new.number
         # Who may use the parent as "its own" may use the whole tree.
-        child.started_by, child.webhook = parent.started_by, parent.webhook
+        child.started_by, child.tenant, child.webhook = parent.started_by, parent.tenant, parent.webhook
         return child
 
     def as_started(self) -> "Instance":
         """Return a copy of the saga in its initial state, for an early insert while another thread moves the saga."""
         first = Instance(self.definition, self.id, self.data, self.start_moves[-1].dest, self.clock)
         first.sent_key, first.key, first.started_by = self.sent_key, self.key, self.started_by
-        first.fingerprint, first.sent_digest = self.fingerprint, self.sent_digest
+        first.fingerprint, first.sent_digest, first.tenant = self.fingerprint, self.sent_digest, self.tenant
         first.started_here_at, first.webhook = self.started_here_at, self.webhook
         first.unsaved, first.next_seq = list(self.start_moves), len(self.start_moves) + 1
         return first

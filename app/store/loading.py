@@ -58,7 +58,7 @@ def instance(
     saga.epoch, saga.version, saga.held = row.epoch, row.version, row.owner is not None
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
     saga.parent_id, saga.parent_step, saga.goes_back = row.parent_id, row.parent_step, row.goes_back
-    saga.started_by, saga.entered = row.started_by, saga.clock() + row.entered_in_s
+    saga.started_by, saga.tenant, saga.entered = row.started_by, row.tenant, saga.clock() + row.entered_in_s
     saga.committed_snapshot, saga.webhook, saga.start_at = snapshot_of(row), row.webhook, start_of(row)
     return saga
 

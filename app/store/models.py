@@ -29,6 +29,7 @@ _COUNTED = BigInteger().with_variant(Integer(), "sqlite")
 _ORDERED = text("order_ref IS NOT NULL")
 _CHILD = text("parent_id IS NOT NULL")
 _FAILED = text("error IS NOT NULL")
+_OF_TENANT = text("tenant IS NOT NULL")
 #: Conditions of partial indexes. Queries use these texts unchanged, because SQLite compares the texts to find an index.
 UNFINISHED = text("status NOT IN ('completed', 'compensated')")
 ENDED = text("status IN ('completed', 'compensated')")
@@ -55,6 +56,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
         Index("saga_order", "order_ref", sqlite_where=_ORDERED, postgresql_where=_ORDERED),
         Index("saga_failed", "created_at", "id", sqlite_where=_FAILED, postgresql_where=_FAILED),
         Index("saga_store", "store", "created_at"),
+        Index("saga_tenant", "tenant", "created_at", sqlite_where=_OF_TENANT, postgresql_where=_OF_TENANT),
         Index("saga_unfinished", "status", "created_at", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
         Index("saga_finished", "definition", "status", "created_at", "id", sqlite_where=ENDED, postgresql_where=ENDED),
         Index(
@@ -95,6 +97,8 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     sent_digest: Mapped[str | None]
     #: Principal that started the saga (`key:shop`, `user:ada`, `api`). The Idempotency-Key belongs to this principal.
     started_by: Mapped[str | None]
+    #: Tenant that the saga belongs to, see app.store.tenants; NULL: none.
+    tenant: Mapped[str | None]
     #: Webhook that the start named: the name of a webhook, or an address. NULL: none.
     webhook: Mapped[str | None]
     #: Digest of the table that the saga uses, see SagaTableRow.
@@ -272,6 +276,8 @@ class BulkJobRow(db.Model):  # type: ignore[name-defined,misc]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: Principal that started the job, in whose name the sagas are moved.
     created_by: Mapped[str]
+    #: Tenant of this principal, and of the sagas; NULL: none.
+    tenant: Mapped[str | None]
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
@@ -454,6 +460,8 @@ class UserRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     name: Mapped[str] = mapped_column(primary_key=True)
     #: viewer, operator or admin.
     role: Mapped[str]
+    #: Tenant whose sagas the user sees; NULL: all sagas.
+    tenant: Mapped[str | None]
     #: Argon2 hash of the password.
     password: Mapped[str]
     #: True: an admin has set the password, and the user must choose another one.
@@ -513,6 +521,8 @@ class ApiKeyRow(db.Model):  # type: ignore[name-defined,misc]
     networks: Mapped[Any] = mapped_column(Json, nullable=True)
     #: Largest number of requests, such as `100/minute`; NULL: no limit.
     rate_limit: Mapped[str | None]
+    #: Tenant whose sagas the key sees, and to which its sagas belong; NULL: all sagas, and none.
+    tenant: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: When a process last wrote that the key was used; NULL: never.

@@ -159,6 +159,7 @@ class SagaStore:
                 "new_fingerprint": saga.fingerprint,
                 "new_sent_digest": saga.sent_digest,
                 "new_started_by": saga.started_by,
+                "new_tenant": saga.tenant,
                 "new_table_digest": definition.digest,
                 "new_webhook": saga.webhook,
                 "start_at": saga.start_at and stored_moment(saga.start_at, self._database),

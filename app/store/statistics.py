@@ -25,7 +25,7 @@ from sqlalchemy import (
 from sqlalchemy import Engine as Database
 from sqlalchemy.orm import aliased
 
-from app.store.accounts import expiring_names
+from app.store.api_keys import expiring_names
 from app.store.database import db, db_now, in_seconds, minute_of, seconds_between, seconds_until
 from app.store.figures import bounded_statements
 from app.store.models import DEAD, ENDED, UNFINISHED, DeliveryRow, JournalRow, OutboxRow, ParkedRow, SagaRow

@@ -74,8 +74,8 @@ class AdminService:
             assert browser.sign_in(role.word).status_code == 303
         return browser
 
-    def key(self, *scopes: Scope, name: str = "shop") -> str:
-        return services(self.app).api_keys.make(name, scopes, 30, "cli:test").secret
+    def key(self, *scopes: Scope, name: str = "shop", tenant: str = "") -> str:
+        return services(self.app).api_keys.make(name, scopes, 30, "cli:test", tenant=tenant).secret
 
     def trail(self) -> list[tuple[str, str, str | None]]:
         return [(row.actor, row.action, row.target) for row in reversed(audit.page(self.engine, limit=1000))]

@@ -12,7 +12,7 @@ from app.access.permissions import Role, Scope
 from app.config import from_environment
 from app.errors import ConflictError, InvalidError, UnauthenticatedError
 from app.shared_cache import SharedCache
-from app.store.accounts import ApiKeys
+from app.store.api_keys import ApiKeys
 from app.store.database import in_seconds
 from app.store.models import ApiKeyRow
 from tests.support.applications import close

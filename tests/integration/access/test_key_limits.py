@@ -13,7 +13,7 @@ from app.access.permissions import Role, Scope
 from app.errors import BusyError, InvalidError
 from app.services import services
 from app.shared_cache import SharedCache
-from app.store.accounts import ApiKeys
+from app.store.api_keys import ApiKeys
 from app.store.database import in_seconds
 from app.store.models import ApiKeyRow
 from tests.support.statements import recorded

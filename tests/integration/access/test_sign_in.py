@@ -12,8 +12,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.access import user_accounts
 from app.access.permissions import Role
-from app.store.accounts import ATTEMPT_WINDOW_S, OF_ALL_NAMES, OF_ONE_NAME
 from app.store.database import in_seconds
+from app.store.login_attempts import ATTEMPT_WINDOW_S, OF_ALL_NAMES, OF_ONE_NAME
 from app.store.models import LoginAttemptRow, SessionRow
 from tests.integration.access.conftest import AT, PASSWORD, Browser
 

@@ -79,7 +79,7 @@ def test_sign_in_without_a_database_is_a_page(client, monkeypatch):
         raise OperationalError("SELECT 1", {}, ConnectionError("gone"), connection_invalidated=True)
 
     monkeypatch.setattr("app.access.authorization._check_form", lambda _largest: None)
-    monkeypatch.setattr("app.store.accounts.LoginAttempts.register", fail)
+    monkeypatch.setattr("app.store.login_attempts.LoginAttempts.register", fail)
     answer = client.post("/login", data={"name": "ada", "password": "x"})
     assert (answer.status_code, answer.mimetype) == (503, "text/html")
     assert "The database is not reachable" in seen(answer)

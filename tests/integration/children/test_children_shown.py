@@ -136,8 +136,9 @@ def test_a_tree_is_pruned_as_a_whole_and_never_under_its_parent(client, trip):
 class Program:
     """A program with an API key."""
 
-    def __init__(self, app: Flask, name: str, *grants: str) -> None:
-        self.client, secret = app.test_client(), services(app).api_keys.make(name, grants, 30, "cli:test").secret
+    def __init__(self, app: Flask, name: str, *grants: str, tenant: str = "") -> None:
+        secret = services(app).api_keys.make(name, grants, 30, "cli:test", tenant=tenant).secret
+        self.client = app.test_client()
         self.headers = {"X-API-Key": secret}
 
     def get(self, path: str):
@@ -177,6 +178,15 @@ def test_a_key_for_its_own_sagas_sees_the_whole_tree(keyed):
     assert shop.shown(child)["parent"]["id"] == trip
     assert shop.shown(child)["started_by"] == "key:shop"
     assert (shop.listed(), shop.listed(f"?parent={trip}")) == ([trip], [child])
+    assert (other.listed(), other.listed(f"?parent={trip}")) == ([], [])
+    assert other.get(f"/api/v1/sagas/{child}").status_code == 404
+
+
+def test_a_tenant_sees_the_whole_tree_and_another_tenant_nothing_of_it(keyed):
+    shop, other = (Program(keyed, name, "read", "start", tenant=name) for name in ("acme", "other"))
+    trip, child = started_by(keyed, shop)
+    assert [each["id"] for each in shop.shown(trip)["children"]] == [child]
+    assert shop.listed(f"?parent={trip}") == [child]
     assert (other.listed(), other.listed(f"?parent={trip}")) == ([], [])
     assert other.get(f"/api/v1/sagas/{child}").status_code == 404
 
