@@ -10,7 +10,7 @@ from app.errors import ConflictError
 from app.store.models import SagaRow
 from app.store.tenants import acting_for, provide
 from app.store.transactions import atomic
-from tests.support.moves import advance
+from machines.transitions import Trigger
 
 SAGAS = select(func.count()).select_from(SagaRow)
 on_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
@@ -70,7 +70,7 @@ def test_engine_commits_the_saga_of_a_tenant_also_within_a_request_of_another(of
     saga.tenant = "other"
     with acting_for("acme"):
         of_two.store().insert(saga, 30.0, "one")
-        advance(saga)
+        saga.fire(Trigger.SUCCEEDED, actor="engine", step="lire_panier", direction="do")
         of_two.store().save(saga, 30.0, "one")
     assert count(of_two.engine, None) == 3
 
