@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.access import authorization, browser_policy, sessions
+from app.access import authorization, browser_policy, sessions, unchanged
 from app.access.principal import principal
 from app.config import Config
 
@@ -11,4 +11,5 @@ def install(app: Flask, config: Config) -> None:
     sessions.install(app, config)
     authorization.install(app, config)
     browser_policy.install_csp(app)
+    unchanged.install(app)
     app.jinja_env.globals["principal"] = principal

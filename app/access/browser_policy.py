@@ -5,8 +5,8 @@ import secrets
 from flask import Flask, Response, g
 
 #: Request headers that a page of another site may send, and headers of an answer that the page may read.
-SENT = ("Authorization", "Content-Type", "Idempotency-Key", "Prefer", "X-API-Key", "traceparent")
-READ = ("Idempotent-Replayed", "Location", "Retry-After", "Saga-Key-Expires")
+SENT = ("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Prefer", "X-API-Key", "traceparent")
+READ = ("ETag", "Idempotent-Replayed", "Location", "Retry-After", "Saga-Key-Expires")
 #: Types of answers with data of sagas.
 _DATA = frozenset({"application/json", "application/problem+json"})
 #: Seconds for which a browser may cache the answer to a preflight request.

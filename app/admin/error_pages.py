@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Flask, Response, make_response, render_template, request
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.access.unchanged import not_modified
 from app.admin.compression import compressed
 from app.errors import ForgedError, ProblemError
 from app.store.database_errors import Meaning, meaning
@@ -31,8 +32,9 @@ class Words:
 
 
 def as_pages(blueprint: Blueprint) -> Blueprint:
-    """Make a blueprint answer every error with a page, and compress its pages."""
-    blueprint.after_request(compressed)
+    """Make a blueprint answer every error with a page, and send its pages compressed and only when they changed."""
+    blueprint.after_request(compressed)  # the last one registered runs first
+    blueprint.after_request(not_modified)
     blueprint.register_error_handler(Exception, error_page)
     return blueprint
 

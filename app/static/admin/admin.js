@@ -53,6 +53,18 @@
   for (const img of document.querySelectorAll(".diagram img")) if (img.complete) place(img);
   document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 
+  // Ask for the live part only when it has changed: the answer is then 304, without a body.
+  let shown = null;
+  document.addEventListener("htmx:configRequest", (event) => {
+    const { headers, triggeringEvent } = event.detail;
+    if (triggeringEvent?.type === "follow" && shown) headers["If-None-Match"] = shown;
+  });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const { xhr, requestConfig } = event.detail;
+    if (xhr.status === 304) return;
+    shown = requestConfig?.triggeringEvent?.type === "follow" && xhr.status === 200 ? xhr.getResponseHeader("ETag") : null;
+  });
+
   // Focus the result of an action, so that a screen reader reads it first.
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.requestConfig?.verb === "post") document.querySelector("#notices .notice")?.focus();

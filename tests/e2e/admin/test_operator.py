@@ -134,6 +134,31 @@ def test_page_updates_itself_and_keeps_unsent_input(site):
     expect(page.get_by_role("region", name="Available actions")).to_contain_text("the saga has ended")
 
 
+def test_page_that_does_not_change_comes_without_a_body_until_it_changes(site):
+    (saga_id,) = site.orders(1, status="completed")
+    page = site.open("/admin/sagas?status=completed")
+    with page.expect_response(lambda answer: answer.status == 304):
+        pass
+    expect(page.get_by_role("link", name=saga_id[:8])).to_be_visible()
+    (other,) = site.orders(1, status="completed")
+    expect(page.get_by_role("link", name=other[:8])).to_be_visible()
+
+
+def test_search_finds_a_client_by_its_beginning_with_the_keyboard_alone(site):
+    ids = site.orders(2, status="completed", client=48)
+    page = site.open("/admin/stuck")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("4")
+    page.keyboard.press("Enter")
+    for saga_id in ids:
+        expect(page.get_by_role("link", name=saga_id[:8])).to_be_visible()
+    expect(page.locator("#live")).to_contain_text("2 sagas")
+    page.locator("summary", has_text="More filters").click()
+    page.get_by_label("Slower than").fill("3600")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.locator("#live")).to_contain_text("No sagas match these filters.")
+
+
 def test_group_is_retried_after_a_dry_run(site):
     ids = site.stuck_orders(23)
     page = site.open("/admin/stuck")

@@ -28,3 +28,21 @@ def test_start_data_cannot_turn_the_text_of_a_page_round(client, walk):
     page = client.get(f"/admin/sagas/{walk(definition='purchase_saga', **data).id}").text
     assert "\\u202eevil" in page.partition("Start data")[2]
     assert TURNED not in page.partition("Start data")[2]
+
+
+@pytest.mark.parametrize("path", ["/admin/audit", "/admin/sagas?status=stuck", "/api/v1/sagas", "/api/v1/sagas/{}"])
+def test_reader_who_has_the_answer_already_gets_304_until_it_changes(client, walk, path):
+    saga = walk("succeeded", "succeeded", "succeeded", "exhausted")
+    path = path.format(saga.id)
+    first = client.get(path)
+    tag = {"If-None-Match": first.headers["ETag"], "Accept-Encoding": "gzip"}
+    again = client.get(path, headers=tag)
+    assert (first.status_code, again.status_code, again.data) == (200, 304, b"")
+    client.post(f"/api/v1/sagas/{saga.id}/resolve", json={"reason": "recorded by hand"})
+    assert client.get(path, headers=tag).status_code == 200
+
+
+def test_change_has_no_etag(client, walk):
+    saga = walk("succeeded")
+    assert "ETag" not in client.post(f"/api/v1/sagas/{saga.id}/compensate").headers
+    assert "ETag" not in client.get("/api/v1/sagas/nothing").headers
