@@ -1,6 +1,9 @@
 """Makes the sagas of the trials, looks at their effects, and undoes what was done."""
 
+import time
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 from uuid import uuid4
@@ -8,14 +11,26 @@ from uuid import uuid4
 from app.calls.client import HttpClient, Request
 from app.conform.desk import Desk
 from app.conform.effects import Change, change, counts
-from app.conform.lines import Exchange, SetUpError
+from app.conform.lines import Exchange, NotKeptError, NotTriedError, SetUpError
 from app.conform.subject import Subject
-from app.conform.trial import PATIENCE_S, Trial
+from app.conform.trial import DONE, PATIENCE_S, PAUSE_S, Trial
 from machines.outcomes import Outcome
 from machines.replies import outcome_of
 
 _LOOK_TIMEOUT_S = 10.0
+#: Timeout of a request that only finds out if the participant answers, in seconds.
+_ANSWER_S = 5.0
 _NO_EVIDENCE = "equal replies do not show a second effect; give --look PATH, a GET that shows the effects"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What is known of the effects of a saga."""
+
+    #: What the look shows; None: there is no look.
+    shown: Any
+    #: True: the probe finds the call.
+    found: bool
 
 
 class Bench:
@@ -69,6 +84,40 @@ class Bench:
     def seen_change(self, before: Any) -> Change:
         """Return how the look has changed since `before`."""
         return change(counts(before), counts(self.look()))
+
+    def answers(self, within_s: float) -> bool:
+        """Return True when the participant answers within this time. The request is no part of a trial."""
+        name = self.subject.step.call.participant  # type: ignore[union-attr]
+        url = self.subject.settings[name].url + (self.subject.look or "/")
+        end = time.monotonic() + within_s
+        while True:
+            request = Request(participant=name, method="GET", url=url, headers={}, body=None, timeout_s=_ANSWER_S)
+            if self.client.send(request).status is not None:
+                return True
+            if time.monotonic() > end:
+                return False
+            time.sleep(PAUSE_S)
+
+    def expect_no_effect(self, saga: Trial, before: Seen, which: str) -> None:
+        """Raise NotKeptError when a refused call has an effect, as the look or the probe says. before: see `see`."""
+        now = self.see(saga)
+        if now.shown != before.shown:
+            raise NotKeptError(f"{which} is refused, but has an effect, as --look shows")
+        if now.found and not before.found:
+            raise NotKeptError(f"{which} is refused, but has an effect, as the probe says")
+
+    def see(self, saga: Trial) -> Seen:
+        """Return what the look shows, and if the probe finds the saga's call."""
+        shown, found = self.look(), False
+        if self.subject.step.probe is not None:
+            with suppress(NotTriedError):  # a probe that needs the reply of the call
+                found = saga.probe().outcome in DONE
+        return Seen(shown=shown, found=found)
+
+    @property
+    def sees(self) -> bool:
+        """True when a look or a probe shows whether a call has had an effect."""
+        return bool(self.subject.look) or self.subject.step.probe is not None
 
     def clean_up(self) -> None:
         """Undo what the sagas of this trial have done."""

@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+#: Most effects that are counted.
+_MOST_TIMES = 20
+
 #: Path of a value, with * for an index → how many values it has, and the sum of its numbers.
 Counts = Mapping[str, tuple[int, Decimal]]
 #: The changes of the numbers of values; or, where a number is the same, of the sums. The paths are left out, because a
@@ -36,6 +39,16 @@ def change(before: Counts, after: Counts) -> Change:
         elif total != total_after:
             found.append((0, total_after - total))
     return sorted(found)
+
+
+def in_words(seen: Change, one: Change) -> str:
+    """Return how many effects a change shows, in words. one: the change that one effect makes."""
+    if not seen:
+        return "no effect"
+    for times in range(2, _MOST_TIMES + 1):
+        if list(seen) == sorted((many * times, total * times) for many, total in one):
+            return f"{times} effects"
+    return "another change than one effect makes"
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:

@@ -19,20 +19,29 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
 _UNDO = frozenset({"undo", "undo-twice", "late-do", "undo-unknown", "undo-before-do", "undo-refused"})
 #: Largest number of requests that are shown for a line: its last ones.
 _MOST_SHOWN = 6
+#: A participant that left a request without an answer has this time to come back, in seconds.
+_COME_BACK_S = 10.0
 
 
 def findings(bench: Bench, kind: ParticipantKind) -> Iterator[Finding]:
     """Try each line and yield its finding. Raise SetUpError when nothing can be tried."""
-    broken = set[str]()
+    broken, gone = set[str](), ""
     for name, line in LINES.items():
         if name in poll_trials.TRIALS and bench.subject.step.poll is None:
             continue
         if name in callback_trials.TRIALS and bench.desk is None:
             continue
-        verdict, why, exchanges = _tried(bench, name, broken)
+        verdict, why, exchanges = (Verdict.NOT_TRIED, gone, ()) if gone else _tried(bench, name, broken)
         if verdict is Verdict.NOT_KEPT:
             broken.add(name)
+        if not gone and _may_be_gone(bench, name) and not bench.answers(_COME_BACK_S):
+            gone = f"the participant does not answer any more, since the line {name}"
         yield Finding(line=line, verdict=verdict, why=why, required=kind in line.kinds, exchanges=exchanges)
+
+
+def _may_be_gone(bench: Bench, name: str) -> bool:
+    """Return True when the participant has been told to end, or left a request without an answer."""
+    return name == "crash" or any(each.reply.status is None for each in bench.exchanges)
 
 
 def _tried(bench: Bench, name: str, broken: set[str]) -> tuple[Verdict, str, tuple[Exchange, ...]]:

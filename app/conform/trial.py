@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from app.calls.client import Request, Sender
 from app.conform.desk import Answer, Desk, reply_of
-from app.conform.lines import Exchange, NotTriedError, SetUpError
+from app.conform.lines import Exchange, NotKeptError, NotTriedError, SetUpError
 from machines.attempts import filled, understood
 from machines.call import Call
 from machines.outcomes import Outcome
@@ -97,10 +97,15 @@ class Trial:
             return list(threads.map(lambda _: self.do(), range(times)))
 
     def do_until_known(self) -> Exchange:
-        """Send the call until its outcome is known. Raise NotTriedError when that takes too long."""
+        """Send the call until its outcome is known. Raise NotTriedError when that takes too long.
+
+        Raise NotKeptError when the participant has ended.
+        """
         end = time.monotonic() + PATIENCE_S
         while (made := self.do()).outcome in (Outcome.IN_DOUBT, Outcome.NOT_SENT):
             if time.monotonic() > end:
+                if made.reply.status is None and not made.reply.sent:
+                    raise NotKeptError(f"the participant answers no more: {made.reply.reason}")
                 raise NotTriedError(f"the call stays in doubt for {PATIENCE_S:g} s: {made.reply.reason}")
             time.sleep(PAUSE_S)
         return made

@@ -11,9 +11,10 @@ from typing import Any
 from app.calls.client import HttpClient
 from app.conform.bench import Bench
 from app.conform.bodies import HUGE, ODD, odd, other_data
+from app.conform.effects import in_words
 from app.conform.lines import Exchange, NotKeptError, NotTriedError, SetUpError
 from app.conform.network import HangUpDialer, SlowDialer
-from app.conform.trial import DONE, Trial
+from app.conform.trial import DONE, PATIENCE_S, Trial
 from machines.outcomes import Outcome
 
 _ROUNDS, _AT_ONCE = 3, 4
@@ -64,8 +65,8 @@ def same_key(bench: Bench) -> None:
     saga, before = bench.saga(), bench.look()
     first, again = saga.do(), saga.do()
     _expect_done(again, "the repeated call")
-    _expect_same(first, again)
     _expect_one_effect(bench, before)
+    _expect_same(first, again)
     _expect_evidence(bench)
 
 
@@ -134,14 +135,14 @@ def crash(bench: Bench) -> None:
         raise NotTriedError("give --crash COMMAND, which kills the participant and starts it again")
     saga, before = bench.saga(), bench.look()
     first = saga.do()
-    _run(bench.subject.crash)
+    _crash(bench)
     _expect_once_after_crash(bench, saga, first, before)
     for after_s in _CRASH_AFTER_S:
         saga, before = bench.saga(), bench.look()
         with ThreadPoolExecutor(1) as thread:
             sent = thread.submit(saga.do)
             time.sleep(after_s)
-            _run(bench.subject.crash)
+            _crash(bench)
             first = sent.result()
         _expect_once_after_crash(bench, saga, first, before)
     _expect_evidence(bench)
@@ -153,6 +154,13 @@ def _expect_once_after_crash(bench: Bench, saga: Trial, first: Exchange, before:
     if first.outcome in DONE:
         _expect_same(first, again)
     _expect_one_effect(bench, before)
+
+
+def _crash(bench: Bench) -> None:
+    """Crash the participant. Raise NotKeptError when it does not come back."""
+    _run(bench.subject.crash)
+    if not bench.answers(PATIENCE_S):
+        raise NotKeptError(f"the participant did not come back after the hook: it does not answer for {PATIENCE_S:g} s")
 
 
 def _run(command: str) -> None:
@@ -177,11 +185,15 @@ def odd_body(bench: Bench) -> None:
     if call is None or call.method == "GET" or call.body is None:
         raise NotTriedError("the call has no body")
     for name, content in ODD.items():
-        made = bench.saga().do(body=odd(content))
+        saga = bench.saga()
+        before = bench.see(saga)
+        made = saga.do(body=odd(content))
         if not _refused_or_done(made):
             raise NotKeptError(f"{name}: {made.reply.reason or 'no answer'}")
         if made.outcome in DONE and call.references:
             raise NotKeptError(f"{name} is answered as done")
+        if made.outcome not in DONE:
+            bench.expect_no_effect(saga, before, name)
     _expect_done(bench.saga().do(), "a good call after them")
 
 
@@ -190,10 +202,13 @@ def huge_body(bench: Bench) -> None:
     if call is None or call.method == "GET" or not isinstance(call.body, dict):
         raise NotTriedError("the call has no body to which a member can be added")
     saga = bench.saga()
+    before = bench.see(saga)
     made = saga.do(body={**saga.body(), "saga_conform": "x" * HUGE})
     _expect_reached(made)
     if not _refused_or_done(made):
         raise NotKeptError(made.reply.reason)
+    if made.outcome not in DONE:
+        bench.expect_no_effect(saga, before, "a body of 2 MiB")
     _expect_done(bench.saga().do(), "a good call after it")
 
 
@@ -233,9 +248,9 @@ def _expect_done(made: Exchange, which: str) -> None:
 
 
 def _expect_reached(made: Exchange) -> None:
-    """Raise NotTriedError when the participant has ended, for example at the trial before."""
+    """Raise NotKeptError when the participant has ended: it was there when the trial began."""
     if made.reply.status is None and not made.reply.sent:
-        raise NotTriedError(f"the participant answers no more: {made.reply.reason}")
+        raise NotKeptError(f"the participant answers no more: {made.reply.reason}")
 
 
 def _expect_same(first: Exchange, again: Exchange, words: str = "the repeated call gets another answer") -> None:
@@ -243,9 +258,11 @@ def _expect_same(first: Exchange, again: Exchange, words: str = "the repeated ca
         raise NotKeptError(words)
 
 
-def _expect_one_effect(bench: Bench, before: object, words: str = "--look shows more or less than one effect") -> None:
-    if bench.one_effect is not None and bench.seen_change(before) != bench.one_effect:
-        raise NotKeptError(words)
+def _expect_one_effect(bench: Bench, before: object, words: str = "") -> None:
+    if bench.one_effect is None:
+        return
+    if (seen := bench.seen_change(before)) != bench.one_effect:
+        raise NotKeptError(words or f"--look shows {in_words(seen, bench.one_effect)} where one effect was expected")
 
 
 def _expect_no_change(bench: Bench, before: object, words: str) -> None:

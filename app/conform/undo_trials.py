@@ -33,8 +33,7 @@ def undo_twice(bench: Bench) -> None:
 def late_do(bench: Bench) -> None:
     saga = _done(bench)
     saga.undo()
-    before = bench.look()
-    _expect_too_late(bench, saga.do(), before)
+    _expect_too_late(bench, saga)
 
 
 def undo_unknown(bench: Bench) -> None:
@@ -50,8 +49,7 @@ def undo_before_do(bench: Bench) -> None:
         raise NotTriedError("the undo needs the reply of its call, so it cannot come first")
     saga = bench.saga()
     saga.undo()
-    before = bench.look()
-    _expect_too_late(bench, saga.do(), before)
+    _expect_too_late(bench, saga)
 
 
 def probe(bench: Bench) -> None:
@@ -71,16 +69,21 @@ def probe(bench: Bench) -> None:
 
 
 def refused_again(bench: Bench) -> None:
-    saga, before = _refusing(bench), bench.look()
+    saga = _refusing(bench)
+    before = bench.see(saga)
     first = saga.do()
     if first.outcome in DONE:
         raise NotTriedError(f"the participant does not refuse the data of --refused: {first.reply.reason}")
     _expect_refused(first, "the call")
     if first.outcome is Outcome.REFUSED:
-        _expect_no_change(bench, before, "the call is refused, but has an effect, as --look shows")
-    between = bench.look()
+        bench.expect_no_effect(saga, before, "the call")
+    between = bench.see(saga)
     _expect_refused(saga.do(), "the repeated call")
-    _expect_no_change(bench, between, "the repeated call is refused, but has an effect, as --look shows")
+    bench.expect_no_effect(saga, between, "the repeated call")
+    if not bench.sees:
+        raise NotTriedError(
+            "it is refused both times, but only a look or a probe shows that nothing is done; give --look"
+        )
 
 
 def undo_refused(bench: Bench) -> None:
@@ -120,10 +123,13 @@ def _expect_refused(made: Exchange, which: str) -> None:
         raise NotKeptError(f"{which} is not answered as refused: {made.reply.reason}")
 
 
-def _expect_too_late(bench: Bench, made: Exchange, before: object) -> None:
-    if bench.look() != before:
+def _expect_too_late(bench: Bench, saga: Trial) -> None:
+    before = bench.see(saga)
+    made = saga.do()
+    if made.outcome in DONE and bench.look() != before.shown:
         raise NotKeptError("the late call has an effect, as --look shows")
     _expect_refused(made, "the late call")
+    bench.expect_no_effect(saga, before, "the late call")
 
 
 def _expect_no_change(bench: Bench, before: object, words: str) -> None:

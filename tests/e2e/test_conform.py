@@ -29,7 +29,7 @@ FAULTS = {
     "race": "at-once", "hang-up": "lost-reply", "undo-nothing": "undo", "undo-once": "undo-twice", "late": "late-do",
     "unknown": "undo-unknown", "no-tombstone": "undo-before-do", "probe": "probe", "forget-refusal": "refused-again",
     "refused-undo": "undo-refused", "memory": "crash", "broken-json": "odd-body", "huge": "huge-body",
-    "one-at-a-time": "slow-client",
+    "one-at-a-time": "slow-client", "refusal-books": "refused-again", "odd-books": "odd-body", "late-books": "late-do",
 }  # fmt: skip
 
 
@@ -54,9 +54,9 @@ class Airline:
             return requests.get(f"{self.url}/bookings", headers=TOKEN, timeout=2).ok
         return False
 
-    def conform(self, *arguments: str) -> Result:
+    def conform(self, *arguments: str, look: tuple[str, ...] = ("--look", "/bookings")) -> Result:
         return conform(
-            "seat.hold", "--url", self.url, "--look", "/bookings", "--refused", "city=Atlantis", *arguments,
+            "seat.hold", "--url", self.url, *look, "--refused", "city=Atlantis", *arguments,
             sagas=HERE / "sagas", PARTICIPANT_AIRLINE_AUTH="bearer", PARTICIPANT_AIRLINE_AUTH_TOKEN="conform-token",
         )  # fmt: skip
 
@@ -109,6 +109,33 @@ def test_planted_fault_is_found_on_its_own_line(airline, fault, line):
     broken = next(each for each in json.loads(result.stdout)["lines"] if each["name"] == line)
     assert broken["why"]
     assert broken["exchanges"][0]["request"]["url"].startswith(airline.url)
+
+
+def test_refusal_with_an_effect_is_found_by_the_probe_when_there_is_no_look(airline):
+    airline.plant("refusal-books")
+    lines = {line["name"]: line for line in json.loads(airline.conform("--json", look=()).stdout)["lines"]}
+    assert lines["refused-again"]["verdict"] == "not kept"
+    assert lines["refused-again"]["why"] == "the call is refused, but has an effect, as the probe says"
+
+
+def test_two_effects_are_counted_in_the_text(airline):
+    airline.plant("again")
+    assert "--look shows 2 effects where one effect was expected" in airline.conform().stdout
+
+
+def test_participant_that_does_not_come_back_after_the_hook_is_said_on_the_line_of_the_crash(airline, monkeypatch):
+    monkeypatch.setattr("app.conform.trials.PATIENCE_S", 1.0)
+    monkeypatch.setattr("app.conform.running._COME_BACK_S", 0.5)
+    result = airline.conform("--json", "--crash", f"kill -9 $(cat {airline.pid_file})")
+    subprocess.run(airline.restart, shell=True, check=True)
+    lines = {line["name"]: line for line in json.loads(result.stdout)["lines"]}
+    assert result.exit_code == 1
+    assert [name for name, line in lines.items() if line["verdict"] == "not kept"] == ["crash"]
+    assert lines["crash"]["why"].startswith("the participant did not come back after the hook")
+    for name in ("odd-body", "huge-body", "slow-client"):
+        assert (lines[name]["verdict"], lines[name]["why"]) == (
+            "not tried", "the participant does not answer any more, since the line crash",
+        )  # fmt: skip
 
 
 def test_broken_line_is_shown_with_request_and_reply_but_without_secrets(airline):

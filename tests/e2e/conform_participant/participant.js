@@ -37,12 +37,17 @@ function parsed(text) {
 
 function act(key, text) {
   const body = parsed(text);
-  if (typeof body?.city !== "string" || !body.city) return problem(400, "city is required");
+  if (typeof body?.city !== "string" || !body.city) {
+    if (has("odd-books")) book({ city: "Oslo" }, text, key);
+    return problem(400, "city is required");
+  }
+  if (body.city === "Atlantis" && has("refusal-books")) book(body, text, key);
   return body.city === "Atlantis" ? { ...problem(409, "no seat"), refused: true } : book(body, text, key);
 }
 
 async function once(key, text, request) {
   const known = state.keys[key];
+  if (state.keys[`${key.slice(0, -2)}undo`] && known && has("late-books")) book(JSON.parse(text), text, key);
   if (state.keys[`${key.slice(0, -2)}undo`] && !(has("late") && known) && !has("no-tombstone")) return problem(410, "undone");
   if (has("no-tombstone") && known?.undone) return problem(410, "undone");
   if (known && known.text !== text && !has("other-body")) return problem(422, "the key came with another body");
@@ -69,6 +74,7 @@ function undo(key) {
 
 function outcome(key) {
   const known = state.keys[key];
+  if (known?.refused && has("refusal-books")) return { status: 200, body: { id: "?" } };
   if (known) return known.undone ? problem(410, "undone") : known;
   return has("probe") ? { status: 200, body: { id: "?" } } : problem(404, "it has not been done");
 }

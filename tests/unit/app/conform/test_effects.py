@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.conform.effects import change, counts
+from app.conform.effects import change, counts, in_words
 
 
 def seen(before, after):
@@ -30,3 +30,11 @@ def test_bookings_in_an_object_count_as_in_a_list():
 )
 def test_a_counter_changes_by_its_exact_difference(after, changed):
     assert seen({"free": 10, "open": True}, {"free": after, "open": False}) == [(0, changed)]
+
+
+def test_number_of_effects_is_said_in_words():
+    one, two = seen([], [{"id": "a", "price": 5}]), seen([], [{"id": "a", "price": 5}, {"id": "b", "price": 5}])
+    paid = seen({"paid": 0}, {"paid": 7})
+    assert (in_words([], one), in_words(two, one)) == ("no effect", "2 effects")
+    assert in_words(seen({"paid": 0}, {"paid": 21}), paid) == "3 effects"
+    assert in_words(seen({"paid": 0}, {"paid": -7}), paid) == "another change than one effect makes"
