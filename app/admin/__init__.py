@@ -11,6 +11,8 @@ from app.admin import (
     bulk,
     cases,
     dead_letters,
+    definitions,
+    doors,
     overview,
     participants,
     replay,
@@ -31,6 +33,7 @@ def install(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
     prepare(app, otherwise)
     app.jinja_env.globals["participants_in_trouble"] = participants.strip
     for page in (
+        doors,
         overview,
         stuck,
         bulk,
@@ -39,6 +42,7 @@ def install(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         saga,
         cases,
         replay,
+        definitions,
         start,
         schedules,
         dead_letters,

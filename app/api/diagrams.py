@@ -1,7 +1,7 @@
 """The live diagrams: a definition, one saga's path, the counts of all sagas, and the differences of two versions."""
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from uuid import UUID
 
 from flask import Blueprint, Response, request
@@ -16,8 +16,9 @@ from app.errors import NotFoundError
 from app.services import services
 from app.store import queries
 from app.store.loading import table_of
-from app.store.statistics import counts_by_state, heat
+from app.store.statistics import counts_by_state
 from app.views.branch_marks import marks_of
+from app.views.figures import WINDOWS_S, figures_of
 from app.views.masking import shown
 from app.views.validation import load
 from diagrams.files import RENDERERS
@@ -31,7 +32,6 @@ from machines.saga import Saga
 
 blueprint = Blueprint("diagrams", __name__)
 
-WINDOWS_S = {"15m": 900, "1h": 3_600, "24h": 86_400, "7d": 604_800}
 _SVG = ("image/svg+xml",)
 _KINDS = "any(svg,puml,dot,mmd,md)"
 #: How long a browser caches a diagram, in seconds: without counts (it changes only with a release), and with counts.
@@ -88,9 +88,7 @@ def show_heat(name: str) -> Response:
     """Draw the number and the age of the sagas in each state, and the transitions that sagas made within the window."""
     query = load(_HeatQuery(), request.args.to_dict())
     saga, window = _definition(name, query["version"]), query["window"]
-    compute = partial(heat, saga.name, saga.version, WINDOWS_S[window], saga.deadline_s)
-    figures = services().heat.get((saga, window), compute)
-    return picture_answer(svg(saga, heat_overlay(saga, window, figures)), FIGURES_S)
+    return picture_answer(svg(saga, heat_overlay(saga, window, figures_of(services(), saga, window))), FIGURES_S)
 
 
 @blueprint.get("/diagrams/<name>/diff.<any(svg,md):kind>")
