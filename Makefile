@@ -31,8 +31,8 @@ help: ## list the targets
 demo: $(VENV)/.runtime ## start everything, run four checkouts, check the books, run until Ctrl-C
 	@$(BIN)/python -m participants.demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: $(VENV)/.dev ## run the fast tests on SQLite and on a PostgreSQL from a wheel (under 5 minutes on 2 cores)
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -p no:schemathesis -m 'not programs' $(addprefix --ignore ,$(LONG) $(SLOW))
+test: $(VENV)/.dev ## run the fast tests, each on SQLite or on a PostgreSQL from a wheel (under 5 minutes on 2 cores)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --databases one -p no:schemathesis -m 'not programs' $(addprefix --ignore ,$(LONG) $(SLOW))
 
 watch: $(VENV)/.dev ## run the unit tests at each change of a file, until Ctrl-C
 	$(BIN)/ptw . --now --runner $(BIN)/pytest $(PYTEST_ARGS) tests/unit
@@ -41,7 +41,7 @@ coverage: $(VENV)/.dev ## run the tests and list the lines of the service that n
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not programs' --cov --cov-report=term:skip-covered \
 		tests/unit tests/integration tests/contract
 
-check: lint test $(VENV)/.dev ## lint, all tests, chaos and fuzz in a short form, and the tests that need other programs
+check: lint test $(VENV)/.dev ## lint, all tests on both databases, chaos and fuzz in a short form, and the tests that need other programs
 	@if git log -100 --format=%s 2>/dev/null | awk 'length > 72' | grep .; then echo "these commit subjects have more than 72 characters"; exit 1; fi
 	$(BIN)/python -m diagrams --check
 	$(BIN)/python -m deploy.observability --check
@@ -53,6 +53,7 @@ check: lint test $(VENV)/.dev ## lint, all tests, chaos and fuzz in a short form
 	$(BIN)/python -m docs.site
 	$(BIN)/python -m app.cli verify --all
 	$(BIN)/python -m app.cli verify --all --sagas docs/examples/sagas,docs/examples/own-repository/sagas,docs/examples/branches
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --databases other -p no:schemathesis -m 'not programs' $(addprefix --ignore ,$(LONG) $(SLOW)) tests/integration tests/e2e
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LONG) $(SLOW)
 	@# These tests start browsers, brokers and servers, and a busy machine can be too slow for one of them.
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --dist loadfile -m programs || { [ $$? -eq 1 ] \

@@ -2,8 +2,10 @@
 
 import gc
 import os
+import re
 import shutil
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +21,39 @@ from tests.support.databases import DatabasePool, execute, own_database
 
 #: The tests are about the samples, also in a shell where SAGAS names other tables.
 os.environ.pop("SAGAS", None)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--databases",
+        choices=("both", "one", "other"),
+        default="both",
+        help="run each test of tests/integration and tests/e2e that uses a database (store_url) on both databases, on "
+        "one of them (the same one each time), or only on the other one",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep the tests that --databases selects. `make test` runs one half of the pairs, `make check` the other half."""
+    wanted = config.getoption("--databases")
+    if wanted == "both":
+        return
+    halves = ("one", "both") if wanted == "one" else ("other",)
+    config.hook.pytest_deselected(items=[item for item in items if _half(item) not in halves])
+    items[:] = [item for item in items if _half(item) in halves]
+
+
+def _half(item: pytest.Item) -> str:
+    """Return `one` or `other` for a test of a pair; `both` for any other test.
+
+    The tests of the contract with the databases are in no pair, because they are about the databases.
+    """
+    callspec = getattr(item, "callspec", None)
+    database = callspec.params.get("store_url") if callspec else None
+    if database is None or not item.nodeid.startswith(("tests/integration/", "tests/e2e/")):
+        return "both"
+    test = re.sub("sqlite|postgresql", "", item.nodeid)
+    return "one" if database == ("sqlite", "postgresql")[zlib.crc32(test.encode()) % 2] else "other"
 
 
 def pytest_collection_finish() -> None:
