@@ -39,8 +39,8 @@ _COLUMNS = (
 def command(name: str, days: float, most: int, *, as_json: bool) -> None:
     """Show what past sagas tell about their table: odds, times, order, and limits.
 
-    It rests on sagas of the newest version that have ended. One query reads them through an index: the newest --sagas
-    of the last --days, and at most 200,000 rows of their journals. It changes nothing.
+    It rests on sagas of the newest version that have ended or are stuck. One query reads them through indexes: the
+    newest --sagas of the last --days, and at most 200,000 rows of their journals. It changes nothing.
     """
     advice = advise(definition_named(services().registry, name), days=days, sagas=most)
     if as_json:

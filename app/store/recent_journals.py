@@ -1,4 +1,7 @@
-"""The journals of the sagas of one type that have ended last, for `saga advise`: one query that is bounded twice."""
+"""The journals of the newest sagas of one type that have ended or are stuck, for `saga advise`.
+
+One query reads them, and it is bounded twice.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +11,8 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, select, union_all
 
 from app.store.database import db, in_seconds
-from app.store.models import ENDED, JournalRow, SagaRow
-from machines.statuses import FINISHED
+from app.store.models import ENDED, UNFINISHED, JournalRow, SagaRow
+from machines.statuses import FINISHED, Status
 
 #: Most sagas and most journal rows that one query reads. A saga of ten steps without a failure has eleven rows.
 MOST_SAGAS, MOST_ROWS = 10_000, 200_000
@@ -18,7 +21,7 @@ _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
 
 @dataclass(frozen=True, kw_only=True)
 class RecentJournals:
-    """The journals of the newest sagas that have ended."""
+    """The journals of the newest sagas that have ended or are stuck."""
 
     #: The rows of each saga, in their order, without the replies.
     journals: Sequence[Sequence[Row[Any]]]
@@ -34,10 +37,11 @@ class RecentJournals:
 def recent_journals(
     definition: str, version: int, *, days: float, sagas: int, most_rows: int = MOST_ROWS
 ) -> RecentJournals:
-    """Return the journals of the newest ended sagas of a table that started within the last days.
+    """Return the journals of the newest sagas of a table that have ended or are stuck, and started within these days.
 
-    The index `saga_finished` finds the sagas, and the key of the journal finds their rows. sagas: the most that are
-    read, of any version.
+    The indexes `saga_finished` and `saga_unfinished` find the sagas, and the key of the journal finds their rows.
+
+    sagas: the most that are read, of any version.
     """
     rows = db.session.execute(_query(definition, days, sagas).limit(most_rows)).all()
     cut = len(rows) == most_rows
@@ -55,8 +59,8 @@ def recent_journals(
 
 
 def _query(definition: str, days: float, sagas: int) -> Select[Any]:
-    # One part for each status, because the index is ordered by the status first.
-    newest = union_all(*(_newest(definition, status, days, sagas) for status in FINISHED)).subquery()
+    # One part for each status, because the indexes are ordered by the status first.
+    newest = union_all(*(_newest(definition, status, days, sagas) for status in (*FINISHED, Status.STUCK))).subquery()
     chosen = select(newest).order_by(newest.c.created_at.desc(), newest.c.id.desc()).limit(sagas).subquery()
     columns = [each for each in _JOURNAL.c if each.name not in ("reply", "event", "actor")]
     return (
@@ -70,7 +74,13 @@ def _newest(definition: str, status: str, days: float, sagas: int) -> Select[Any
     """Return the query for the newest sagas with one status, in a subquery because each has its own limit."""
     within = (
         select(_SAGA.c.id, _SAGA.c.definition_version.label("version"), _SAGA.c.created_at)
-        .where(and_(ENDED, _SAGA.c.definition == definition, _SAGA.c.status == status))
+        .where(
+            and_(
+                UNFINISHED if status == Status.STUCK else ENDED,
+                _SAGA.c.definition == definition,
+                _SAGA.c.status == status,
+            )
+        )
         .where(_SAGA.c.created_at >= in_seconds(-days * 86_400))
         .order_by(_SAGA.c.created_at.desc(), _SAGA.c.id.desc())
         .limit(sagas)

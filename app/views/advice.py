@@ -53,7 +53,7 @@ class Advice:
 
 
 def advise(table: Saga, *, days: float, sagas: int) -> Advice:
-    """Return what the newest ended sagas of a table say. One query reads them, see `recent_journals`."""
+    """Return what the newest sagas of a table say. One query reads them, see `recent_journals`."""
     read = recent_journals(table.name, table.version, days=days, sagas=sagas)
     found = figures(table, read.journals)
     odds = {name: each.odds for name, each in found.items()}
@@ -91,13 +91,15 @@ def _limits(known: Figures) -> tuple[str, ...]:
 def basis(advice: Advice) -> str:
     """Return on what the advice rests, in one sentence."""
     if not advice.sagas:
-        return f"{advice.table}: no saga of the last {advice.days:g} days has ended"
+        return f"{advice.table}: no saga of the last {advice.days:g} days has ended or is stuck"
     period = f"started {advice.first:%Y-%m-%d} to {advice.last:%Y-%m-%d}"
     notes = [f"{advice.others} of other versions left out"] if advice.others else []
     notes += ["older ones left out: the limit of journal rows was reached"] if advice.cut else []
     newest = advice.sagas + advice.others >= advice.limit
     notes += [f"only the newest {advice.limit:,} are read"] if newest else []
-    return f"{advice.table}: {advice.sagas:,} sagas that have ended, {period}" + "".join(f"; {note}" for note in notes)
+    return f"{advice.table}: {advice.sagas:,} sagas that have ended or are stuck, {period}" + "".join(
+        f"; {note}" for note in notes
+    )
 
 
 def advice_lines(advice: Advice) -> Iterator[str]:

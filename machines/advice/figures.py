@@ -1,4 +1,4 @@
-"""The odds and the times of each step, from the journals of sagas that have ended."""
+"""The odds and the times of each step, from the journals of sagas that have ended or are stuck."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -13,7 +13,7 @@ from app.store import recent_journals as store
 from app.store.database import db, db_now
 from app.store.models import SagaRow
 from machines.advice.figures import FEWEST
-from machines.testing import given, ok, refused
+from machines.testing import always, given, ok, refused, unheard
 from tests.support.stored_runs import run_store
 
 DATA = {"client_id": 4, "magasin_id": 1}
@@ -49,7 +49,9 @@ def test_odds_times_and_a_better_order_are_named(cli, past):
     past(25)
     past(15, payer=refused("NO_MONEY", 402))
     text = said(cli("checkout"))
-    assert re.match(r"checkout v1: 40 sagas that have ended, started \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d STEP", text)
+    assert re.match(
+        r"checkout v1: 40 sagas that have ended or are stuck, started \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d STEP", text
+    )
     assert "payer 40 15 0 37.5% (24.2% to 53.0%)" in text
     assert "Order: lire_panier, payer, reserver_stock, enregistrer_vente, confirmer." in text
     assert "It would undo 0.0 steps in 1,000 sagas, and the present order undoes 375, if" in text
@@ -80,7 +82,7 @@ def test_too_few_sagas_say_nothing(cli, past):
 
 
 def test_no_saga_and_no_table_are_said(cli, client):
-    assert "no saga of the last 30 days has ended" in said(cli("checkout"))
+    assert "no saga of the last 30 days has ended or is stuck" in said(cli("checkout"))
     assert cli("nothing").exit_code == 2
 
 
@@ -94,6 +96,16 @@ def test_sagas_of_other_types_and_older_ones_are_left_out(cli, past, store_one):
     db.session.commit()
     assert json.loads(cli("checkout", "--json").output)["sagas"] == 2
     assert json.loads(cli("checkout", "--json", "--days", "60").output)["sagas"] == 3
+
+
+def test_saga_that_is_stuck_in_a_step_counts_for_its_odds_and_times(cli, past):
+    past(20)
+    past(20, enregistrer_vente=always(unheard))
+    facts = json.loads(cli("checkout", "--json").output)
+    step = next(each for each in facts["steps"] if each["step"] == "enregistrer_vente")
+    assert facts["sagas"] == 40
+    assert (step["reached"], step["gave_up"], step["odds"], step["unanswered"]) == (40, 20, 0.5, 20 * 4)
+    assert step["step_p95_s"] > 1
 
 
 def test_other_versions_are_counted_and_left_out(cli, past):
@@ -123,10 +135,12 @@ def test_query_uses_the_indexes(client, past):
         db.session.execute(db.text("SET enable_seqscan = off"))
         plan = "\n".join(row[0] for row in db.session.execute(db.text(f"EXPLAIN {sql}")))
         assert plan.count("Index Scan Backward using saga_finished") + plan.count("using saga_finished") >= 2
+        assert "using saga_unfinished" in plan
         assert "journal_pkey" in plan
         assert "Seq Scan" not in plan
     else:
         plan = "\n".join(row[3] for row in db.session.execute(db.text(f"EXPLAIN QUERY PLAN {sql}")))
         assert plan.count("USING INDEX saga_finished") == 2
+        assert plan.count("USING INDEX saga_unfinished") == 1
         assert "SCAN saga" not in plan
         assert "SEARCH journal USING" in plan
