@@ -15,7 +15,7 @@ def install(app: Flask) -> None:
 
 
 def not_modified(answer: Response) -> Response:
-    """Give an answer to a request to read its ETag; drop its body when the reader has it already (If-None-Match)."""
+    """Add the ETag to an answer to GET. Drop the body when the reader has it already (If-None-Match)."""
     if request.method != "GET" or answer.status_code != 200 or answer.is_streamed or "ETag" in answer.headers:  # noqa: PLR2004
         return answer
     body = _TOKEN.sub(b"", answer.get_data()) if answer.mimetype == "text/html" else answer.get_data()

@@ -32,7 +32,8 @@ def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None
 
     A saga that is not finished, or whose events are not published yet, is never deleted. After a deletion, the
     Idempotency-Key of the saga can be used again. The sagas that a saga has started are deleted with it, and it stays
-    while one of them stays; --limit does not count them.
+    while one of them stays; --limit does not count them. Bulk jobs that ended before are deleted, too; the audit trail
+    keeps their starts.
     """
     if dry_run:
         found = len(retention.ended_before(days, min(limit or BATCH, BATCH)))
@@ -48,6 +49,12 @@ def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None
         if left == 0:
             break
     click.echo(f"{deleted} deleted")
+    jobs, removed = 0, 1
+    while removed:
+        removed = services().bulk_jobs.store.remove_old(days)
+        jobs += removed
+    if jobs:
+        click.echo(f"{jobs} bulk jobs deleted")
 
 
 @saga.command("export")

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Row, Select, case, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, Select, case, delete, func, insert, literal, select, update
 from sqlalchemy import Engine as Database
 
 from app.errors import ConflictError, NotFoundError
 from app.store.audit import Entry, append
-from app.store.database import db_now, in_seconds
+from app.store.database import DAY_S, db_now, in_seconds
 from app.store.models import BulkItemRow, BulkJobRow, JournalRow, SagaRow
 from app.store.tenants import acting_tenant
 from app.store.transactions import atomic
@@ -19,6 +19,8 @@ _JOB, _ITEM = BulkJobRow.__table__, BulkItemRow.__table__
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
 #: Largest number of sagas of one job, so that its page can count them at each refresh.
 MOST_SAGAS = 20_000
+#: Most jobs that are deleted in one transaction. A job has up to MOST_SAGAS rows.
+MOST_REMOVED = 10
 RUNNING, PAUSED, STOPPED, DONE = "running", "paused", "stopped", "done"
 MOVED, REFUSED, GONE = "moved", "refused", "gone"
 #: New status of a job → the statuses from which it can be set.
@@ -105,6 +107,15 @@ class BulkStore:
             if connection.execute(update(_JOB).where(*same).values(values)).rowcount != 1:
                 raise ConflictError(f"the job is {before.status}")
             append(connection, entry)
+
+    def remove_old(self, days: float) -> int:
+        """Delete the jobs that ended at least `days` ago, and return their number. The audit trail keeps each start."""
+        old = select(_JOB.c.id).where(_JOB.c.finished_at < in_seconds(-days * DAY_S))
+        with atomic(self._database) as connection:
+            ids = list(connection.execute(old.limit(MOST_REMOVED)).scalars())
+            connection.execute(delete(_ITEM).where(_ITEM.c.job_id.in_(ids)))
+            connection.execute(delete(_JOB).where(_JOB.c.id.in_(ids)))
+        return len(ids)
 
     def claim(self, owner: str, lease_s: float) -> Row[Any] | None:
         """Take the job that has been due for longest, with a new epoch; None when no job is due."""

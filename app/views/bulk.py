@@ -12,6 +12,7 @@ from app.services import Services
 from app.store.audit import Entry
 from app.store.bulk import DONE, GONE, PAUSED, REFUSED, RUNNING, STOPPED
 from app.store.lists import SagaFilter, StateKey
+from app.views.formatting import cause
 from app.views.states import attention_of
 from machines.progress import trigger_of
 from machines.registry import Registry, UnknownSagaError
@@ -103,3 +104,17 @@ def job_json(job: Row[Any], counts: Mapping[str, int]) -> dict[str, object]:
         "created_by": job.created_by,
         "finished_at": job.finished_at and job.finished_at.isoformat(),
     }
+
+
+def job_whole_json(parts: Services, job_id: UUID, limit: int) -> dict[str, object]:
+    """Return a job as JSON, with the first sagas that were refused or are stuck again. Raise NotFoundError."""
+    store = parts.bulk_jobs.store
+    notable = [
+        {
+            "saga_id": str(row.saga_id),
+            "result": "stuck" if row.settled == Status.STUCK else REFUSED,
+            "reason": parts.redact(cause(row.error) if row.settled == Status.STUCK else row.detail),
+        }
+        for row in store.notable(job_id, limit)
+    ]
+    return job_json(store.find(job_id), store.counts(job_id)) | {"notable": notable}

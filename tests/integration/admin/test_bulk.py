@@ -1,6 +1,7 @@
 """Bulk jobs: a dry run, a durable job that any process carries out, and its page until each saga has settled."""
 
 import re
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text, update
@@ -262,3 +263,56 @@ def test_command_line_refuses_a_job_without_a_reason_or_for_an_unknown_participa
     assert (unknown.exit_code, "No table calls the participant 'nobody'" in unknown.stderr) == (2, True)
     assert saga("show", "00000000-0000-0000-0000-000000000000").exit_code == 6
     assert db.session.query(BulkJobRow).count() == 0
+
+
+def test_api_starts_follows_and_stops_the_same_job_after_a_dry_run(client, walk, process):
+    sagas = [walk(*STUCK), walk(*STUCK, client_id=8, magasin_id=1)]
+    wanted = {"action": "retry", "reason": "back", "filter": {"client": "4", "participant": "ventes"}}
+    dry = client.post("/api/v1/bulk", json=wanted | {"dry_run": True})
+    assert (dry.status_code, dry.json, db.session.query(BulkJobRow).count()) == (200, {"sagas": 1, "matching": 1}, 0)
+    made = client.post("/api/v1/bulk", json=wanted | {"pace": 5})
+    assert (made.status_code, made.json["sagas"], made.json["counts"]) == (201, 1, {"open": 1})
+    assert (made.json["filter"], made.json["pace"]) == (wanted["filter"], 5.0)
+    assert client.post(f"{made.headers['Location']}/pause").json["status"] == "paused"
+    assert client.post(f"{made.headers['Location']}/pause").status_code == 409
+    assert client.post(f"{made.headers['Location']}/resume").json["status"] == "running"
+    make_due()
+    process.step()
+    settle("stuck", *sagas)
+    make_due()
+    process.step()
+    shown = client.get(made.headers["Location"]).json
+    assert (shown["status"], shown["counts"]) == ("done", {"stuck": 1})
+    assert [(saga["saga_id"], saga["result"]) for saga in shown["notable"]] == [(str(sagas[0].id), "stuck")]
+    assert [job["id"] for job in client.get("/api/v1/bulk").json["jobs"]] == [made.json["id"]]
+    assert client.post(f"{made.headers['Location']}/stop").status_code == 409
+    again = client.post("/api/v1/bulk", json=wanted | {"filter": {"job": made.json["id"]}, "dry_run": True})
+    assert again.json["matching"] == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [({"action": "resolve", "reason": "x"}, "/action"), ({"action": "retry"}, "/reason"),
+     ({"action": "retry", "reason": "x", "filter": {"participant": "nobody"}}, "/filter/participant"),
+     ({"action": "retry", "reason": "x", "pace": 0}, "/pace")],
+)  # fmt: skip
+def test_api_refuses_a_job_and_names_the_field(client, walk, body, pointer):
+    walk(*STUCK)
+    answer = client.post("/api/v1/bulk", json=body)
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (400, pointer)
+    nothing = client.post("/api/v1/bulk", json={"action": "retry", "reason": "x", "filter": {"client": "none"}})
+    assert (nothing.status_code, db.session.query(BulkJobRow).count()) == (409, 0)
+
+
+def test_jobs_that_ended_long_ago_are_pruned_with_their_sagas_results(client, walk, process):
+    walk(*STUCK)
+    old, ended, runs = (start(client).rpartition("/")[2] for _ in range(3))
+    db.session.execute(
+        update(BulkJobRow).where(BulkJobRow.id == UUID(old)).values(finished_at=in_seconds(-99 * 86_400))
+    )
+    db.session.execute(update(BulkJobRow).where(BulkJobRow.id == UUID(ended)).values(finished_at=in_seconds(-60)))
+    db.session.commit()
+    assert process.store.remove_old(30) == 1
+    assert {str(row.id) for row in db.session.query(BulkJobRow)} == {ended, runs}
+    assert {str(row.job_id) for row in db.session.query(BulkItemRow)} == {ended, runs}
+    assert process.store.remove_old(30) == 0
