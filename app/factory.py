@@ -202,6 +202,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         login_attempts=LoginAttempts(database),
         api_keys=api_keys,
         heat=SharedFigures(diagrams.FIGURES_S),
+        rates=SharedFigures(diagrams.FIGURES_S),
         redact=Secrets(config.log_redact).redacted,
     ).install(app)
     problems.install(app)

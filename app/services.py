@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.store.figures import SharedFigures
     from app.store.login_attempts import LoginAttempts
     from app.store.participants import ParticipantStore
+    from app.store.rates import Rates
     from app.store.statistics import Heat, Minute
     from app.telemetry.exposition import Exposition
     from app.views.participants import Health
@@ -82,6 +83,8 @@ class Services:
     api_keys: "KeyRing"
     #: The numbers in the diagram of a definition, by definition and window.
     heat: "SharedFigures[Heat]"
+    #: The figures of /admin/rates, by definitions and window.
+    rates: "SharedFigures[Rates]"
     #: Returns a value without the secrets in it.
     redact: Callable[[Any], Any]
     #: The text of /openapi.json; None before the first request for it.

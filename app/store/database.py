@@ -234,6 +234,15 @@ class seconds_between(_SqlFunction[float]):  # noqa: N801
     sqlite = "((julianday({1}) - julianday({0})) * 86400.0)"
 
 
+class part_of(_SqlFunction[int]):  # noqa: N801
+    """`part_of(since, moment, part_s)`: the part of a time window in which a timestamp lies, counted from 0."""
+
+    type = Integer()
+    inherit_cache = True
+    postgresql = "floor(extract(epoch FROM {1} - {0}) / {2})::int"
+    sqlite = "cast((julianday({1}) - julianday({0})) * 86400.0 / {2} AS integer)"
+
+
 class cause_of(_SqlFunction[str]):  # noqa: N801
     """`cause_of(error)`: the error without ids and numbers, see `app.store.causes.cause`."""
 

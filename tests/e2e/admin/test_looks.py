@@ -35,7 +35,8 @@ def paths(site):
             "/admin/bulk", job,
             "/admin/sagas?sort=by", "/admin/nothing", "/admin/handover", "/admin/sagas?still_unknown=true",
             given_up(site), "/admin/audit", "/admin/users", "/admin/keys", "/admin/account",
-            "/", "/admin/definitions", "/admin/definitions/checkout", "/admin/definitions/purchase_saga?against=1",
+            "/", "/admin/rates", "/admin/definitions", "/admin/definitions/checkout",
+            "/admin/definitions/purchase_saga?against=1",
             "/admin/start", f"/admin/start/checkout?again={stuck}", draft(site),
             "/admin/schedules", "/admin/participants", "/admin/webhooks", "/login"]  # fmt: skip
 

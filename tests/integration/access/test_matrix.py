@@ -106,6 +106,7 @@ ROUTES = {
     "POST /admin/participants/<name>/pause": "operator",
     "POST /admin/participants/<name>/resume": "operator",
     "GET /": "open",
+    "GET /admin/rates": "viewer",
     "GET /admin/definitions": "viewer",
     "GET /admin/definitions/<name>": "viewer",
     "GET /admin/start": "viewer",

@@ -1,0 +1,79 @@
+"""The page of rates: ends and stuck sagas a minute, and the time of the calls of each step."""
+
+import re
+
+import pytest
+from sqlalchemy import text
+
+from app.errors import BusyError
+from app.store.database import db
+from app.store.rates import rates
+from machines.statuses import Status
+from tests.integration.admin.conftest import seen
+
+ENDS = {
+    ("checkout", 1, "CONFIRMEE"): Status.COMPLETED,
+    ("checkout", 1, "ANNULEE"): Status.COMPENSATED,
+    ("checkout", 1, "STUCK_PAYER"): Status.STUCK,
+}
+
+
+def made_earlier(saga, seconds):
+    """Make all moves of a saga older."""
+    on_postgresql = db.engine.dialect.name == "postgresql"
+    earlier = (
+        "at - make_interval(secs => :s)"
+        if on_postgresql
+        else "strftime('%Y-%m-%d %H:%M:%f', at, '-' || :s || ' seconds') || '000'"
+    )
+    given = {"s": seconds, "id": saga.id if on_postgresql else saga.id.hex}
+    db.session.execute(text(f"UPDATE journal SET at = {earlier} WHERE saga_id = :id"), given)
+    db.session.commit()
+
+
+def test_ends_are_counted_in_the_part_of_the_window_in_which_they_came(walk):
+    made_earlier(walk(*["succeeded"] * 5), 150)
+    walk("refused")
+    made_earlier(walk(*["succeeded"] * 5), 4_000)  # before the window
+    found = rates(ENDS, ["checkout"], 3_600, 60)
+    completed = {part: sagas for (_, status, part), sagas in found.arrivals.items() if status == "completed"}
+    assert completed == {57: 1}
+    assert sum(sagas for (_, status, _), sagas in found.arrivals.items() if status == "compensated") == 1
+
+
+def test_the_times_of_a_step_are_percentiles_of_its_calls(walk):
+    for _ in range(3):
+        walk("succeeded")
+    numbers = "SELECT count(*) FROM journal b WHERE b.at <= journal.at AND b.duration_ms IS NOT NULL"
+    db.session.execute(text(f"UPDATE journal SET duration_ms = 10 * ({numbers}) WHERE duration_ms IS NOT NULL"))
+    db.session.commit()
+    (times,) = rates(ENDS, ["checkout"], 3_600, 60).times
+    assert (times.step, times.direction, times.calls) == ("lire_panier", "do", 3)
+    assert times.p50_ms <= times.p95_ms
+    assert times.p95_ms == max(row.duration_ms for row in db.session.execute(text("SELECT duration_ms FROM journal"))
+                               if row.duration_ms)  # fmt: skip
+
+
+def test_the_page_has_figures_that_lead_to_their_lists(client, walk):
+    walk(*["succeeded"] * 5)
+    page = client.get("/admin/rates?type=checkout&window=30d")
+    assert "completed 1 " in seen(page)
+    (link,) = set(re.findall(r'href="(/admin/sagas\?[^"]*status=completed[^"]*)">1</a>', page.text))
+    assert client.get(link.replace("&amp;", "&")).status_code == 200
+    assert "Confirm the goods" in seen(page)
+    assert "No call was made" in seen(client.get("/admin/rates?type=commande"))
+
+
+def test_the_page_says_when_the_figures_take_too_long(client, monkeypatch):
+    def busy(*_):
+        raise BusyError("these figures take longer than 5 s; choose a shorter window")
+
+    monkeypatch.setattr("app.admin.rates.rates", busy)
+    page = client.get("/admin/rates")
+    assert page.status_code == 200
+    assert "There are no figures: these figures take longer than 5 s; choose a shorter window." in seen(page)
+
+
+@pytest.mark.parametrize(("query", "status"), [("type=nothing", 404), ("window=1y", 400), ("sort=by", 400)])
+def test_an_unknown_type_or_window_is_refused(client, query, status):
+    assert client.get(f"/admin/rates?{query}").status_code == status
