@@ -118,6 +118,7 @@ from app.telemetry.aliases import ALIASES
 from app.telemetry.entry_queue import EntryQueue
 from app.telemetry.exposition import Exposition
 from app.telemetry.process_gauges import breaker_gauge, broker_gauge, build_info, thread_gauge
+from app.telemetry.refusals import RefusedSenders
 from app.telemetry.saga_gauges import SagaGauges
 from app.telemetry.table_gauges import TableGauges
 from app.traces import Traces
@@ -200,6 +201,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         schema=Bounded(partial(schema, database)),
         users=Users(database),
         login_attempts=LoginAttempts(database),
+        refused_senders=RefusedSenders(metrics),
         api_keys=api_keys,
         heat=SharedFigures(diagrams.FIGURES_S),
         rates=SharedFigures(diagrams.FIGURES_S),

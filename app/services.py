@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.store.rates import Rates
     from app.store.statistics import Heat, Minute
     from app.telemetry.exposition import Exposition
+    from app.telemetry.refusals import RefusedSenders
     from app.views.participants import Health
     from app.webhook_settings.model import Webhooks
     from machines.registry import Registry
@@ -80,6 +81,8 @@ class Services:
     users: "Users"
     #: Counts the failed attempts to sign in.
     login_attempts: "LoginAttempts"
+    #: Counts senders whose password or key is not right.
+    refused_senders: "RefusedSenders"
     api_keys: "KeyRing"
     #: The numbers in the diagram of a definition, by definition and window.
     heat: "SharedFigures[Heat]"

@@ -15,6 +15,7 @@ from app.config import Config
 from app.errors import ForbiddenError, ForgedError, NotFoundError, UnauthenticatedError
 from app.services import services
 from app.store.tenants import act_for
+from app.telemetry.refusals import PROGRAM
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _csrf = CSRFProtect()
@@ -104,7 +105,7 @@ def _api_sender() -> Principal:
     auth = current_app.config["API_AUTH"]
     secret = _key_sent() if auth else None
     if secret is not None:
-        return services().api_keys.principal(secret, client_ip)
+        return _of_key(secret)
     if not auth and request.method not in _SAFE and "X-CSRFToken" not in request.headers:
         # Only an origin that CORS_ORIGINS lists by its name is allowed here. A `*` in CORS_ORIGINS is not enough.
         listed = request.headers.get("Origin") in current_app.config["LISTED_ORIGINS"]
@@ -118,6 +119,14 @@ def _api_sender() -> Principal:
         # A browser adds the session cookie by itself, so every change also needs the CSRF token.
         _check_form(None)
     return person or (NOBODY if auth else ANYBODY)
+
+
+def _of_key(secret: str) -> Principal:
+    try:
+        return services().api_keys.principal(secret, client_ip)
+    except UnauthenticatedError:
+        services().refused_senders.count(PROGRAM)
+        raise
 
 
 def _key_sent() -> str | None:

@@ -4,7 +4,7 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from werkzeug.wrappers import Response
 
 from app.access import user_accounts
-from app.access.address import counted_address
+from app.access.address import client_address, counted_address
 from app.access.permissions import Role, keeps_to_limits, needs
 from app.access.principal import principal
 from app.access.second_factor import address, matching_step, new_seed, written
@@ -14,6 +14,7 @@ from app.admin.error_pages import as_pages
 from app.errors import BusyError, InvalidError, ProblemError
 from app.services import services
 from app.store.login_attempts import ATTEMPT_WINDOW_S
+from app.telemetry.refusals import PERSON
 
 blueprint = as_pages(Blueprint("account", __name__, url_prefix="/admin/account"))
 #: Name of the text in the session from which a second factor is derived that is being set up.
@@ -102,6 +103,8 @@ def _check_present_password(name: str, password: str) -> None:
         raise BusyError("too many wrong passwords; wait a minute", retry_after_s=round(ATTEMPT_WINDOW_S))
     user = services().users.find(name)
     if not user_accounts.matches(password, user.password if user else None):
+        services().refused_senders.count(PERSON)
+        attempts.failed(name, client_address())
         raise InvalidError(("/present", "This is not your present password."))
     attempts.forgive(name, counted_as)
 

@@ -1,5 +1,6 @@
 """/login and /logout: a person signs in and out."""
 
+import structlog
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
@@ -11,9 +12,11 @@ from app.admin.error_pages import as_pages
 from app.errors import BusyError
 from app.services import services
 from app.store.login_attempts import ATTEMPT_WINDOW_S
+from app.telemetry.refusals import PERSON
 
 blueprint = as_pages(Blueprint("access", __name__))
 HOME = "/admin"
+_log = structlog.get_logger("access")
 #: Largest number of characters of a user name; further characters are cut off.
 _LONGEST_NAME = 64
 
@@ -32,6 +35,7 @@ def login() -> Response:
     login_attempts = services().login_attempts
     known = name if NAME.fullmatch(name) else ""  # all invalid names are counted as one name
     if not login_attempts.register(known, counted_as):
+        services().refused_senders.count(PERSON)
         answer = _again(name, "Too many attempts. Wait a minute, then try again.", 429)
         answer.headers["Retry-After"] = str(round(ATTEMPT_WINDOW_S))
         return answer
@@ -45,7 +49,9 @@ def login() -> Response:
     if right and user:
         right = code_is_right(user, request.form.get("code", "").replace(" ", ""))
     if not right:
-        services().users.refused(name if user else None, address)
+        services().refused_senders.count(PERSON)
+        login_attempts.failed(user.name if user else None, address)
+        _log.warning("sign_in.refused", user=user.name if user else None, address=address)
         return _again(name, "Name, password or code is wrong.", 401)
     login_attempts.forgive(known, counted_as)
     sign_in(known)

@@ -13,7 +13,10 @@ from app.access.user_accounts import SHORTEST
 from app.admin.error_pages import as_pages
 from app.errors import InvalidError, ProblemError
 from app.services import services
+from app.store.login_attempts import KEPT_DAYS
 
+#: Largest number of rows of failed sign-ins on the page.
+FAILURES = 50
 blueprint = as_pages(Blueprint("users", __name__, url_prefix="/admin/users"))
 
 
@@ -93,8 +96,9 @@ def _role() -> Role:
 def _page(error: ProblemError | None = None) -> Response:
     given = request.form.get("name", "") if error else ""
     page = render_template(
-        "admin/users.html", users=services().users.all(), roles=Role, shortest=SHORTEST, error=error, given=given
-    )
+        "admin/users.html", users=services().users.all(), roles=Role, shortest=SHORTEST, error=error, given=given,
+        failures=services().login_attempts.failures(FAILURES), kept_days=KEPT_DAYS,
+    )  # fmt: skip
     answer = make_response(page, error.status if error else 200)
     answer.headers.update(error.headers if error else {})
     return answer

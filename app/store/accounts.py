@@ -8,7 +8,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import ConflictError, InvalidError, NotFoundError
-from app.store.audit import Entry, append, has_acted, record
+from app.store.audit import Entry, append, has_acted
 from app.store.database import db_now, in_seconds, seconds_until
 from app.store.models import SessionRow, UserRow
 from app.store.tenants import provide
@@ -114,13 +114,6 @@ class Users:
             connection.execute(delete(_SESSION).where(_SESSION.c.ends_at < db_now()))
             connection.execute(new)
             append(connection, _entry(f"user:{name}", "sign_in", name, after={"address": address}))
-
-    def refused(self, name: str | None, address: str) -> None:
-        """Record a failed sign-in in the audit trail. name: the user; None when no user has the typed name.
-
-        Such a name is not recorded, because it may be a password.
-        """
-        record(self._database, Entry(actor="nobody", action="sign_in.refused", target=name, after={"address": address}))
 
     def signed_in(self, session: str, idle_s: float) -> Row[Any] | None:
         """Return the user of a session; None when it has ended, or was not used for `idle_s` seconds.

@@ -216,6 +216,15 @@ class minute_of(_SqlFunction[datetime]):  # noqa: N801
     sqlite = "strftime('%Y-%m-%d %H:%M:00.000000', {0})"
 
 
+class hour_of(_SqlFunction[datetime]):  # noqa: N801
+    """`hour_of(moment)`: the start of the hour that contains a timestamp."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+    postgresql = "date_trunc('hour', {0})"
+    sqlite = "strftime('%Y-%m-%d %H:00:00.000000', {0})"
+
+
 class seconds_until(_SqlFunction[float]):  # noqa: N801
     """`seconds_until(moment)`: seconds from now, on the database's clock, to a timestamp; NULL for NULL."""
 

@@ -503,6 +503,19 @@ class LoginAttemptRow(db.Model):  # type: ignore[name-defined,misc]
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class FailedSignInRow(db.Model):  # type: ignore[name-defined,misc]
+    """The failed sign-ins of one user in one hour. Rows are deleted after some days."""
+
+    __tablename__ = "failed_sign_in"
+
+    hour: Mapped[datetime] = mapped_column(UtcDateTime, primary_key=True)
+    #: User; "": all names that no user has. Such a name is not stored, because it may be a password.
+    name: Mapped[str] = mapped_column(primary_key=True)
+    times: Mapped[int]
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_address: Mapped[str]
+
+
 class ApiKeyRow(db.Model):  # type: ignore[name-defined,misc]
     """The API key of a program."""
 

@@ -274,6 +274,15 @@ KEYS = (
         description="Then their requests get 401. `saga key list` shows the keys; make a second key of that name, give "
         "it to the program, and revoke the first.",
     ),
+    Alert(
+        name="SagaSignInsFail",
+        severity=WARNING,
+        lasts="1m",
+        expr="sum by (kind) (increase(saga_refused_senders_total[10m])) > 30",
+        summary="{{ $value | humanize }} senders of the kind {{ $labels.kind }} were refused in 10 minutes",
+        description="Somebody guesses passwords, or a program has kept an old API key. `/admin/users` shows the failed "
+        "sign-ins by name and hour; `saga key list` shows the keys that have ended.",
+    ),
 )
 
 MEASURED = (*SAGAS, *PARTICIPANTS, *REPLICAS, *EVENTS, *KEYS)

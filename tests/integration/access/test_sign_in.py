@@ -12,9 +12,10 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.access import user_accounts
 from app.access.permissions import Role
+from app.services import services
 from app.store.database import in_seconds
-from app.store.login_attempts import ATTEMPT_WINDOW_S, OF_ALL_NAMES, OF_ONE_NAME
-from app.store.models import LoginAttemptRow, SessionRow
+from app.store.login_attempts import ATTEMPT_WINDOW_S, KEPT_DAYS, OF_ALL_NAMES, OF_ONE_NAME
+from app.store.models import FailedSignInRow, LoginAttemptRow, SessionRow
 from tests.integration.access.conftest import AT, PASSWORD, Browser
 
 
@@ -49,7 +50,44 @@ def test_wrong_password_does_not_reveal_whether_the_user_exists(admin_service, n
     answer = admin_service.browser().post("/login", name=name, password=password)
     assert answer.status_code == 401
     assert "Name, password or code is wrong." in answer.text
-    assert admin_service.trail()[-1] == ("nobody", "sign_in.refused", "admin" if name == "admin" else None)
+    (failed,) = services(admin_service.app).login_attempts.failures(9)
+    assert (failed.name, failed.times) == ("admin" if name == "admin" else "", 1)
+
+
+def test_many_wrong_passwords_are_one_row_and_a_metric_and_leave_the_audit_trail_alone(admin_service):
+    before, browser = admin_service.trail(), admin_service.browser()
+    admin = admin_service.browser(Role.ADMIN)
+
+    def counted():
+        return float(re.search('saga_refused_senders_total{kind="person"} (.*)', browser.get("/metrics").text)[1])
+
+    earlier = counted()
+    answers = [browser.post("/login", name="viewer", password="wrong").status_code for _ in range(OF_ONE_NAME + 1)]
+    assert answers == [401] * OF_ONE_NAME + [429]
+    (failed,) = services(admin_service.app).login_attempts.failures(9)
+    assert (failed.name, failed.times, failed.last_address) == ("viewer", OF_ONE_NAME, "127.0.0.1")
+    assert counted() - earlier == OF_ONE_NAME + 1
+    assert f"{OF_ONE_NAME} within the hour" in admin.get("/admin/users").text
+    assert [row[1] for row in admin_service.trail()[len(before) :]] == ["sign_in"]
+
+
+def test_failed_sign_ins_are_forgotten_after_their_days(admin_service):
+    attempts = services(admin_service.app).login_attempts
+    attempts.failed("viewer", "192.0.2.1")
+    admin_service.run(update(FailedSignInRow).values(hour=in_seconds(-(KEPT_DAYS + 1) * 86_400)))
+    attempts.failed("admin", "192.0.2.1")
+    assert [row.name for row in attempts.failures(9)] == ["admin"]
+
+
+def test_requests_with_a_wrong_key_are_a_metric(admin_service):
+    client = admin_service.app.test_client()
+
+    def counted():
+        return float(re.search('saga_refused_senders_total{kind="program"} (.*)', client.get("/metrics").text)[1])
+
+    earlier = counted()
+    assert client.get("/api/v1/sagas", headers={"X-API-Key": "saga_wrong"}).status_code == 401
+    assert counted() == earlier + 1
 
 
 def test_unknown_name_is_stored_nowhere(admin_service, capsys):
