@@ -164,7 +164,12 @@ def _lines(result: Result, registry: Registry) -> list[str]:
         lines += [f"{what}: {PROPERTIES[finding.broken]}{named}", f"  {printable(finding.why)}"]
         lines += lines_of(finding)
         if finding.path:
-            lines += ["  A test that reproduces it:", "", *_indented(test_of(result.definition, finding, registry)), ""]
+            lines += [
+                "  A test that reproduces it:",
+                "",
+                *_indented(test_of(result.definition, finding, registry, as_child=result.as_child)),
+                "",
+            ]
     if result.unreached:
         lines.append(f"never reached: {', '.join(result.unreached)}")
     return lines
@@ -183,7 +188,7 @@ def _drawing(table: Saga, finding: Finding) -> str:
 
 
 def _json(result: Result, registry: Registry) -> dict[str, object]:
-    findings = [_finding(result.definition, each, registry) for each in result.findings]
+    findings = [_finding(result, each, registry) for each in result.findings]
     return {
         "saga": result.definition.name, "version": result.definition.version, "as_child": result.as_child,
         "complete": result.complete,
@@ -192,10 +197,10 @@ def _json(result: Result, registry: Registry) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _finding(table: Saga, finding: Finding, registry: Registry) -> dict[str, object]:
+def _finding(result: Result, finding: Finding, registry: Registry) -> dict[str, object]:
     path = [*finding.sentences, *(sentence(event) for event, _ in finding.path)]
     return {
         "property": finding.broken, "step": finding.step, "why": finding.why, "risk": finding.risk,
         "repeats_from": finding.repeats_from, "path": path,
-        "test": test_of(table, finding, registry) if finding.path else "",
+        "test": test_of(result.definition, finding, registry, as_child=result.as_child) if finding.path else "",
     }  # fmt: skip

@@ -1,12 +1,14 @@
-"""The participants of a saga in memory. They keep the contract: one effect for each key, and no effect after its undo.
+"""The participants of a saga in memory. They keep the contract of their kind (`machines.participant_kinds`).
 
-A participant that keeps no keys (`retry=NEVER`) does a call once for each request.
+One with the barrier does each key once, and nothing after its undo. One that keeps only keys does what comes after an
+undo for the first time, and one that keeps nothing (`retry=NEVER`) does a call once for each request.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from machines.history import Effect
+from machines.participant_kinds import ParticipantKind, kind_of
 from machines.saga import Saga
 from machines.step import EFFECTFUL, Step
 from machines.testing.successes import success
@@ -54,9 +56,9 @@ class Participants:
         entry = self.entry(step.name)
         if step.kind not in EFFECTFUL:
             return _OK, self._body(step, body)
-        if entry.closed:
+        if entry.closed and kind_of(step) is ParticipantKind.BARRIER:
             return _GONE
-        if entry.first is not None and not _keeps_no_keys(step):
+        if entry.first is not None and kind_of(step) is not ParticipantKind.NONE:
             return entry.first if body is None or entry.first[0] != _OK else (_OK, body)
         entry.done += 1
         entry.first = (_OK, self._body(step, body))
@@ -97,7 +99,3 @@ class Participants:
 
     def _body(self, step: Step, body: Any) -> Any:
         return success(self.definition, step, step.call, self.bodies.get(step.name) if body is None else body)
-
-
-def _keeps_no_keys(step: Step) -> bool:
-    return step.retry.attempts == 1

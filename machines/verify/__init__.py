@@ -5,8 +5,9 @@ kinds of participant. It needs no database and no server. docs/verify.md describ
 """
 
 from machines.verify.design import acceptable
+from machines.verify.following import follow
 from machines.verify.properties import PROPERTIES
 from machines.verify.proving import NotExploredError, Proofs, verify
 from machines.verify.search import Finding, Result
 
-__all__ = ["PROPERTIES", "Finding", "NotExploredError", "Proofs", "Result", "acceptable", "verify"]
+__all__ = ["PROPERTIES", "Finding", "NotExploredError", "Proofs", "Result", "acceptable", "follow", "verify"]

@@ -64,23 +64,13 @@ class Proofs:
         progress: Progress | None = None,
     ) -> Result:  # fmt: skip
         """Search a table whose children were searched before. Raise NotExploredError."""
-        stages = Stages(definition) if as_child else None
-        kinship = self._kinship(definition, stages)
-        try:
-            searches = [
-                (one, variant)
-                for variant in self._variants(kinship, definition)
-                for one in ([data] if data is not None else data_of(definition, variant.items))
-            ]
-        except OverflowError as error:
-            raise NotExploredError(f"{definition}: {error}") from None
+        searches = self.searches(definition, as_child=as_child, data=data, progress=progress)
         whole = Result(definition=definition, as_child=as_child)
         whole.findings += self._flaws(definition)
-        for one, variant in searches:
-            result = Search(
-                definition, one, self._most, progress, reduced=self._reduced, kinship=variant,
-                accepted=[name.removeprefix(f"{UNTRUE}:") for name in self._accepted],
-            ).run()  # fmt: skip
+        stages = None
+        for search in searches:
+            stages = search.moves.machinery.kinship.of_child
+            result = search.run()
             whole.add(result)
             if result.faults or not result.complete:
                 break
@@ -89,6 +79,31 @@ class Proofs:
         if stages is not None and whole.complete and not whole.faults:
             self._stages[definition.name, definition.version] = stages
         return whole
+
+    def searches(
+        self, definition: Saga, *, as_child: bool = False, data: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> Iterator[Search]:  # fmt: skip
+        """Return the searches of a table: one for each data and each number of children. Raise NotExploredError.
+
+        The children of the table were searched before.
+        """
+        kinship = self._kinship(definition, Stages(definition) if as_child else None)
+        try:
+            pairs = [
+                (one, variant)
+                for variant in self._variants(kinship, definition)
+                for one in ([data] if data is not None else data_of(definition, variant.items))
+            ]
+        except OverflowError as error:
+            raise NotExploredError(f"{definition}: {error}") from None
+        accepted = [name.removeprefix(f"{UNTRUE}:") for name in self._accepted]
+        return (
+            Search(
+                definition, one, self._most, progress, reduced=self._reduced, kinship=variant, accepted=accepted
+            )
+            for one, variant in pairs
+        )  # fmt: skip
 
     def _flaws(self, definition: Saga) -> Iterator[Finding]:
         for flaw in flaws(definition, self._registry):

@@ -30,6 +30,7 @@ MOST_ATTEMPTS = 2
 _PROGRESS_EVERY = 500
 #: Receives the number of states that were found, and of those that are still to explore.
 Progress = Callable[[int, int], None]
+_NOBODY = "nothing and nobody continues the saga"
 _ENDS = (Phase.COMPLETED, Phase.COMPENSATED, Phase.STUCK)
 
 
@@ -153,7 +154,11 @@ class Search:
                 known = self._add(edge.world, number, edge.event)
             self._edges[number].append((known, edge.forever))
         if not alive and not self._has_ended(world):
-            self._found(Broken("somebody goes on", "nothing and nobody continues the saga"), self._came[number], world)
+            self._found(Broken("somebody goes on", _NOBODY), self._came[number], world)
+
+    def why_not_alive(self, world: World) -> str:
+        """Return why a saga that has not ended does not go on; "" when it has ended or goes on."""
+        return "" if self._has_ended(world) or any(edge.forever for edge in self.moves.of(world)) else _NOBODY
 
     def _edges_of(self, world: World, number: int) -> Iterator[Edge]:
         try:
@@ -220,7 +225,8 @@ class Search:
         path = self._path(found[0])
         start = len(path)
         for one, other in zip(found, [*found[1:], found[0]], strict=True):
-            event = next(edge.event for edge in self.moves.of(self._worlds[one]) if edge.world == self._worlds[other])
+            edges = [edge for edge in self.moves.of(self._worlds[one]) if edge.forever]
+            event = next(edge.event for edge in edges if edge.world == self._worlds[other])
             path.append((event, self._worlds[other]))
         self._keep(Finding(broken="ends", why="the saga goes round for ever", path=tuple(path), repeats_from=start))
 

@@ -1,7 +1,8 @@
-"""A finding as a test for pytest, in the words of `machines.testing`."""
+"""A finding as a test for pytest: in the words of `machines.testing`, or as the path itself."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from machines.registry import Registry
 from machines.saga import Saga
@@ -19,14 +20,20 @@ from machines.testing import (
     replies,
     unheard,
 )
-from machines.testing.written import answer_source, words_of
+from machines.testing.written import answer_source, literal, words_of
 from machines.verify.events import Event
 from machines.verify.kin_source import SAME_END, answers_of, given_source
-from machines.verify.meanings import Truth
+from machines.verify.meanings import UNTRUE, Truth
 from machines.verify.search import Finding
+from machines.verify.words import sentence
 
 #: Purpose of a call → method of a scenario that scripts its answers.
 _SCRIPTS = {"do": "when", "again": "when", "read": "when", "undo": "when_undone", "probe": "when_probed"}
+_DISCOVER = "from machines.discovery import discover\n"
+#: Kinds of events for which `machines.testing` has no words.
+_WITHOUT_WORDS = frozenset({"signal", "child by hand", "sent back", "over"})
+#: Replies for which it has words, besides the statuses.
+_REPLIES = frozenset({"no answer", "no connection", "503 with Retry-After"})
 #: Property → what the test asserts of the run.
 _ASSERTIONS = {
     "once": "assert all(entry.done < 2 for entry in run.participants.ledger.values())",
@@ -34,11 +41,69 @@ _ASSERTIONS = {
     "no lost end": 'assert run.status in ("completed", "compensated", "stuck")',
     "ends": 'assert run.status in ("completed", "compensated", "stuck")',
 }
+#: Properties after which a saga may also be completed wrongly.
+_GUESSES = ("no guess", UNTRUE)
 _LEFT = 'assert not run.took_effect or run.status not in ("compensated", "compensating")'
 
 
-def test_of(definition: Saga, finding: Finding, registry: Registry) -> str:
-    """Return the source of a test that fails while the fault is there. registry: the tables of its children."""
+def test_of(definition: Saga, finding: Finding, registry: Registry, *, as_child: bool) -> str:
+    """Return the source of a test that fails while the fault is there: in the words of an author, where they say it.
+
+    Otherwise the test follows the path itself. registry: all tables. as_child: the fault is that of a child.
+    """
+    if not (as_child or any(_has_no_words(definition, event) for event, _ in finding.path)):
+        scripted = _scripted(definition, finding, registry)
+        if _fails(scripted, registry):
+            return scripted
+    return _following(definition, finding, as_child=as_child)
+
+
+def _has_no_words(definition: Saga, event: Event) -> bool:
+    """Return True for an event that the words of `machines.testing` cannot say exactly."""
+    if event.kind == "person":
+        return definition.starts_others
+    known = event.reply.isdecimal() or event.reply in _REPLIES or not event.kind.startswith("call:")
+    return event.kind in _WITHOUT_WORDS or not known
+
+
+def _fails(source: str, registry: Registry) -> bool:
+    """Return True when a test fails because of what it asserts."""
+    defined: dict[str, Any] = {"discover": lambda: registry}
+    exec(compile(source.removeprefix(_DISCOVER), "test.py", "exec"), defined)  # noqa: S102  it was written here
+    try:
+        next(each for name, each in defined.items() if name.startswith("test_"))()
+    except AssertionError:
+        return True
+    except Exception:  # noqa: BLE001  the words cannot say what the path says
+        return False
+    return False
+
+
+def _following(definition: Saga, finding: Finding, *, as_child: bool) -> str:
+    """Return the source of a test that follows the path of a finding."""
+    options = ["registry=TABLES", *(["as_child=True"] if as_child and not definition.is_branch else [])]
+    options += [f"repeats_from={finding.repeats_from + 1}"] if finding.repeats_from is not None else []
+    lines = [
+        _DISCOVER.rstrip(),
+        "from machines.verify import follow",
+        "",
+        "TABLES = discover()",
+        "",
+        "",
+        f"def test_{finding.broken.replace(' ', '_')}():",
+        f"    # {finding.why}",
+        "    broken = follow(",
+        f"        TABLES.get({literal(definition.name)}, {definition.version}),",
+        *(f"        {literal(sentence(event))}," for event, _ in finding.path),
+        f"        {', '.join(options)},",
+        "    )",
+        "    assert broken is None, broken",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _scripted(definition: Saga, finding: Finding, registry: Registry) -> str:
+    """Return the source of a test in the words of `machines.testing`."""
     script, acts = _script(definition, finding)
     written = {call: f"[{', '.join(map(answer_source, each))}]" for call, each in script.items()}
     written |= {("when", step): answers for step, answers in answers_of(definition, finding, registry)}
@@ -51,7 +116,7 @@ def test_of(definition: Saga, finding: Finding, registry: Registry) -> str:
         answers = [f"{step}={each}" for (of, step), each in written.items() if of == method]
         calls += f".{method}({', '.join(answers)})"
     lines = [
-        "from machines.discovery import discover",
+        _DISCOVER.rstrip(),
         f"from machines.testing import {', '.join(sorted(names))}",
         "",
         f'TABLE = discover().get("{definition.name}", {definition.version})',
@@ -61,15 +126,17 @@ def test_of(definition: Saga, finding: Finding, registry: Registry) -> str:
         f"    # {finding.why}",
         f"    run = given({given_source(definition, finding)}){calls}.run()",
         *(f"    {act}" for act in acts),
-        f"    {_assertion(definition, finding)}",
+        *(f"    {each}" for each in _assertions(definition, finding)),
     ]
     return "\n".join(lines) + "\n"
 
 
-def _assertion(definition: Saga, finding: Finding) -> str:
+def _assertions(definition: Saga, finding: Finding) -> Sequence[str]:
     if definition.starts_others and finding.broken != "no lost end":
-        return f"assert {SAME_END}"
-    return _ASSERTIONS.get(finding.broken, _LEFT)
+        return [f"assert {SAME_END}"]
+    if finding.broken in _ASSERTIONS:
+        return [_ASSERTIONS[finding.broken]]
+    return [_LEFT, _ASSERTIONS["all done"]] if finding.broken in _GUESSES else [_LEFT]
 
 
 def _script(definition: Saga, finding: Finding) -> tuple[dict[tuple[str, str], list[Answer | Always]], list[str]]:
@@ -129,11 +196,3 @@ def _acts(event: Event) -> Iterator[str]:
         yield f"run.{event.what}()"
     elif event.kind == "arrives" and event.what == "done":
         yield f'run.arrives("{event.step}")'
-    elif event.kind == "signal":
-        yield f'# {event.what} arrives here ({event.reply}): run.signal(…) or run.answer("{event.step}")'
-    elif event.kind == "child by hand":
-        yield f"# a person acts on child {event.reply} of {event.step} here, and it {event.what}: run.child(…)"
-    elif event.kind == "sent back":
-        yield "# the parent asks the saga to compensate here: test it with its parent"
-    elif event.kind == "over":
-        yield f"# the wait of {event.step} is over here: run.after(days=…)"

@@ -25,6 +25,7 @@ from machines.verify.properties import Properties
 from machines.verify.words import lines_of
 from tests.unit.machines.tables import saga
 from tests.unit.machines.verify.family_guards import GUARDS
+from tests.unit.machines.verify.written import passes, source_for
 
 DATA = {"who": text(), "gift": boolean(), "lines": list_of(text())}
 TWICE = Retry(attempts=2)
@@ -65,12 +66,17 @@ def test_families_with_every_guard_have_no_fault(name):
 
 
 @pytest.mark.parametrize("guard", GUARDS)
-def test_verify_finds_a_guard_of_families_that_is_taken_out(monkeypatch, guard):
-    GUARDS[guard].remove(monkeypatch)
-    found = result(GUARDS[guard].table, most_states=60_000)
-    assert found.faults
-    assert found.faults[0].broken != "no error", found.faults[0].why
-    assert len(found.faults[0].path) <= 6
+def test_verify_finds_a_guard_of_families_that_is_taken_out_and_writes_its_test(guard):
+    tables = Registry(TABLES[GUARDS[guard].table])
+    with pytest.MonkeyPatch.context() as patch:
+        GUARDS[guard].remove(patch)
+        found = result(GUARDS[guard].table, most_states=60_000)
+        assert found.faults
+        assert found.faults[0].broken != "no error", found.faults[0].why
+        assert len(found.faults[0].path) <= 6
+        source = source_for(found, tables)
+        assert not passes(source, tables)
+    assert passes(source, tables)
 
 
 def test_counterexample_names_the_children_and_what_they_do(monkeypatch):

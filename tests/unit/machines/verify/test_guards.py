@@ -18,9 +18,11 @@ from machines import (
     retriable,
     text,
 )
+from machines.registry import Registry
 from machines.verify import verify
 from tests.unit.machines.tables import saga
 from tests.unit.machines.verify.guards import GUARDS
+from tests.unit.machines.verify.written import passes, source_for
 
 TWICE = Retry(attempts=2)
 
@@ -90,11 +92,17 @@ def test_engine_with_every_guard_has_no_fault(table):
 
 
 @pytest.mark.parametrize("guard", GUARDS)
-def test_verify_finds_a_guard_that_is_taken_out(monkeypatch, guard):
-    GUARDS[guard](monkeypatch)
-    result = verify(TABLES.get(guard, plain)(), most_states=60_000)
-    assert result.faults
-    assert result.faults[0].broken != "no error", result.faults[0].why
+def test_verify_finds_a_guard_that_is_taken_out_and_writes_its_test(guard):
+    make = TABLES.get(guard, plain)
+    with pytest.MonkeyPatch.context() as patch:
+        GUARDS[guard](patch)
+        table = make()
+        result = verify(table, most_states=60_000)
+        assert result.faults
+        assert result.faults[0].broken != "no error", result.faults[0].why
+        source = source_for(result, Registry([table]))
+        assert not passes(source, Registry([table]))
+    assert passes(source, Registry([make()]))
 
 
 def found_by_a_probe():

@@ -1,55 +1,64 @@
-"""The test that `saga verify` writes for a fault: it fails while the fault is there."""
+"""The test that `saga verify` writes for a fault: it fails with the fault, and passes without it.
+
+test_guards.py and test_family_guards.py check the same for each guard of the engine that is taken out.
+"""
+
+from dataclasses import replace
 
 import pytest
 
+from machines import Retry, compensatable, pivot, post
 from machines.registry import Registry
-from machines.verify import verify
-from machines.verify.source import test_of as source_of
-from tests.unit.machines.verify.family_guards import GUARDS as FAMILY_GUARDS
-from tests.unit.machines.verify.guards import GUARDS
-from tests.unit.machines.verify.test_family_guards import TABLES
-from tests.unit.machines.verify.test_guards import plain
+from machines.verify import follow, verify
+from machines.verify.words import lines_of
+from tests.unit.machines.tables import saga
+from tests.unit.machines.verify.test_meanings import UNTRUE
+from tests.unit.machines.verify.written import passes, source_for
 
-REPRODUCED = [
-    "what_may_have_happened_is_undone_as_well",
-    "a_refused_pivot_that_may_have_happened_is_stuck",
-    "a_pivot_of_unknown_outcome_is_stuck",
-    "steps_are_undone_back_to_the_first",
-    "a_timeout_may_have_worked",
-]
+TWICE = Retry(attempts=2)
 
 
-@pytest.mark.parametrize("guard", REPRODUCED)
-def test_written_test_reproduces_the_fault(monkeypatch, guard):
-    with monkeypatch.context() as patch:
-        GUARDS[guard](patch)
-        table = plain()
-        (fault,) = verify(table).faults
-        monkeypatch.setattr("machines.discovery.discover", lambda: Registry([table]))
-        source = source_of(table, fault, Registry([table]))
-        written = {}
-        exec(compile(source, "written.py", "exec"), written)
-        with pytest.raises(AssertionError):
-            written[f"test_{fault.broken.replace(' ', '_')}"]()
+def mended(table):
+    """Return the table without any means=."""
+    steps = []
+    for step in table.steps:
+        calls = {name: getattr(step, name) for name in ("call", "undo", "probe") if getattr(step, name) is not None}
+        later = step.later and replace(step.later, asks=replace(step.later.asks, means={}))
+        steps.append(replace(step, **{name: replace(call, means={}) for name, call in calls.items()}, later=later))
+    return replace(table, steps=tuple(steps))
 
 
-REPRODUCED_OF_FAMILIES = [
-    "the_other_branches_are_undone_as_well",
-    "a_branch_that_goes_back_ends_the_group",
-    "a_compensated_child_is_no_success",
-]
+@pytest.mark.parametrize("subject", UNTRUE)
+def test_written_test_fails_until_the_table_is_mended(subject):
+    faulty = UNTRUE[subject]
+    source = source_for(verify(faulty), Registry([faulty]))
+    assert not passes(source, Registry([faulty]))
+    assert passes(source, Registry([mended(faulty)]))
 
 
-@pytest.mark.parametrize("guard", REPRODUCED_OF_FAMILIES)
-def test_written_test_reproduces_the_fault_of_a_family(monkeypatch, guard):
-    with monkeypatch.context() as patch:
-        FAMILY_GUARDS[guard].remove(patch)
-        registry = Registry(TABLES[FAMILY_GUARDS[guard].table])
-        result = verify(TABLES[FAMILY_GUARDS[guard].table][0], registry=registry)
-        (fault,) = result.faults
-        monkeypatch.setattr("machines.discovery.discover", lambda: registry)
-        written = {}
-        exec(compile(source_of(result.definition, fault, registry), "written.py", "exec"), written)
-        with pytest.raises(AssertionError):
-            written[f"test_{fault.broken.replace(' ', '_')}"]()
-    written[f"test_{fault.broken.replace(' ', '_')}"]()
+def test_written_test_has_the_words_of_an_author_where_they_say_it():
+    source = source_for(verify(UNTRUE["sell 500"]), Registry([UNTRUE["sell 500"]]))
+    assert "given(TABLE).when(sell=[replies(500, acts=True)]).run()" in source
+
+
+def test_written_test_follows_the_sentences_of_the_path_elsewhere():
+    faulty = UNTRUE["poll sell 404"]
+    result = verify(faulty)
+    source = source_for(result, Registry([faulty]))
+    assert "from machines.verify import follow" in source
+    assert all(line.split(". ", 1)[1] in source for line in lines_of(result.faults[0]))
+
+
+SOUND = saga(
+    compensatable("a", post("shop", "/a"), undo=post("shop", "/a/undo"), done="A", refused="NO_A", retry=TWICE),
+    pivot("b", post("shop", "/b"), done="DONE", refused="NO_B", retry=TWICE),
+)
+
+
+def test_path_of_a_sound_table_breaks_nothing():
+    done = "The call of a is sent; the participant does it, and the process gets: 200. The saga is stored in A."
+    assert follow(SOUND, "The saga is stored in STARTED.", done) is None
+
+
+def test_path_that_the_saga_does_not_go_breaks_nothing():
+    assert follow(SOUND, "The saga is stored in STARTED.", "It rains.", repeats_from=1) is None
