@@ -8,15 +8,14 @@ from app.admin.gantt import Gantt, gantt
 from app.services import services
 from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
-from app.views.available_actions import AvailableAction, available_actions, refused_actions, sends_now
-from app.views.planned_calls import CallKey, Kin, filled
+from app.views.available_actions import AvailableAction, actions_of
+from app.views.planned_calls import CallKey, filled
 from app.views.summary import summary
 from app.views.titles import money_of
 from app.views.waits import ALONE, Family
 from machines.call import Call
-from machines.history import StepEffect, effects_of, is_probe, outcome, polls, replies, skipped_steps
+from machines.history import StepEffect, effects_of, is_probe, outcome, polls, replies
 from machines.outcomes import Outcome
-from machines.preview import Known
 from machines.saga import Saga
 from machines.statuses import Status
 from machines.step import Step
@@ -74,7 +73,6 @@ def saga_details(
     results = replies(journal)
     in_doubt = is_in_doubt(row) and row.status != Status.PENDING
     at = definition.states[row.state]
-    known = Known(data=row.data, results=results, skipped=skipped_steps(journal))
     effects = effects_of(definition, row.state, journal, in_doubt=in_doubt)
     return SagaDetails(
         saga=definition,
@@ -83,16 +81,7 @@ def saga_details(
         effects=effects,
         sent={effect.step.name: _sent(effect, row, results) for effect in effects},
         money={effect.step.name: money_of(definition, effect, row, results) for effect in effects},
-        actions=available_actions(
-            definition,
-            row.state,
-            row.id,
-            known,
-            in_doubt=in_doubt,
-            send_now=sends_now(definition, row),
-            refused=refused_actions(services().sagas, definition, row, results),
-            kin=Kin(registry=services().registry) if definition.starts_others else None,
-        ),
+        actions=actions_of(services(), definition, row, journal),
         gantt=gantt(journal),
         attempts=dict(_attempts(definition, row, journal, results)),
         in_doubt=in_doubt,

@@ -3,7 +3,7 @@
 The transitions of the saga's table decide which actions are possible.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -11,14 +11,18 @@ from uuid import UUID
 
 from app.engine.actions import why_not_back
 from app.engine.service import SagaService
-from app.store.models import SagaRow
+from app.services import Services
+from app.store.loading import is_in_doubt
+from app.store.models import JournalRow, SagaRow
 from app.views.planned_calls import Kin, Planned, planned_calls
 from machines.by_hand import needed_by_hand
 from machines.families import Place
+from machines.history import replies, skipped_steps
 from machines.preview import Known, Preview, preview, preview_send_now
 from machines.progress import OPERATOR_ACTIONS, Walk, trigger_of
 from machines.saga import Saga
 from machines.send_now import SEND_NOW, why_not_sent_now
+from machines.statuses import Status
 from machines.step import Kind, Step
 from machines.transitions import Phase, State, Trigger
 
@@ -68,6 +72,21 @@ def sends_now(saga: Saga, row: SagaRow) -> bool:
     """Return True when *send now* is possible for the saga of the row, see machines.send_now."""
     held, tries = row.owner is not None, row.attempt + row.deferrals
     return why_not_sent_now(saga.states[row.state], row.status, held=held, tries=tries) is None
+
+
+def actions_of(parts: Services, saga: Saga, row: SagaRow, journal: Sequence[JournalRow]) -> list[AvailableAction]:
+    """Return the actions that are possible on a stored saga. row and journal: as `shown` returns them."""
+    results = replies(journal)
+    return available_actions(
+        saga,
+        row.state,
+        row.id,
+        Known(data=row.data, results=results, skipped=skipped_steps(journal)),
+        in_doubt=is_in_doubt(row) and row.status != Status.PENDING,
+        send_now=sends_now(saga, row),
+        refused=refused_actions(parts.sagas, saga, row, results),
+        kin=Kin(registry=parts.registry) if saga.starts_others else None,
+    )
 
 
 def available_actions(

@@ -71,3 +71,26 @@ def test_tail_without_since_shows_no_earlier_move_and_filters_as_list_does(saga,
     assert saga("tail", "--once", "--json") == ""
     assert saga("tail", "--since", "3600", "--once", "--json", "--client", "5") == ""
     assert len(saga("tail", "--since", "3600", "--once", "--json", "--status", "stuck").splitlines()) == 5
+
+
+@pytest.mark.parametrize("action", ["retry", "compensate", "resolve"])
+def test_dry_run_of_an_action_shows_states_and_calls_and_changes_nothing(saga, walk, action):
+    stuck = walk(*STUCK, reason="503 closed")
+    shown = saga(action, str(stuck.id), "--dry-run")
+    dry = json.loads(saga(action, str(stuck.id), "--dry-run", "--json"))
+    ends = {"retry": "CONFIRMEE", "compensate": "ANNULEE", "resolve": "CONFIRMEE"}
+    calls = {
+        "retry": "do enregistrer_vente at ventes: POST /ventes",
+        "compensate": "undo payer at client",
+        "resolve": "",
+    }
+    assert shown.startswith("Nothing was done.")
+    assert calls[action] in shown
+    assert (dry["action"], dry["states"][-1]) == (action, ends[action])
+    assert json.loads(saga("show", str(stuck.id), "--json"))["state"] == "STUCK_ENREGISTRER_VENTE"
+
+
+def test_dry_run_of_an_action_that_the_saga_refuses_says_why(saga, walk):
+    running = walk("succeeded")
+    assert "its table does not allow it here" in saga("retry", str(running.id), "--dry-run", code=7)
+    assert "Missing option '--reason'" in saga("retry", str(running.id), code=2)
