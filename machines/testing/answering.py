@@ -108,7 +108,7 @@ class Answering:
 
 
 def headers_of(step: Step, answer: Answer, call: Call | None) -> Mapping[bytes, bytes]:
-    """Return the headers of the reply to a call of a step."""
+    """Return the headers of the reply to a call of a step: those of the answer, else those that the table keeps."""
     given = {name.lower().encode(): value.encode() for name, value in answer.headers.items()}
     brings = answer.acts or (answer.status == accepted.status and step.asks is not None)
-    return headers(step, call) | given if brings else given
+    return given if given or not brings else headers(step, call)

@@ -8,6 +8,7 @@ from typing import Any
 from machines.attempts import later_answer
 from machines.history import Effect
 from machines.later import arrival_name
+from machines.loop import IncompleteReplyError
 from machines.progress import OPERATOR_ACTIONS, trigger_of
 from machines.replies import Reply
 from machines.running import Move
@@ -230,9 +231,9 @@ class Run:
         return self._operate("retry", reason)
 
     def cancel(self, reason: str = "test") -> "Run":
-        """Let an operator cancel the saga while it runs or waits. Raise NotAllowedError for a saga that is at rest."""
-        if self.status not in _CANCELLED:
-            raise NotAllowedError(f"the saga is {self.status} in {self.state}, and only one under way can be cancelled")
+        """Let an operator cancel the saga while it runs or waits. Raise NotAllowedError when nobody can."""
+        if self.status not in _CANCELLED or "compensate" not in self.allowed():
+            raise NotAllowedError(f"the saga is {self.status} in {self.state}, where nobody can cancel it")
         return self._operate("compensate", reason)
 
     def compensate(self, reason: str = "test") -> "Run":
@@ -279,7 +280,10 @@ class Run:
         if why_not := self._family.families.why_not(saga, trigger):
             raise NotAllowedError(why_not)
         loop = self._family.loop
-        loop.request_move(saga, trigger, "operator", reason, reply)
+        try:
+            loop.request_move(saga, trigger, "operator", reason, reply)
+        except IncompleteReplyError as error:
+            raise NotAllowedError(f"{saga.state}: later calls need more of the reply: {error}") from None
         loop.commit(saga)
         self._family.go_on(self._member, saga)
         return self

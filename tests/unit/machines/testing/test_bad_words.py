@@ -2,7 +2,7 @@
 
 import pytest
 
-from machines import Saga, boolean, callback, compensatable, pivot, post, wait
+from machines import Saga, boolean, callback, compensatable, pivot, post, retriable, wait
 from machines.testing import (
     NotAllowedError,
     accepted,
@@ -97,6 +97,27 @@ def test_saga_is_cancelled_before_its_next_call_during_a_call_and_while_it_waits
     assert (during.calls, during.took_effect) == (["book", "undo book"], [])
     waits = given(STAY).run().cancel()
     assert (waits.calls, waits.ended) == (["book", "undo book"], "BACK")
+
+
+def test_cancel_that_the_table_does_not_allow_says_so():
+    saga = given(STAY).with_signal("go", ok=True).when(pay=lost(rests=True)).run()
+    with pytest.raises(NotAllowedError, match="the saga is running in AGREED, where nobody can cancel it"):
+        saga.cancel()
+
+
+def test_resolve_without_the_fields_that_later_calls_need_names_them():
+    steps = (
+        pivot("pay", post("bank", "/p"), done="PAID", refused="POOR"),
+        retriable("tell", post("bank", "/t", receipt="pay.receipt"), done="TOLD"),
+    )
+    paid = Saga(
+        name="paid", version=1, initial="ASKED", completed="TOLD", compensated="BACK", data={}, participants=("bank",),
+        steps=steps,
+    )  # fmt: skip
+    saga = given(paid).when(pay=always(lost)).run()
+    with pytest.raises(NotAllowedError, match="STUCK_PAY: later calls need more of the reply: receipt"):
+        saga.resolve("seen at the bank")
+    assert saga.resolve("seen at the bank", receipt="R7").ended == "TOLD"
 
 
 @pytest.mark.parametrize(("pay", "status"), [(ok, "completed"), (refused(), "compensated"), (always(lost), "stuck")])

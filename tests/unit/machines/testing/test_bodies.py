@@ -2,7 +2,7 @@
 
 import pytest
 
-from machines import REFUSED, SUCCEEDED, Saga, compensatable, get, integer, pivot, poll, post, retriable, text
+from machines import REFUSED, SUCCEEDED, Saga, compensatable, get, header, integer, pivot, poll, post, retriable, text
 from machines.testing import accepted, always, given, lost, ok, replies
 
 UNDO = post("stock", "/things/undo")
@@ -64,6 +64,15 @@ def test_body_of_the_repeated_call_is_taken_after_a_lost_reply():
 def test_reply_without_a_body_has_the_fields_that_the_table_needs():
     for answer in (ok, ok(takes_s=3), replies(201), replies(201, headers={"X-Shop": "1"})):
         assert given(table()).when(reserve=answer).run().results["reserve"] == {"id": "reserve-id"}
+
+
+def test_headers_of_the_test_are_taken_as_they_stand():
+    start = given(table(keeps={"id": header("Location", last_segment=True)}))
+    assert start.when(reserve=ok(headers={"Location": "/things/7"})).run().results["reserve"] == {"id": "7"}
+    assert start.when(reserve=always(ok(headers={"Locatoin": "/things/7"}))).run().ended == "BACK"
+    assert (
+        start.when(reserve=ok({"any": 1})).run().ended == "SENT"
+    )  # no header is given, so those of the table are sent
 
 
 def test_body_of_an_undo_is_read_by_its_meanings():
