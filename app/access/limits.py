@@ -7,7 +7,7 @@ A saga beyond these limits gets the answer of a saga that does not exist. The da
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from app.access.permissions import Role, Scope, view_keeps_to_limits
+from app.access.permissions import Role, Scope, view_keeps_to_limits, view_keeps_to_tenant
 from app.access.principal import principal
 from app.errors import ForbiddenError, NotFoundError
 from app.store import queries
@@ -25,9 +25,10 @@ def require_within_limits(need: Scope | Role, view: Callable[..., Any], named: M
         saga = queries.find(named["saga_id"])
         if saga is None or sender.tenant not in (None, saga.tenant) or not _reaches(need, saga):
             raise NotFoundError(f"there is no saga {named['saga_id']}")
-    elif not view_keeps_to_limits(view):
-        if sender.tenant is not None:
-            raise ForbiddenError(f"this is for all tenants, and {sender.name} belongs to the tenant {sender.tenant}")
+        return
+    if sender.tenant is not None and not view_keeps_to_tenant(view):
+        raise ForbiddenError(f"this is for all tenants, and {sender.name} belongs to the tenant {sender.tenant}")
+    if need in sender.limits and not view_keeps_to_limits(view):
         raise ForbiddenError(f"this needs the scope {need} for all sagas, and {sender.name} has it for some")
 
 

@@ -74,14 +74,26 @@ def needs(permission: Need) -> Callable[[View], View]:
 
 
 def keeps_to_limits(view: View) -> View:
-    """Declare that a view itself keeps to the limits of its sender, or shows nothing of any saga.
+    """Declare that a view itself keeps to the limits of a key, or shows nothing of any saga. It keeps to tenants, too.
 
-    It keeps to the tenant of its sender when it shows only sagas and what belongs to them, because the database hides
-    those of other tenants. Without this declaration, a key with limits and everybody with a tenant can use only views
-    whose URL has the id of a saga.
+    Without this declaration, a key with limits can use only views whose URL has the id of a saga.
     """
     vars(view)["keeps_to_limits"] = True
     return view
+
+
+def keeps_to_tenant(view: View) -> View:
+    """Declare that a view shows and changes only sagas and bulk jobs: the database hides those of other tenants.
+
+    Without this declaration or `keeps_to_limits`, a sender with a tenant can use only views whose URL has the id of a
+    saga.
+    """
+    vars(view)["keeps_to_tenant"] = True
+    return view
+
+
+def view_keeps_to_tenant(view: Callable[..., Any]) -> bool:
+    return bool(vars(view).get("keeps_to_tenant")) or view_keeps_to_limits(view)
 
 
 def view_keeps_to_limits(view: Callable[..., Any]) -> bool:

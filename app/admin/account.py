@@ -5,7 +5,7 @@ from werkzeug.wrappers import Response
 
 from app.access import user_accounts
 from app.access.address import client_address, counted_address
-from app.access.permissions import Role, keeps_to_limits, needs
+from app.access.permissions import Role, keeps_to_tenant, needs
 from app.access.principal import principal
 from app.access.second_factor import address, matching_step, new_seed, written
 from app.access.sessions import factor_secret, idle_limit_s, present_session
@@ -23,14 +23,14 @@ _SEED = "factor_seed"
 
 @blueprint.get("")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def index() -> Response:
     return _page()
 
 
 @blueprint.post("/password")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def change_password() -> Response:
     """Change the own password. The other sessions end."""
     sender = principal()
@@ -48,7 +48,7 @@ def change_password() -> Response:
 
 @blueprint.post("/sessions/end")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def end_others() -> Response:
     services().users.end_others(principal().name, present_session() or "")
     flash("Your other sessions have ended.", "done")
@@ -57,7 +57,7 @@ def end_others() -> Response:
 
 @blueprint.post("/second-factor/new")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def new_factor() -> Response:
     """Show the secret of a new second factor. It counts after the person has sent a code of it."""
     try:
@@ -70,7 +70,7 @@ def new_factor() -> Response:
 
 @blueprint.post("/second-factor")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def set_up_factor() -> Response:
     sender, seed = principal(), str(session.get(_SEED, ""))
     secret = factor_secret(sender.name, seed)
@@ -84,7 +84,7 @@ def set_up_factor() -> Response:
 
 @blueprint.post("/second-factor/remove")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def remove_factor() -> Response:
     sender = principal()
     try:

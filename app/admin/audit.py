@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Blueprint, render_template, request, url_for
 from sqlalchemy import Row
 
-from app.access.permissions import Role, keeps_to_limits, needs
+from app.access.permissions import Role, keeps_to_tenant, needs
 from app.admin.error_pages import as_pages
 from app.errors import InvalidError
 from app.store import audit
@@ -24,7 +24,7 @@ _LARGEST = 2**31 - 1
 
 @blueprint.get("")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def index() -> str:
     saga, actor = request.args.get("saga", "").strip(), request.args.get("actor", "").strip()
     if not actor.isprintable():

@@ -13,7 +13,7 @@ from flask import flash, redirect, render_template, request, url_for
 from marshmallow import RAISE, Schema, fields, validate
 from werkzeug.wrappers import Response
 
-from app.access.permissions import Role, keeps_to_limits, needs
+from app.access.permissions import Role, keeps_to_tenant, needs
 from app.access.principal import principal
 from app.admin.forms import StuckQuery, form_of, form_reason, query_of
 from app.admin.pages import pages
@@ -70,7 +70,7 @@ class Example:
 
 @blueprint.get("/admin/stuck/group")
 @needs(Role.OPERATOR)
-@keeps_to_limits
+@keeps_to_tenant
 def show() -> str:
     """Show the dry run: the number of sagas, and the calls that each action would send. Change nothing."""
     query, registry = query_of(StuckQuery()), services().registry
@@ -92,7 +92,7 @@ def show() -> str:
 
 @blueprint.post("/admin/stuck/group")
 @needs(Role.OPERATOR)
-@keeps_to_limits
+@keeps_to_tenant
 def act() -> Response:
     """Start the job, and go to its page."""
     query, form = query_of(StuckQuery()), form_of(_Start(), request.form)
@@ -106,7 +106,7 @@ def act() -> Response:
 
 @blueprint.get("/admin/bulk")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def index() -> str:
     store = services().bulk_jobs.store
     jobs = [(job, progress(job, store.counts(job.id))) for job in store.newest(JOBS)]
@@ -115,7 +115,7 @@ def index() -> str:
 
 @blueprint.get("/admin/bulk/<uuid:job_id>")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def show_job(job_id: UUID) -> str:
     store = services().bulk_jobs.store
     job = store.find(job_id)
@@ -128,7 +128,7 @@ def show_job(job_id: UUID) -> str:
 
 @blueprint.post("/admin/bulk/<uuid:job_id>/<any(pause,resume,stop):action>")
 @needs(Role.OPERATOR)
-@keeps_to_limits
+@keeps_to_tenant
 def change(job_id: UUID, action: str) -> Response:
     change_job(services(), job_id, action, principal().actor)
     flash(f"The job is {JOB_ACTIONS[action]}.", "done")

@@ -7,7 +7,7 @@ from flask import flash, redirect, render_template, request, url_for
 from marshmallow import RAISE, Schema, fields
 from werkzeug.wrappers import Response
 
-from app.access.permissions import Role, keeps_to_limits, needs
+from app.access.permissions import Role, keeps_to_tenant, needs
 from app.access.principal import principal
 from app.admin.forms import form_of, form_reason
 from app.admin.pages import pages
@@ -48,7 +48,7 @@ class _Snoozing(Schema):
 
 @blueprint.get("/admin/handover")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def handover() -> str:
     """Show the cases that the next shift must know: taken, noted or snoozed, and those that nobody has taken."""
     registry = services().registry

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import render_template
 
-from app.access.permissions import Role, keeps_to_limits, needs
+from app.access.permissions import Role, keeps_to_tenant, needs
 from app.admin.chart import chart
 from app.admin.pages import pages
 from app.services import services
@@ -27,7 +27,7 @@ _OLDEST, _GROUPS = 8, 5
 
 @blueprint.get("/admin", strict_slashes=False)
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def show() -> str:
     registry = services().registry
     rows, minutes = counts_by_status(), _last_hour()

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from flask import render_template
 from marshmallow import RAISE, Schema, fields, validate
 
-from app.access.permissions import Role, needs
+from app.access.permissions import Role, keeps_to_tenant, needs
 from app.admin.forms import query_of
 from app.admin.pages import pages
 from app.errors import BusyError, NotFoundError
@@ -53,6 +53,7 @@ class Bars:
 
 @blueprint.get("/admin/rates")
 @needs(Role.VIEWER)
+@keeps_to_tenant
 def show() -> str:
     query, registry = query_of(_Query()), services().registry
     names = registry.names_with_branches

@@ -8,7 +8,7 @@ from flask import redirect, render_template, url_for
 from sqlalchemy import Row
 from werkzeug.wrappers import Response
 
-from app.access.permissions import Role, keeps_to_limits, needs
+from app.access.permissions import Role, keeps_to_tenant, needs
 from app.admin.export import exported, took_s
 from app.admin.forms import ListQuery, query_of
 from app.admin.pages import pages
@@ -31,7 +31,7 @@ PAGE = 50
 
 @blueprint.get("/admin/sagas")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def show() -> str | Response:
     """List sagas. When the search finds exactly one saga by its id or its business reference, redirect to that saga.
 
@@ -64,7 +64,7 @@ def _items(found: Sequence[Row[Any]]) -> Mapping[UUID, str]:
 
 @blueprint.get("/admin/sagas/export.<any(csv,json):form>")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def export(form: str) -> Response:
     """Return the sagas of the list as a file: CSV, or one JSON object per line."""
     wanted, _ = bounded(_filter(query_of(ListQuery())))

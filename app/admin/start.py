@@ -9,7 +9,7 @@ from marshmallow import RAISE, Schema, fields
 from werkzeug.wrappers import Response
 
 from app.access.limits import require_start
-from app.access.permissions import Role, keeps_to_limits, needs
+from app.access.permissions import Role, keeps_to_tenant, needs
 from app.access.principal import principal
 from app.admin.field_forms import entered, inputs, texts
 from app.admin.forms import form_of, form_reason, query_of
@@ -50,7 +50,7 @@ class _Form(_Query):
 
 @blueprint.get("/admin/start")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def choose() -> str:
     """List the types of sagas that can be started."""
     return render_template("admin/start_types.html", tables=[services().registry.latest(n) for n in _types()])
@@ -58,7 +58,7 @@ def choose() -> str:
 
 @blueprint.get("/admin/start/<name>")
 @needs(Role.OPERATOR)
-@keeps_to_limits
+@keeps_to_tenant
 def show(name: str) -> Response:
     definition, again = _definition(name), query_of(_Query())["again"]
     values = _earlier(definition, again, masked=True).data if again else {}
@@ -67,7 +67,7 @@ def show(name: str) -> Response:
 
 @blueprint.post("/admin/start/<name>")
 @needs(Role.OPERATOR)
-@keeps_to_limits
+@keeps_to_tenant
 def start(name: str) -> Response:
     """Start a saga and show its page. A wrong form is shown again with what is wrong; nothing is started then."""
     definition = _definition(name)

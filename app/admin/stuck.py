@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import render_template
 
-from app.access.permissions import Role, keeps_to_limits, needs
+from app.access.permissions import Role, keeps_to_tenant, needs
 from app.access.principal import principal
 from app.admin.forms import StuckQuery, query_of
 from app.admin.pages import pages
@@ -59,7 +59,7 @@ class Group:
 
 @blueprint.get("/admin/stuck")
 @needs(Role.VIEWER)
-@keeps_to_limits
+@keeps_to_tenant
 def show() -> str:
     query, registry = query_of(StuckQuery()), services().registry
     wanted, attention = filter_of(query), attention_of(registry)

@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify, url_for
 from marshmallow import RAISE, Schema, fields, validate
 
-from app.access.permissions import Scope
+from app.access.permissions import Scope, keeps_to_tenant
 from app.access.principal import principal
 from app.api.openapi.operation import BAD_BODY, operation
 from app.api.request_parsing import json_object
@@ -58,6 +58,7 @@ class BulkBody(Schema):
 
 @blueprint.get("")
 @operation("List the bulk jobs", "bulk jobs", {200: BulkJobList()})
+@keeps_to_tenant
 def index() -> Response:
     """List the newest 50 jobs, the newest first."""
     store = services().bulk_jobs.store
@@ -70,6 +71,7 @@ def index() -> Response:
     conflict="The action fits no saga that matches.", answer_headers=["Location"], need=Scope.OPERATE,
     examples={"a dry run": {"action": "retry", "reason": "stock is back", "dry_run": True}},
 )  # fmt: skip
+@keeps_to_tenant
 def start() -> Response:
     """Retry or compensate each saga that needs attention and matches the filter, at a pace; the service does it."""
     given = json_object()
@@ -92,6 +94,7 @@ def start() -> Response:
 
 @blueprint.get("/<uuid:job_id>")
 @operation("Show a bulk job", "bulk jobs", {200: BulkJobWhole()}, problems=(404,))
+@keeps_to_tenant
 def show(job_id: UUID) -> Response:
     """Show how far a job is, and the first 50 sagas that were refused or are stuck again."""
     return jsonify(job_whole_json(services(), job_id, JOBS))
@@ -102,6 +105,7 @@ def show(job_id: UUID) -> Response:
     "Pause a bulk job", "bulk jobs", {200: BulkJob()}, problems=(404, 409), conflict="It does not run.",
     need=Scope.OPERATE,
 )  # fmt: skip
+@keeps_to_tenant
 def pause(job_id: UUID) -> Response:
     """Move no further sagas of a job until it is resumed."""
     change_job(services(), job_id, "pause", principal().actor)
@@ -113,6 +117,7 @@ def pause(job_id: UUID) -> Response:
     "Resume a bulk job", "bulk jobs", {200: BulkJob()}, problems=(404, 409), conflict="It is not paused.",
     need=Scope.OPERATE,
 )  # fmt: skip
+@keeps_to_tenant
 def resume(job_id: UUID) -> Response:
     """Go on with a paused job."""
     change_job(services(), job_id, "resume", principal().actor)
@@ -124,6 +129,7 @@ def resume(job_id: UUID) -> Response:
     "Stop a bulk job", "bulk jobs", {200: BulkJob()}, problems=(404, 409), conflict="It has ended already.",
     need=Scope.OPERATE,
 )  # fmt: skip
+@keeps_to_tenant
 def stop(job_id: UUID) -> Response:
     """End a job; the sagas that it has not moved stay as they are."""
     change_job(services(), job_id, "stop", principal().actor)

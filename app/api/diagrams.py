@@ -7,7 +7,7 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 from marshmallow import RAISE, Schema, fields, validate
 
-from app.access.permissions import Scope, keeps_to_limits
+from app.access.permissions import Scope, keeps_to_limits, keeps_to_tenant
 from app.access.principal import principal
 from app.api.diagram_gallery import gallery
 from app.api.openapi.operation import operation
@@ -84,6 +84,7 @@ def show(name: str, kind: str) -> Response:
     "Draw the number of sagas in each state", "diagrams", {200: "The drawing."}, problems=(400, 404, 429),
     query=_HeatQuery, media_types=_SVG,
 )  # fmt: skip
+@keeps_to_tenant
 def show_heat(name: str) -> Response:
     """Draw the number and the age of the sagas in each state, and the transitions that sagas made within the window."""
     query = load(_HeatQuery(), request.args.to_dict())

@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.errors import BusyError
 from app.store.database_errors import sqlstate
+from app.store.tenants import acting_tenant
 from app.store.transactions import atomic
 
 #: Longest time of one statement for figures, in seconds. A statement for a saga takes milliseconds.
@@ -36,7 +37,8 @@ class SharedFigures(Generic[Value]):
         self._kept: dict[Hashable, tuple[Value, float]] = {}
 
     def get(self, key: Hashable, compute: Callable[[], Value]) -> Value:
-        """Return the figures of a key. Raise BusyError when another computation takes too long."""
+        """Return the figures of a key, for each tenant its own. Raise BusyError when another one takes too long."""
+        key = acting_tenant(), key
         if not self._lock.acquire(timeout=WAIT_S):
             raise BusyError("figures are being computed for another request; try again in a few seconds")
         try:

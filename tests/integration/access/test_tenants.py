@@ -143,6 +143,14 @@ def test_tenant_moves_its_own_saga(acme, person):
     assert person.post(f"/admin/sagas/{own}/case/note", reason="looked at it").status_code == 303
 
 
+def test_shared_figures_of_a_tenant_are_its_own(admin_service, person, foreign):
+    viewer = admin_service.browser(Role.VIEWER)
+    first, again, of_tenant = (who.get("/diagrams/checkout/heat.svg?window=7d") for who in (viewer, viewer, person))
+    assert of_tenant.status_code == 200
+    assert first.text == again.text != of_tenant.text, "the tenant has no saga there"
+    assert person.get("/admin/rates").status_code == 200
+
+
 def test_what_is_for_all_tenants_is_refused_to_a_tenant(acme, person):
     assert "acme" in acme.send("GET", "/api/v1/schedules").json["detail"]
     for path in ("/api/v1/schedules", "/api/v1/participants", "/api/v1/events/parked", "/api/v1/webhooks/dead"):
