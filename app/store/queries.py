@@ -110,16 +110,20 @@ def stuck_below(saga_id: UUID, reach: Reach = None, limit: int = 10) -> Sequence
     return db.session.execute(stuck.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
 
 
+#: The statuses whose numbers the page of a parent shows of its children.
+CHILD_COUNTS = (Status.COMPLETED, Status.COMPENSATING, Status.COMPENSATED, Status.STUCK)
+
+
 def first_children(saga_id: UUID, limit: int) -> Sequence[Row[Any]]:
     """Return the first children of a saga, those that are stuck before the others.
 
-    Each row also has the numbers of all children of the saga: `total`, `completed` and `stuck`.
+    Each row also has the numbers of all children of the saga: `total`, and one for each status of `CHILD_COUNTS`.
     """
 
     def counted(status: Status) -> ColumnElement[Any]:
         return func.sum(case((SagaRow.status == status, 1), else_=0)).over().label(status.value)
 
-    counts = func.count().over().label("total"), counted(Status.COMPLETED), counted(Status.STUCK)
+    counts = func.count().over().label("total"), *map(counted, CHILD_COUNTS)
     of_saga = select(SagaRow, *counts).where(SagaRow.parent_id == saga_id)
     order = case((SagaRow.status == Status.STUCK, 0), else_=1), step_started(), SagaRow.child_number
     return db.session.execute(of_saga.order_by(*order).limit(limit)).all()

@@ -65,6 +65,13 @@ def test_a_stuck_branch_is_seen_at_its_parent(client, meeting):
     assert [each["id"] for each in client.get("/api/v1/sagas?stuck=true").json["sagas"]] == [branch]
 
 
+def test_a_parent_counts_the_branches_that_go_back_and_those_that_are_undone(client, meeting):
+    for name, status in (("rent", "compensating"), ("guests", "compensated")):
+        db.session.execute(text(f"UPDATE saga SET status = '{status}' WHERE definition = 'meeting.prepare.{name}'"))
+    db.session.commit()
+    assert "0 of 2 completed, 1 going back, 1 undone" in seen(client.get(f"/admin/sagas/{meeting}"))
+
+
 def test_a_filter_by_the_table_of_a_branch_finds_its_sagas(app, client, meeting):
     branches, name = children(client, meeting), "meeting.prepare.rent"
     rent = branches[f"{name} 2"]
