@@ -94,5 +94,5 @@ def legend(layout: Layout, top: float) -> tuple[list[Box], list[Text], float]:
     for number, (trigger, meaning) in enumerate(triggers.items()):
         x, y = MARGIN + column * (number % 2), top + 72 + 18 * (number // 2)
         words.append(Text(words=trigger, x=x, y=y, look="label"))
-        words.append(Text(words=meaning, x=x + 128, y=y, look="quiet"))
+        words.append(Text(words=meaning, x=x + 160, y=y, look="quiet"))
     return boxes, words, 72 + 18 * ((len(triggers) + 1) // 2) + 8

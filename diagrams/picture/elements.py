@@ -8,7 +8,8 @@ from machines.transitions import Transition
 
 #: Kind of character → its width as a fraction of the font size. The values are large enough for the usual fonts.
 _WIDTHS = {"upper": 0.70, "lower": 0.54, "digit": 0.57, "narrow": 0.31}
-_MONO, _BOLD = 0.605, 1.06
+_MONO, _BOLD = 0.605, 1.22
+_HEAVY = {"bold", "mark", "label"}
 
 Point = tuple[float, float]
 
@@ -19,7 +20,7 @@ class Text:
 
     x, y: the point at which the text is anchored, on its base line.
     size: the font size in pixels.
-    look: CSS classes. `mono`, `bold` and `mark` also change the estimated width.
+    look: CSS classes. `mono`, `bold`, `mark` and `label` also change the estimated width.
     anchor: which part of the text is at x: start, middle or end.
     """
 
@@ -154,7 +155,7 @@ def _width(words: str, look: str) -> float:
     looks = look.split()
     if "mono" in looks:
         return len(words) * _MONO
-    return sum(_WIDTHS[_sort(sign)] for sign in words) * (_BOLD if "bold" in looks or "mark" in looks else 1)
+    return sum(_WIDTHS[_sort(sign)] for sign in words) * (1 if _HEAVY.isdisjoint(looks) else _BOLD)
 
 
 def _cut(line: str, width: float, size: float) -> str:

@@ -155,3 +155,10 @@ def test_long_words_are_broken_and_cut():
 
 def test_no_line_runs_through_a_text(picture: Picture):
     picture_checks.no_line_runs_through_words(picture)
+
+
+@pytest.mark.parametrize("look", ["label", "mark", "bold"])
+def test_room_for_bold_text_is_enough_in_a_wide_font(look):
+    # DejaVu Sans Bold, often the only font of a Linux machine: the advance widths of "exhausted", in 1/2048 em.
+    needed = sum((1389, 1321, 1458, 1382, 1458, 1219, 979, 1389, 1466)) / 2048
+    assert Text(words="exhausted", size=11, look=look).width >= needed * 11
