@@ -11,6 +11,7 @@ from app.access.permissions import Role, needs
 from app.access.principal import principal
 from app.admin import actions
 from app.admin.actions import Notice
+from app.admin.export import took_s
 from app.admin.field_forms import inputs
 from app.admin.forms import Action, Asked, Checked, form_of, form_reason
 from app.admin.pages import pages
@@ -135,6 +136,7 @@ def _page(saga: SagaRow, notice: Notice | None = None) -> str:
         "admin/saga.html",
         saga=saga,
         details=details,
+        took_s=took_s(saga),
         left_unknown=unknown,
         checked=check_found(saga.id) if unknown else None,
         findings=FOUND,
