@@ -24,6 +24,7 @@ from app.access.api_keys import KeyRing
 from app.access.key_limits import Requests
 from app.api import batches as batches_api
 from app.api import bulk as bulk_api
+from app.api import cases as cases_api
 from app.api import (
     checkout,
     commandes,
@@ -209,8 +210,8 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     ).install(app)
     problems.install(app)
     for module in (
-        health, sagas, replay, batches_api, signals, replies, schedules_api, participants_api, bulk_api, events,
-        webhooks_api, definitions, docs, diagrams,
+        health, sagas, replay, batches_api, signals, replies, schedules_api, participants_api, bulk_api, cases_api,
+        events, webhooks_api, definitions, docs, diagrams,
     ):  # fmt: skip
         app.register_blueprint(module.blueprint)
     sagas.add_starts(app, registry)

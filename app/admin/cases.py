@@ -1,6 +1,5 @@
 """The case of a saga: take it, note, snooze it; and /admin/handover, the list for the next shift."""
 
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
@@ -11,18 +10,16 @@ from app.access.permissions import Role, keeps_to_tenant, needs
 from app.access.principal import principal
 from app.admin.forms import form_of, form_reason
 from app.admin.pages import pages
-from app.errors import InvalidError
 from app.services import services
 from app.store import cases, queries
 from app.store.database import db
 from app.store.lists import SagaFilter
 from app.store.unknown_effects import still_unknown
+from app.views.cases import check_snooze
 from app.views.moments import Moment
 from app.views.states import attention_of
 
 blueprint = pages("cases")
-#: Longest time for which a saga can be kept off the list of stuck sagas.
-LONGEST_SNOOZE = timedelta(days=30)
 
 
 class _Taking(Schema):
@@ -87,8 +84,7 @@ def note(saga_id: UUID) -> Response:
 def snooze(saga_id: UUID) -> Response:
     """Keep the saga off the list of stuck sagas until a time. Alerts and counts keep it."""
     saga, until = queries.get(saga_id), form_of(_Snoozing(), request.form)["until"]
-    if not datetime.now(UTC) < until <= datetime.now(UTC) + LONGEST_SNOOZE:
-        raise InvalidError(("/until", f"Give a time (UTC) within the next {LONGEST_SNOOZE.days} days."))
+    check_snooze(until)
     cases.snooze(db.engine, saga, principal().actor, until, form_reason())
     return _back(saga_id, f"The saga is off the list of stuck sagas until {until:%Y-%m-%d %H:%M} UTC.")
 

@@ -21,7 +21,7 @@ from app.cli.arguments import (
     saga_with_id,
     signal_body_from,
 )  # fmt: skip
-from app.cli.dry_run import dry_run_option, reason_needed, show_dry_run
+from app.cli.dry_run import dry_run_option, reason_option, show_dry_run
 from app.cli.group import EXIT_CODES, INTERRUPTED, saga
 from app.cli.output import draw, screen, write_json
 from app.engine.service import SagaService
@@ -43,8 +43,6 @@ from machines.samples import example
 _LONGEST_WAIT_S = 3600
 
 _wait = click.option("--wait", "wait_s", type=Seconds(0, _LONGEST_WAIT_S), help="Seconds to wait; WAIT_S by default.")
-#: A dry run needs no reason.
-_reason_option = click.option("--reason", help="The reason, which is recorded; not needed for a dry run.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Write one JSON object, as the API does.")
 
 
@@ -90,68 +88,62 @@ def start(
 
 @saga.command("retry")
 @click.argument("saga_id", metavar="ID")
-@_reason_option
+@reason_option
 @dry_run_option
 @actor_option
 @_wait
 @_as_json
-def retry(
-    saga_id: str, *, reason: str | None, dry_run: bool, actor: str | None, wait_s: float | None, as_json: bool
-) -> None:
+def retry(saga_id: str, *, reason: str | None, actor: str | None, wait_s: float | None, as_json: bool) -> None:
     """Send the call of a stuck saga again."""
     _act(
         "retry", saga_id, lambda sagas, row, by, why: sagas.retry(row, by, why, wait_s),
-        reason=reason, dry_run=dry_run, actor=actor, as_json=as_json,
+        reason=reason, actor=actor, as_json=as_json,
     )  # fmt: skip
 
 
 @saga.command("compensate")
 @click.argument("saga_id", metavar="ID")
-@_reason_option
+@reason_option
 @dry_run_option
 @actor_option
 @_wait
 @_as_json
-def compensate(
-    saga_id: str, *, reason: str | None, dry_run: bool, actor: str | None, wait_s: float | None, as_json: bool
-) -> None:
+def compensate(saga_id: str, *, reason: str | None, actor: str | None, wait_s: float | None, as_json: bool) -> None:
     """Undo a saga as far as its table allows.
 
     Exit code 3 means success: the saga is compensated.
     """
     _act(
         "compensate", saga_id, lambda sagas, row, by, why: sagas.compensate(row, by, why, wait_s),
-        reason=reason, dry_run=dry_run, actor=actor, as_json=as_json,
+        reason=reason, actor=actor, as_json=as_json,
     )  # fmt: skip
 
 
 @saga.command("send-now")
 @click.argument("saga_id", metavar="ID")
-@_reason_option
+@reason_option
 @dry_run_option
 @actor_option
 @_wait
 @_as_json
-def send_now(
-    saga_id: str, *, reason: str | None, dry_run: bool, actor: str | None, wait_s: float | None, as_json: bool
-) -> None:
+def send_now(saga_id: str, *, reason: str | None, actor: str | None, wait_s: float | None, as_json: bool) -> None:
     """Make the next attempt of a saga that backs off at once, or end its pause."""
     _act(
         "send_now", saga_id, lambda sagas, row, by, why: sagas.send_now(row, by, why, wait_s),
-        reason=reason, dry_run=dry_run, actor=actor, as_json=as_json,
+        reason=reason, actor=actor, as_json=as_json,
     )  # fmt: skip
 
 
 @saga.command("resolve")
 @click.argument("saga_id", metavar="ID")
-@_reason_option
+@reason_option
 @dry_run_option
 @click.option("--reply", default="{}", help="The reply that the participant would have sent.", metavar="JSON")
 @actor_option
 @_wait
 @_as_json
 def resolve(
-    saga_id: str, *, reason: str | None, reply: str, dry_run: bool, actor: str | None, wait_s: float | None,
+    saga_id: str, *, reason: str | None, reply: str, actor: str | None, wait_s: float | None,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Continue from a stuck step as if it had succeeded, after you have done its work by hand."""
@@ -159,7 +151,7 @@ def resolve(
     checked = load(Resolution(), given)["reply"]
     _act(
         "resolve", saga_id, lambda sagas, row, by, why: sagas.resolve(row, by, why, checked, wait_s),
-        reason=reason, dry_run=dry_run, actor=actor, as_json=as_json,
+        reason=reason, actor=actor, as_json=as_json,
     )  # fmt: skip
 
 
@@ -215,15 +207,17 @@ def _started_example(definition: Saga) -> SagaSnapshot | None:
 
 def _act(
     name: str, saga_id: str, move: Callable[[SagaService, UUID, str, str], SagaSnapshot], *, reason: str | None,
-    dry_run: bool, actor: str | None, as_json: bool,
+    actor: str | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Take an action on a saga, or show what it would do. move: takes the saga's id, the actor and the reason."""
-    by, why = actor_named(actor), "" if dry_run else reason_from(reason_needed(reason))
-    row = saga_with_id(saga_id)
-    if dry_run:
-        show_dry_run(row, name, as_json=as_json)
+    """Take an action on a saga, or show what it would do.
+
+    move: takes the saga's id, the actor and the reason. reason: None: a dry run.
+    """
+    if reason is None:
+        show_dry_run(saga_with_id(saga_id), name, as_json=as_json)
         return
-    _run(lambda sagas: move(sagas, row.id, by, why), as_json=as_json)
+    by, why, row = actor_named(actor), reason_from(reason), saga_with_id(saga_id).id
+    _run(lambda sagas: move(sagas, row, by, why), as_json=as_json)
 
 
 def _run(move: Callable[[SagaService], SagaSnapshot], *, as_json: bool) -> None:

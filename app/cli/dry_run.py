@@ -15,14 +15,29 @@ from app.views.available_actions import AvailableAction, actions_of
 from app.views.masking import shown
 from app.views.planned_calls import PlannedCall
 
-dry_run_option = click.option("--dry-run", is_flag=True, help="Show the states and calls to come, and change nothing.")
+#: Name under which the context of a command keeps whether it is a dry run.
+_DRY_RUN = "app.cli.dry_run"
 
 
-def reason_needed(reason: str | None) -> str:
-    """Return the reason of an action that is not a dry run. Raise UsageError when it is missing."""
-    if reason is None:
-        raise click.UsageError("Missing option '--reason'; it is recorded. --dry-run needs none.")
-    return reason
+class _UnlessDryRun(click.Option):
+    """An option that is required, except for a dry run."""
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        return None if ctx.meta[_DRY_RUN] else super().process_value(ctx, value)
+
+
+def _remember(ctx: click.Context, _option: click.Parameter, value: bool) -> None:
+    ctx.meta[_DRY_RUN] = value
+
+
+#: is_eager: click then reads this option before --reason.
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, is_eager=True, expose_value=False, callback=_remember,
+    help="Show the states and calls to come, and change nothing.",
+)  # fmt: skip
+reason_option = click.option(
+    "--reason", cls=_UnlessDryRun, required=True, help="The reason, which is recorded; a dry run needs none."
+)
 
 
 def show_dry_run(row: SagaRow, name: str, *, as_json: bool) -> None:

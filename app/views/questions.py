@@ -82,6 +82,24 @@ def last_question(definition: Saga, saga: SagaRow) -> Asked | None:
     )  # fmt: skip
 
 
+def answer_json(parts: Services, saga: SagaRow) -> dict[str, object]:
+    """Return the last question about a saga, which somebody has just asked, as JSON."""
+    definition = table_of(parts.registry, saga)
+    asked = last_question(definition, saga) if definition else None
+    if asked is None:
+        raise ConflictError("the saga has moved since the question; ask again", saga_id=str(saga.id))
+    return {
+        "step": asked.step,
+        "participant": asked.participant,
+        "outcome": asked.outcome,
+        "answer": parts.redact(asked.answer),
+        "action": asked.action or None,
+        "advice": asked.advice,
+        "asked_at": asked.at.isoformat(),
+        "asked_by": asked.actor,
+    }
+
+
 def advised(definition: Saga, step: Step, outcome: Outcome, *, ended: bool) -> tuple[str, str]:
     """Return the recommended action, and why. ended: the saga has ended, so no action is possible."""
     asked = step.probe.participant if step.probe else ""

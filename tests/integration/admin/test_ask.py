@@ -1,6 +1,9 @@
 """A person asks the participant of a stuck step, or of an unknown effect: only the probe is sent."""
 
+import json
+
 import pytest
+from flask.testing import FlaskCliRunner
 from sqlalchemy import update
 
 from app import create_app
@@ -148,3 +151,31 @@ def test_every_outcome_of_a_probe_has_an_advice():
             action, words = advised(CHECKOUT, SALE, outcome, ended=ended)
             assert words
             assert not (ended and action), "an ended saga takes no action"
+
+
+def command(client, *arguments):
+    return FlaskCliRunner(client.application).invoke(args=["saga", *arguments])
+
+
+@pytest.mark.parametrize("way", ["API", "command line"])
+def test_programs_ask_and_record_what_was_found_as_the_page_does(client, walk, sales, way):
+    stuck, ended = walk(*STUCK), walk(*GIVEN_UP)
+    before = row(stuck)
+    sales.answers += [http(b'{"vente_id": "sale-17"}')]
+    if way == "API":
+        answer = client.post(f"/api/v1/sagas/{stuck.id}/ask").json
+        checked = client.post(f"/api/v1/sagas/{ended.id}/checked", json={"found": "not_happened", "reason": "looked"})
+        assert checked.status_code == 200
+        assert client.post(f"/api/v1/sagas/{stuck.id}/checked", json={"found": "x", "reason": "y"}).status_code == 400
+        again = client.post(f"/api/v1/sagas/{stuck.id}/checked", json={"found": "happened", "reason": "y"}).status_code
+        assert again == 409
+    else:
+        answer = json.loads(command(client, "ask", str(stuck.id), "--json").stdout)
+        done = command(client, "checked", str(ended.id), "--found", "not_happened", "--reason", "looked")
+        assert done.output == "Recorded: it did not happen.\n"
+        assert command(client, "checked", str(stuck.id), "--found", "happened", "--reason", "y").exit_code == 7
+    assert (answer["step"], answer["outcome"], answer["action"]) == ("enregistrer_vente", "succeeded", "retry")
+    assert (row(stuck), len(sales.received)) == (before, 1)
+    assert client.get("/api/v1/sagas?still_unknown=true").json["pagination"]["total"] == 0
+    nothing = client.post(f"/api/v1/sagas/{walk('succeeded').id}/ask")
+    assert (nothing.status_code, len(sales.received)) == (409, 1)

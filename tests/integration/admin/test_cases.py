@@ -1,8 +1,10 @@
 """The case of a saga: who looks after it, notes, snoozing, Markdown for a ticket, and the hand-over list."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from flask.testing import FlaskCliRunner
 
 from app.access.permissions import Role
 from app.access.principal import user
@@ -151,3 +153,41 @@ def test_viewer_reads_the_case_and_changes_nothing(client, walk, monkeypatch):
     assert "nobody looks after it" in page
     assert "Take it" not in page
     assert client.get("/admin/handover").status_code == 200
+
+
+def test_program_takes_notes_snoozes_and_gives_back_a_case(client, walk):
+    saga = walk(*STUCK)
+    url = f"/api/v1/sagas/{saga.id}/case"
+    assert client.get(url).json == {"taken_by": None, "taken_at": None, "snoozed_until": None, "note": None}
+    assert client.post(f"{url}/take").json["taken_by"] == "user:ada"
+    assert client.post(f"{url}/take").status_code == 409
+    assert client.post(f"{url}/take", json={"seen": "user:ada"}).status_code == 200
+    assert client.post(f"{url}/note", json={"note": "asked the bank"}).json["note"] == "asked the bank"
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    assert client.post(f"{url}/snooze", json={"until": until, "reason": "tomorrow"}).json["snoozed_until"] == until
+    late = client.post(f"{url}/snooze", json={"until": "2099-01-01", "reason": "never"})
+    assert (late.status_code, late.json["errors"][0]["pointer"]) == (400, "/until")
+    assert client.post(f"{url}/wake").json["snoozed_until"] is None
+    assert client.post(f"{url}/give-back").json["taken_by"] is None
+    assert actions_of(saga) == ["case.take", "case.take", "case.note", "case.snooze", "case.wake", "case.give_back"]
+
+
+def test_command_line_keeps_the_case_as_the_page_does(client, walk):
+    saga = walk(*STUCK)
+
+    def run(*arguments, code=0):
+        done = FlaskCliRunner(client.application).invoke(args=["saga", "case", *arguments])
+        assert done.exit_code == code, done.output
+        return done.output
+
+    run("take", str(saga.id), "--actor", "otto")
+    assert "otto looks after it" in run("take", str(saga.id), "--actor", "eve", code=7)
+    run("note", str(saga.id), "asked the bank", "--actor", "otto")
+    until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    run("snooze", str(saga.id), "--until", until, "--reason", "tomorrow")
+    assert "within the next 30 days" in run("snooze", str(saga.id), "--until", "2099-01-01", "--reason", "no", code=2)
+    shown = json.loads(run("show", str(saga.id), "--json"))
+    assert (shown["taken_by"], shown["note"], shown["snoozed_until"]) == ("cli:otto", "asked the bank", until)
+    run("wake", str(saga.id))
+    run("give-back", str(saga.id), "--actor", "otto")
+    assert run("show", str(saga.id)).startswith("Looked after by nobody.")
