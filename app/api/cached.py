@@ -1,8 +1,9 @@
 """The cache of answers about ended sagas, in Redis.
 
 The cache key of an answer is the path of the request. An ended saga that can still be compensated also has its version
-in the key: a compensation gives the saga a new version, so no request reads the old answer any more. A sender that may
-read only some sagas, or those of one tenant, gets no cached answer, because it may not see the saga or its family.
+in the key: a compensation gives the saga a new version, so no request reads the old answer any more. A key that may
+read only some sagas gets no cached answer, because it may not see every parent and child of the saga. A tenant gets
+one: the saga was found in its tenant before, and the whole family belongs to the same tenant.
 """
 
 from collections.abc import Callable
@@ -31,7 +32,7 @@ def cached(view: Callable[[UUID], Response]) -> Callable[[UUID], Response]:
 
     @wraps(view)
     def wrapped(saga_id: UUID) -> Response:
-        if principal().tenant is not None or principal().reach(Scope.READ) is not None:
+        if principal().reach(Scope.READ) is not None:
             return view(saga_id)
         cache, key = services().shared_cache, f"answer{request.path}"
         found = cache.get(key)

@@ -1,4 +1,4 @@
-"""Whoever belongs to a tenant sees and moves only the sagas of this tenant, at every route and on both databases."""
+"""A sender with a tenant sees and moves only the sagas of this tenant, at every route and on both databases."""
 
 import re
 
@@ -11,7 +11,7 @@ from app.services import services
 from app.store.audit import Entry
 from app.store.bulk import BulkStore
 from app.store.models import ArrivalRow, AuditRow, BulkItemRow, BulkJobRow, CaseRow, JournalRow, SagaRow
-from app.store.tenants import act_for, acting_for
+from app.store.tenants import act_for, acting_for, acting_tenant
 from tests.integration.access.conftest import AT, Browser, hashed
 from tests.integration.access.test_matrix import ROUTES, VALUES
 
@@ -151,6 +151,13 @@ def test_shared_figures_of_a_tenant_are_its_own(admin_service, person, foreign):
     assert person.get("/admin/rates").status_code == 200
 
 
+def test_overview_counts_the_last_hour_of_the_tenant(admin_service, acme, person, foreign):
+    admin_service.run(update(SagaRow).values(status="completed", state="CONFIRMEE"))
+    row = '<td data-is="Completed" class="number">%d</td>'
+    for who, completed in ((admin_service.browser(Role.VIEWER), 1), (person, 0)):
+        assert (row % 1 in who.get("/admin").text) == bool(completed)
+
+
 def test_what_is_for_all_tenants_is_refused_to_a_tenant(acme, person):
     assert "acme" in acme.send("GET", "/api/v1/schedules").json["detail"]
     for path in ("/api/v1/schedules", "/api/v1/participants", "/api/v1/events/parked", "/api/v1/webhooks/dead"):
@@ -168,7 +175,7 @@ def test_audit_page_of_a_tenant_shows_its_sagas_and_an_intact_trail(acme, person
     assert own in page
     assert foreign not in page
     assert "user.add" not in page, "a row about no saga is for people of no tenant"
-    assert "not intact" not in page.lower()
+    assert "The chain is whole" in page
     assert person.post("/admin/account/sessions/end").status_code == 303, "such a row is appended, too"
 
 
@@ -181,6 +188,7 @@ def test_idempotency_key_belongs_to_the_tenant(admin_service, acme):
 
 def test_request_after_that_of_a_tenant_sees_all_sagas_again(admin_service, acme, foreign):
     assert acme.send("GET", f"{SAGAS}/{foreign}").status_code == 404
+    assert acting_tenant() is None, "an open route, such as that of a participant's answer, is for all tenants"
     assert Program(admin_service, "shop").send("GET", f"{SAGAS}/{foreign}").status_code == 200
 
 
