@@ -275,7 +275,8 @@ class Config:
         "LOG_REDACT",
         settings.comma_separated,
         frozenset(),
-        "names of fields that the log must not show, separated by commas",
+        "names of fields that logs and the JSON on pages do not show, separated by commas; what nothing may show is a "
+        "[`secret()`](tables.md#fields-of-data) in its table",
     )
     metrics_port: int | None = setting(
         "METRICS_PORT", settings.optional_port, None, "the port on which a worker serves its metrics"
