@@ -41,6 +41,23 @@ def change(before: Counts, after: Counts) -> Change:
     return sorted(found)
 
 
+def left_over(before: Counts, done: Counts, after: Counts) -> list[str]:
+    """Return the numbers that an undo has forgotten, such as `fees: 5 more`. done: between the action and its undo.
+
+    A participant that shows the undo by values of its own, such as refunds beside debits, has forgotten nothing.
+    """
+    undone = {path for path in done.keys() | after.keys() if done.get(path) != after.get(path)}
+    if not undone or any(before.get(path) == done.get(path) for path in undone):
+        return []
+    found = []
+    for path, (many, total) in after.items():
+        known = before.get(path)
+        if known is not None and known[0] == many and known[1] != total:
+            more = total - known[1]
+            found.append(f"{path.lstrip('.') or 'the number'}: {abs(more):f} {'more' if more > 0 else 'less'}")
+    return sorted(found)
+
+
 def in_words(seen: Change, one: Change) -> str:
     """Return how many effects a change shows, in words. one: the change that one effect makes."""
     if not seen:

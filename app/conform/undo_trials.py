@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 
 from app.conform.bench import Bench
+from app.conform.effects import counts, left_over
 from app.conform.lines import Exchange, NotKeptError, NotTriedError
 from app.conform.trial import DONE, PATIENCE_S, PAUSE_S, Trial
 from machines.outcomes import Outcome
@@ -12,11 +13,20 @@ _NO_REFUSAL = "give --refused field=value: data that the participant refuses"
 
 
 def undo(bench: Bench) -> None:
-    saga = _done(bench)
+    saga = bench.saga()
     before = bench.look()
+    _do(saga)
+    done = bench.look()
     _expect_undone(saga.undo(), "the undo")
-    if bench.subject.look and bench.look() == before:
+    if not bench.subject.look:
+        return
+    if (after := bench.look()) == done:
         raise NotKeptError("the undo is answered as done, but --look still shows the effect")
+    if left := left_over(counts(before), counts(done), counts(after)):
+        raise NotKeptError(
+            f"the undo takes back only a part, as --look shows: {', '.join(left)}; "
+            "a number that only ever grows does not belong in the look"
+        )
 
 
 def undo_twice(bench: Bench) -> None:
@@ -39,6 +49,8 @@ def late_do(bench: Bench) -> None:
 def undo_unknown(bench: Bench) -> None:
     if bench.subject.undo_needs_reply:
         raise NotTriedError("the undo needs the reply of its call, so it cannot come for something unknown")
+    if bench.subject.look:
+        _done(bench)  # the effect of somebody else, which must stay
     saga, before = bench.saga(), bench.look()
     _expect_undone(saga.undo(), "the undo")
     _expect_no_change(bench, before, "the undo of something unknown has an effect, as --look shows")
@@ -99,10 +111,14 @@ def undo_refused(bench: Bench) -> None:
 
 def _done(bench: Bench) -> Trial:
     saga = bench.saga()
+    _do(saga)
+    return saga
+
+
+def _do(saga: Trial) -> None:
     made = saga.do()
     if made.outcome not in DONE:
         raise NotTriedError(f"the call before is not done: {made.reply.reason}")
-    return saga
 
 
 def _refusing(bench: Bench) -> Trial:

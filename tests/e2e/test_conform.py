@@ -30,6 +30,7 @@ FAULTS = {
     "unknown": "undo-unknown", "no-tombstone": "undo-before-do", "probe": "probe", "forget-refusal": "refused-again",
     "refused-undo": "undo-refused", "memory": "crash", "broken-json": "odd-body", "huge": "huge-body",
     "one-at-a-time": "slow-client", "refusal-books": "refused-again", "odd-books": "odd-body", "late-books": "late-do",
+    "undo-another": "undo-unknown", "keep-fee": "undo",
 }  # fmt: skip
 
 
@@ -103,7 +104,8 @@ def test_participant_with_a_barrier_keeps_every_line(airline):
 @pytest.mark.parametrize(("fault", "line"), FAULTS.items())
 def test_planted_fault_is_found_on_its_own_line(airline, fault, line):
     airline.plant(fault)
-    result = airline.conform("--json", *(["--crash", airline.restart] if fault == "memory" else []))
+    look = ("--look", "/balance" if fault == "keep-fee" else "/bookings")
+    result = airline.conform("--json", *(["--crash", airline.restart] if fault == "memory" else []), look=look)
     assert result.exit_code == 1, result.output
     assert [name for name, verdict in verdicts(result).items() if verdict == "not kept"] == [line]
     broken = next(each for each in json.loads(result.stdout)["lines"] if each["name"] == line)

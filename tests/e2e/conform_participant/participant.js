@@ -6,7 +6,7 @@ const { setTimeout: sleep } = require("node:timers/promises");
 
 const LARGEST_BODY = 1 << 20;
 const STATE = process.env.STATE;
-const state = fs.existsSync(STATE) ? JSON.parse(fs.readFileSync(STATE)) : { bookings: {}, keys: {}, last: 0, fault: "" };
+const state = fs.existsSync(STATE) ? JSON.parse(fs.readFileSync(STATE)) : { bookings: {}, keys: {}, last: 0, fees: 0, fault: "" };
 const running = new Map(); // idempotency key → the promise of the call that is at work
 let reading = Promise.resolve();
 
@@ -23,6 +23,7 @@ function book({ city }, text, key) {
   const twin = Object.values(state.bookings).find((each) => each.text === text && each.key !== key);
   const id = has("one-for-all") && twin ? twin.id : `b${(state.last += 1)}`;
   state.bookings[id] = { id, city, text, key };
+  state.fees += 5;
   return { status: 201, body: { id, city }, booking: id };
 }
 
@@ -65,7 +66,9 @@ function undo(key) {
   if (state.keys[key]) return has("undo-once") ? problem(409, "it is undone already") : state.keys[key];
   if (!action && has("unknown")) return problem(404, "there is no such booking");
   if (action?.refused && has("refused-undo")) return problem(409, "it was refused");
-  if (action?.booking && !has("undo-nothing")) delete state.bookings[action.booking];
+  const other = !action && has("undo-another") ? Object.keys(state.bookings).at(-1) : undefined;
+  if ((action?.booking ?? other) && !has("undo-nothing")) delete state.bookings[action?.booking ?? other];
+  if (action?.booking && !has("keep-fee")) state.fees -= 5;
   if (action) action.undone = true;
   state.keys[key] = { status: 200, body: { undone: Boolean(action?.booking) } };
   commit();
@@ -110,6 +113,7 @@ async function answer(request) {
   const key = headers["idempotency-key"];
   if (method === "POST" && url === "/fault") return ((state.fault = JSON.parse(text).name), commit(), { status: 200, body: {} });
   if (method === "GET" && url === "/bookings") return { status: 200, body: Object.values(state.bookings) };
+  if (method === "GET" && url === "/balance") return { status: 200, body: { bookings: state.bookings, fees: state.fees } };
   if (method === "GET" && url === "/bookings/outcome") return outcome(key);
   if (method === "POST" && url === "/bookings") return inTurn(key, () => once(key, text, request));
   if (method === "POST" && url === "/bookings/undo") return undo(key);

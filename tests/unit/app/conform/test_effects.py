@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.conform.effects import change, counts, in_words
+from app.conform.effects import change, counts, in_words, left_over
 
 
 def seen(before, after):
@@ -38,3 +38,27 @@ def test_number_of_effects_is_said_in_words():
     assert (in_words([], one), in_words(two, one)) == ("no effect", "2 effects")
     assert in_words(seen({"paid": 0}, {"paid": 21}), paid) == "3 effects"
     assert in_words(seen({"paid": 0}, {"paid": -7}), paid) == "another change than one effect makes"
+
+
+def left(before, done, after):
+    return left_over(counts(before), counts(done), counts(after))
+
+
+def test_number_that_an_undo_has_forgotten_is_named():
+    done = {"fees": 5, "orders": [{"price": 5}], "free": 9}
+    assert left({"fees": 0, "orders": [], "free": 10}, done, {"fees": 5, "orders": [], "free": 10}) == ["fees: 5 more"]
+    assert left({"fees": 0, "orders": [], "free": 10}, done, {"fees": -5, "orders": [], "free": 10}) == ["fees: 5 less"]
+    assert left({"fees": 0, "orders": [], "free": 10}, done, {"fees": 0, "orders": [], "free": 10}) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "done", "after"),
+    [
+        ({"debits": 0, "refunds": 0}, {"debits": 7, "refunds": 0}, {"debits": 7, "refunds": 7}),
+        ({"open": 0, "gone": 4}, {"open": 1, "gone": 4}, {"open": 0, "gone": 5}),
+        ([], [{"price": 5, "is": "booked"}], [{"price": 5, "is": "cancelled"}]),
+        ([], [{"price": 5}], [{"price": 5, "cancelled": True}]),
+    ],
+)
+def test_undo_that_is_shown_beside_the_action_has_forgotten_nothing(before, done, after):
+    assert left(before, done, after) == []
