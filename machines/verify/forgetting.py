@@ -7,7 +7,7 @@ from machines.later import arrival_name
 from machines.signals import can_still_wait, waits_of
 from machines.statuses import Status
 from machines.step import Step
-from machines.transitions import Phase
+from machines.transitions import Phase, State
 from machines.verify.world import Entry, World
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Forgetting:
     def passed(self, world: World) -> World:
         """Return the state without the steps that a saga on its way back has passed, and that have left nothing.
 
-        Nothing is sent to them any more, and nothing is on the way to them.
+        Nothing is sent to them any more, nothing is on the way to them, and they have nothing left to decide.
         """
         assert world.row is not None
         at = self._moves.definition.states[world.row.state]
@@ -44,7 +44,9 @@ class Forgetting:
         ledger = list(world.ledger)
         gone = set()
         for number in range(last + 1, len(ledger)):
-            if not ledger[number].effects and not any(name == steps[number].name for name, _ in world.flight):
+            entry = ledger[number]
+            to_come = entry.seen == "accepted" and not entry.closed
+            if not (entry.effects or to_come or any(name == steps[number].name for name, _ in world.flight)):
                 ledger[number] = Entry()
                 gone.add(steps[number].name)
         gone |= {step.name for step in self._moves.children.steps if not at.step or not self._is_before(step, at.step)}
@@ -52,6 +54,10 @@ class Forgetting:
             ledger=tuple(ledger), facts=frozenset(fact for fact in world.facts if fact.step not in gone),
             kin=tuple(kin for kin in world.kin if kin.step not in gone or kin.stage.status != Status.COMPENSATED),
         )  # fmt: skip
+
+    def is_ahead(self, step: Step, at: State) -> bool:
+        """Return True when a saga that goes back, and is in this state, has not passed the step."""
+        return at.step is not None and self._is_before(step, at.step)
 
     def _is_before(self, step: Step, other: Step) -> bool:
         """Return True when the step is not behind the other one."""

@@ -64,7 +64,11 @@ class Guesses:
         for step in self._moves.steps:
             entry = world.ledger[self._moves.index[step.name]]
             to_come = entry.seen == "accepted" or any(name == step.name for name, _ in world.flight)
-            if step.undo is None and (entry.effects or to_come):
-                is_or_may = "is done" if entry.effects else "may still be done"
+            if not (entry.effects or to_come):
+                continue
+            is_or_may = "is done" if entry.effects else "may still be done"
+            if step.undo is None:
                 return Broken("no guess", f"the saga goes back, although {step.name} {is_or_may} and has no undo")
+            if not self._moves.forgetting.is_ahead(step, after):
+                return Broken("no guess", f"the saga goes back and leaves out {step.name}, although it {is_or_may}")
         return None

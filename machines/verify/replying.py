@@ -19,6 +19,8 @@ from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, subject_
 
 #: Name of a success that lacks the fields of the table.
 WITHOUT_FIELDS = "200 without the fields"
+#: Statuses that say of a poll only that its address is wrong, unknown yet or no longer known.
+_ABOUT_THE_ADDRESS = (400, 404, 410)
 _DETAIL: Mapping[str, Any] = {"detail": "no"}
 _NO_ANSWER = "the connection was lost before the answer"
 
@@ -43,6 +45,8 @@ def replies_to(
             accepts = status == 202 and (call is step.call or call is step.poll) and step.later is not None  # noqa: PLR2004
             gone = call.method == "DELETE" and status in (404, 410)
             means = Truth.ACCEPTED if accepts else Truth.DONE if gone else truth
+            if call is step.poll and status in _ABOUT_THE_ADDRESS:
+                means = Truth.UNKNOWN
             found[means].append((str(status), _reply(status, body if accepts else _DETAIL)))
     found[Truth.UNKNOWN].append(("503 with Retry-After", _reply(503, _DETAIL, retry_after_s=1.0)))
     said = TRUTHS[Outcome(call.means[200])] if 200 in call.means else Truth.UNKNOWN  # type: ignore[arg-type]  # noqa: PLR2004

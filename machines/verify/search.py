@@ -152,6 +152,8 @@ class Search:
             known = self._numbers.get(edge.world)
             if known is None:
                 known = self._add(edge.world, number, edge.event)
+                if self._result.faults:
+                    return
             self._edges[number].append((known, edge.forever))
         if not alive and not self._has_ended(world):
             self._found(Broken("somebody goes on", _NOBODY), self._came[number], world)

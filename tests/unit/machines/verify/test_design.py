@@ -3,6 +3,7 @@
 import pytest
 
 from machines import (
+    IN_DOUBT,
     NEVER,
     REFUSED,
     Retry,
@@ -115,6 +116,12 @@ def test_undo_that_cannot_know_its_id_is_found(monkeypatch):
         pay(),
     )  # fmt: skip
     assert [each.broken for each in verify(table).faults] == ["undo knows its id"]
+
+
+def test_call_that_is_retried_at_a_participant_without_keys_takes_effect_twice():
+    call = post("shop", "/pay", retry={IN_DOUBT: Retry(attempts=2)})
+    (fault,) = verify(saga(pivot("pay", call, done="DONE", refused="NO_PAY", retry=NEVER))).faults
+    assert (fault.broken, fault.why) == ("once", "pay took effect twice")
 
 
 def test_late_call_to_a_participant_without_tombstones_is_a_risk_and_no_fault():

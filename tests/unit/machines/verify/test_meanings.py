@@ -42,8 +42,8 @@ def holding(means=None, undo=None):
     )
 
 
-def polling(means):
-    return selling(later=poll(get("shop", "/sale", means=means), every_s=5, within_s=60))
+def polling(means, **keeps):
+    return selling(later=poll(get("shop", "/sale", means=means, **keeps), every_s=5, within_s=60))
 
 
 UNTRUE = {
@@ -64,6 +64,9 @@ UNTRUE = {
     "probe sell 503": selling(probe={503: SUCCEEDED}),
     "poll sell 500": polling({500: REFUSED}),
     "poll sell 404": polling({404: SUCCEEDED}),
+    "poll sell state": polling({"state": {"paid": SUCCEEDED}}, keeps={"state": text()}),
+    "hold 200": holding({200: REFUSED}),
+    "undo hold 423": holding(undo={423: SUCCEEDED}),
     "sell ok": selling({"ok": {True: SUCCEEDED}}),
     "sell state": selling({"state": {"paid": SUCCEEDED}}, keeps={"state": text()}),
     "sell of": selling({"of": {"a": SUCCEEDED}}, keeps={"of": choice("a", "b")}),

@@ -1,0 +1,110 @@
+"""Guards of the engine that were planted after those of guards.py, each removed from the text of its function."""
+
+import pytest
+
+from machines import REFUSED, Retry, callback, compensatable, pivot, post, text
+from machines import attempts as attempts_module
+from machines import replies as replies_module
+from machines.attempts import Attempts
+from machines.loop import Loop
+from machines.progress import Progress
+from machines.registry import Registry
+from machines.verify import verify
+from machines.waits import Waits
+from tests.unit.machines.tables import saga
+from tests.unit.machines.verify.family_guards import Guard
+from tests.unit.machines.verify.test_guards import answered_later, plain, without_keys
+from tests.unit.machines.verify.test_meanings import polling, selling
+from tests.unit.machines.verify.written import passes, source_for
+
+TWICE = Retry(attempts=2)
+
+
+def accepted():
+    later = callback(within_s=60)
+    return saga(
+        compensatable(
+            "a", post("shop", "/a"), undo=post("shop", "/a/undo"), later=later, done="A", refused="NO_A", retry=TWICE
+        ),
+        pivot("b", post("shop", "/b"), done="DONE", refused="NO_B", retry=TWICE),
+    )
+
+
+def accepted_pivot():
+    return selling(later=callback(within_s=60))
+
+
+def named_by_a_missing_field():
+    return selling({"id": {None: REFUSED}}, keeps={"id": text()})
+
+
+TABLES = {
+    "plain": plain, "accepted": accepted, "accepted_pivot": accepted_pivot, "answered_later": answered_later,
+    "without_keys": without_keys, "polled": lambda: polling({}), "missing_field": named_by_a_missing_field,
+}  # fmt: skip
+GUARDS = {
+    "a_call_that_a_person_retries_is_in_doubt": Guard(
+        owner=Progress, function="moved", table="plain",
+        text="self.in_doubt = self.sends_again = trigger == Trigger.RETRY",
+        without="self.in_doubt = self.sends_again = False",
+    ),
+    "a_retry_by_hand_is_one_retry": Guard(
+        owner=Progress, function="conclude", table="without_keys",
+        text="self.sends_again &= outcome is Outcome.NOT_SENT", without="pass",
+    ),
+    "an_accepted_call_is_undone_at_the_deadline": Guard(
+        owner=Progress, function="give_up", table="accepted",
+        text="self._at, self.may_have_worked", without="self._at, self.in_doubt",
+    ),
+    "a_cancel_undoes_the_call_in_flight": Guard(
+        owner=Progress, function="request_move", table="plain", text="including=including", without="including=False",
+    ),
+    "a_wait_for_seconds_ends_with_the_deadline": Guard(
+        owner=Progress, function="conclude", table="plain",
+        text="(asks_to_wait and not late)", without="asks_to_wait",
+    ),
+    "a_202_of_a_callback_is_no_success": Guard(
+        owner=Progress, function="_trigger_of", table="accepted_pivot",
+        text="return Trigger.ACCEPTED", without="return Trigger.SUCCEEDED",
+    ),
+    "a_late_probe_that_finds_nothing_proves_nothing": Guard(
+        owner=Attempts, function="probe_late", table="answered_later",
+        text="return probed if probed[1] is Outcome.SUCCEEDED else _not_again(probed)", without="return probed",
+    ),
+    "an_answer_that_does_not_come_is_no_refusal": Guard(
+        owner=Waits, function="end", table="accepted",
+        text="outcome = Outcome.IN_DOUBT", without="outcome = Outcome.REFUSED",
+    ),
+    "the_loop_commits_before_the_call": Guard(
+        owner=Loop, function="_turn", table="plain",
+        text="(saga.current.effectful and saga.unsaved) or not", without="False or not",
+    ),
+    "a_404_to_a_poll_is_no_answer": Guard(
+        owner=replies_module, function="outcome_of_poll", table="polled", users=(attempts_module,),
+        text="reply.status in _NO_ANSWER and", without="False and",
+    ),
+    "a_field_that_an_error_lacks_proves_nothing": Guard(
+        owner=replies_module, function="_meant_by_field", table="missing_field",
+        text="if value is None and not", without="if False and not",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_engine_with_every_guard_has_no_fault(table):
+    result = verify(TABLES[table]())
+    assert (result.faults, result.complete) == ([], True)
+
+
+@pytest.mark.parametrize("guard", GUARDS)
+def test_verify_finds_a_further_guard_that_is_taken_out_and_writes_its_test(guard):
+    make = TABLES[GUARDS[guard].table]
+    with pytest.MonkeyPatch.context() as patch:
+        GUARDS[guard].remove(patch)
+        table = make()
+        result = verify(table, most_states=60_000)
+        assert len(result.faults) == 1
+        assert len(result.faults[0].path) <= 6
+        source = source_for(result, Registry([table]))
+        assert not passes(source, Registry([table]))
+    assert passes(source, Registry([make()]))
