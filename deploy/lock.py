@@ -15,9 +15,10 @@ from pathlib import Path
 from deploy.sbom import REQUIREMENTS, pinned
 
 LOCK = REQUIREMENTS.with_suffix(".lock")
-#: Python of the image, and the processors that the image is built for.
-_PYTHON = "3.13"
-_PROCESSORS = ("x86_64", "aarch64")
+#: Versions of Python that the service supports, because the base image can have any of them, and the processors that
+#: the image is built for.
+PYTHONS = ("3.11", "3.12", "3.13")
+PROCESSORS = ("x86_64", "aarch64")
 _GLIBC = ("manylinux2014", "manylinux_2_17", "manylinux_2_24", "manylinux_2_27", "manylinux_2_28")
 _HEAD = """\
 # The packages of the image, each with the SHA-256 of its files for {}, written by `python -m deploy.lock`.
@@ -26,14 +27,14 @@ _HEAD = """\
 _LINE = re.compile(r"([\w.-]+)==(\S+)((?: --hash=sha256:[0-9a-f]{64})+)")
 
 
-def hashes_for(processor: str) -> Mapping[str, str]:
-    """Return the SHA-256 of the file of each pinned package, by name in lower case."""
+def hashes_for(processor: str, python: str) -> Mapping[str, str]:
+    """Return the SHA-256 of the file of each pinned package, by name in lower case. python: version, such as `3.13`."""
     platforms = [f"--platform={glibc}_{processor}" for glibc in _GLIBC]
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         command = [
-            sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps",
-            "--only-binary=:all:", f"--python-version={_PYTHON}", *platforms, "--platform=any", f"--target={folder}",
+            sys.executable, "-m", "pip", "install", "-qq", "--dry-run", "--ignore-installed", "--no-deps",
+            "--only-binary=:all:", f"--python-version={python}", *platforms, "--platform=any", f"--target={folder}",
             f"--report={report}", f"--requirement={REQUIREMENTS}",
         ]  # fmt: skip
         subprocess.run(command, check=True)  # noqa: S603  a fixed command
@@ -42,12 +43,12 @@ def hashes_for(processor: str) -> Mapping[str, str]:
 
 
 def locked(packages: list[tuple[str, str]], hashes: list[Mapping[str, str]]) -> str:
-    """Return the text of requirements.lock. hashes: of each processor."""
+    """Return the text of requirements.lock. hashes: of each processor and Python."""
     lines = [
         " ".join([f"{name}=={version}", *sorted({f"--hash=sha256:{of_one[_key(name)]}" for of_one in hashes})])
         for name, version in packages
     ]
-    return _HEAD.format(" and ".join(_PROCESSORS)) + "\n".join(lines) + "\n"
+    return _HEAD.format(f"Python {' '.join(PYTHONS)} on {' and '.join(PROCESSORS)}") + "\n".join(lines) + "\n"
 
 
 def problems_of(lock: str, packages: list[tuple[str, str]]) -> list[str]:
@@ -72,7 +73,8 @@ def main(arguments: list[str]) -> int:
         problems = problems_of(LOCK.read_text(encoding="utf-8"), packages)
         sys.stderr.writelines(f"requirements.lock: {problem}; run `python -m deploy.lock`\n" for problem in problems)
         return 1 if problems else 0
-    LOCK.write_text(locked(packages, [hashes_for(processor) for processor in _PROCESSORS]), encoding="utf-8")
+    hashes = [hashes_for(processor, python) for processor in PROCESSORS for python in PYTHONS]
+    LOCK.write_text(locked(packages, hashes), encoding="utf-8")
     return 0
 
 

@@ -1,6 +1,7 @@
 """The packages of the image: each is locked to the hashes of its files, and is looked up in the list of advisories."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,17 @@ def test_lock_has_the_files_of_both_processors():
     text = lock.locked([("idna", "3.20")], hashes)
     assert f"idna==3.20 --hash=sha256:{'a' * 64} --hash=sha256:{'b' * 64}" in text
     assert lock.problems_of(text, [("idna", "3.20")]) == []
+
+
+def test_lock_has_the_files_of_each_supported_python():
+    """A base image can have any of them; pip refuses a file without a known hash."""
+    supported = re.search(r'requires-python = ">=([0-9.]+)"', (ROOT / "pyproject.toml").read_text())
+    image = re.search(r"^FROM python:([0-9.]+)-slim", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert (supported[1], image[1]) == (lock.PYTHONS[0], lock.PYTHONS[-1])
+    head = lock.LOCK.read_text().partition("\n")[0]
+    assert f"Python {' '.join(lock.PYTHONS)} on " in head
+    (cffi,) = [line for line in lock.LOCK.read_text().splitlines() if line.startswith("cffi==")]
+    assert cffi.count("--hash=") == len(lock.PYTHONS) * len(lock.PROCESSORS), "cffi has a file for each of them"
 
 
 def test_image_installs_only_files_with_a_known_hash():
