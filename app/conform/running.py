@@ -40,7 +40,7 @@ def findings(bench: Bench, kind: ParticipantKind) -> Iterator[Finding]:
 
 
 def _may_be_gone(bench: Bench, name: str) -> bool:
-    """Return True when the participant has been told to end, or left a request without an answer."""
+    """Return True when the participant was asked to end, or has left a request without an answer."""
     return name == "crash" or any(each.reply.status is None for each in bench.exchanges)
 
 

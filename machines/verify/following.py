@@ -1,7 +1,7 @@
 """Goes the path of a counterexample again, for the test that `saga verify` writes.
 
 The path is written in the sentences of `machines.verify.words`. At each of them only the events with this sentence are
-followed. So the test fails while the fault is there; when it is mended, the saga does not go this way any more, or
+followed. So the test fails while the fault is there; when it is repaired, the saga does not go this way any more, or
 nothing is broken at its end.
 """
 
