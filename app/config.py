@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from app import notice_settings, server_urls, settings
+from app import link_settings, notice_settings, server_urls, settings
+from app.link_settings import Link
 from app.networks import Network
 from app.participant_settings import reading
 from app.participant_settings.model import ParticipantSettings
@@ -26,6 +27,7 @@ from app.settings import (
     seconds,
     setting,
 )
+from app.version import VERSION
 from app.webhook_settings import reading as webhook_reading
 from app.webhook_settings.model import Webhooks
 from machines.children import Start
@@ -270,6 +272,20 @@ class Config:
         settings.optional_path,
         None,
         "a file outside the database, to which each process appends the head of the audit trail every hour",
+    )
+    links: tuple[Link, ...] = setting(
+        "LINKS",
+        link_settings.links,
+        (),
+        "links on the pages of sagas, calls and participants, such as `Trace=https://traces.example/{trace_id}, "
+        "Order=https://shop.example/orders/{order}`; also `saga_id`, `type`, `client`, `parent_id`, `step` and "
+        "`participant`",
+    )
+    release: str = setting(
+        "RELEASE",
+        settings.release,
+        VERSION,
+        "the id of what is deployed, such as a commit; on `/health` and at the foot of each page",
     )
     log_redact: frozenset[str] = setting(
         "LOG_REDACT",

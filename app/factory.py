@@ -207,6 +207,8 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         heat=SharedFigures(diagrams.FIGURES_S),
         rates=SharedFigures(diagrams.FIGURES_S),
         redact=Secrets(config.log_redact).redacted,
+        links=config.links,
+        release=config.release,
     ).install(app)
     problems.install(app)
     for module in (

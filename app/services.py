@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, current_app
 
+from app.version import VERSION
+
 if TYPE_CHECKING:  # every layer imports this module, so this module must not import them at run time
     from app.access.api_keys import KeyRing
     from app.engine.answers import Answers
@@ -17,6 +19,7 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.engine.schedules import Schedules
     from app.engine.service import SagaService
     from app.events.event_threads import EventThreads
+    from app.link_settings import Link
     from app.notices.notifier import Notifier
     from app.participant_settings.model import ParticipantSettings
     from app.service_threads import ServiceThread, ServiceThreads
@@ -90,6 +93,10 @@ class Services:
     rates: "SharedFigures[Rates]"
     #: Returns a value without the secrets in it.
     redact: Callable[[Any], Any]
+    #: The links of the setting LINKS.
+    links: "Sequence[Link]" = ()
+    #: The id of what is deployed, see the setting RELEASE.
+    release: str = VERSION
     #: The text of /openapi.json; None before the first request for it.
     openapi: str | None = None
     #: Cache of the overview page: `time.monotonic()` of the query, and the sagas started in the last hour.

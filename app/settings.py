@@ -21,6 +21,7 @@ T = TypeVar("T")
 #: raises ConfigError for an illegal value.
 Parser = Callable[[Mapping[str, str], str, T], T]
 
+LONGEST_RELEASE = 64
 SHORTEST_SECRET = 32
 #: Largest number of proxies between a client and the service; a larger number is a typing error.
 MOST_PROXIES = 100
@@ -229,6 +230,13 @@ def _loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def release(environ: Mapping[str, str], name: str, default: str) -> str:
+    text = environ.get(name, "").strip() or default
+    if len(text) > LONGEST_RELEASE or not (text.isascii() and text.isprintable()):
+        raise ConfigError(f"{name} must have at most {LONGEST_RELEASE} plain letters, digits and signs")
+    return text
 
 
 def header_value(environ: Mapping[str, str], name: str, default: str | None) -> str | None:

@@ -64,6 +64,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
     }
     app.jinja_env.globals |= {
         "query_with": _query_with,
+        "release": lambda: services().release,
         "narrows": lambda query: any(
             value not in (None, ()) for name, value in narrowed(query).items() if name != "words"
         ),

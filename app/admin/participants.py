@@ -13,6 +13,7 @@ from app.admin.pages import pages
 from app.services import services
 from app.store.tenants import acting_tenant
 from app.views import participants
+from app.views.links import links_of_participant
 from app.views.participants import Health, health, troubled
 
 blueprint = pages("participants")
@@ -24,7 +25,9 @@ CACHE_S = 1.0
 @needs(Role.VIEWER)
 def show() -> str:
     parts = services()
-    return render_template("admin/participants.html", participants=health(parts.registry, parts.participant_store))
+    found = health(parts.registry, parts.participant_store)
+    links = {each.name: links_of_participant(parts.links, each.name) for each in found}
+    return render_template("admin/participants.html", participants=found, links=links)
 
 
 @blueprint.post("/admin/participants/<name>/pause")

@@ -1,6 +1,7 @@
 """/admin/sagas/<id>: one saga and the actions on it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.views.child_rows import item_words, part_words
+from app.views.links import links_of_call, links_of_saga
 from app.views.masking import shown
 from app.views.questions import ask, askable_step, last_question
 from app.views.summary import unknown_effects
@@ -137,6 +139,8 @@ def _page(saga: SagaRow, notice: Notice | None = None) -> str:
         saga=saga,
         details=details,
         took_s=took_s(saga),
+        links=links_of_saga(services().links, saga),
+        links_of_call=partial(links_of_call, services().links, saga),
         left_unknown=unknown,
         checked=check_found(saga.id) if unknown else None,
         findings=FOUND,

@@ -8,6 +8,7 @@ from app.access.permissions import OPEN
 from app.api.openapi.operation import operation
 from app.api.schemas.base import Healthy, Ready
 from app.readiness import check_ready
+from app.services import services
 from app.version import VERSION
 
 blueprint = Blueprint("health", __name__)
@@ -18,7 +19,11 @@ blueprint = Blueprint("health", __name__)
 @operation("Check that the process is alive", "service", {200: Healthy()}, need=OPEN)
 def live() -> Response:
     return jsonify(
-        status="healthy", service="saga-orchestrator", version=VERSION, timestamp=datetime.now(UTC).isoformat()
+        status="healthy",
+        service="saga-orchestrator",
+        version=VERSION,
+        release=services().release,
+        timestamp=datetime.now(UTC).isoformat(),
     )
 
 

@@ -75,5 +75,6 @@ class Healthy(Reply):
 
     status = fields.String(validate=validate.Equal("healthy"))
     service = fields.String()
-    version = fields.String(metadata={"description": "The release of this process"})
+    version = fields.String(metadata={"description": "The version of the service"})
+    release = fields.String(metadata={"description": "The id of what is deployed, from the setting RELEASE"})
     timestamp = moment()
