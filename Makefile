@@ -52,7 +52,7 @@ check: lint test $(VENV)/.dev ## lint, all tests on both databases, chaos and fu
 	$(BIN)/python -m docs.reference --check
 	$(BIN)/python -m docs.site
 	$(BIN)/python -m app.cli verify --all
-	$(BIN)/python -m app.cli verify --all --sagas docs/examples/sagas,docs/examples/own-repository/sagas,docs/examples/branches
+	$(BIN)/python -m app.cli verify --all --sagas docs/examples/sagas,docs/examples/own-repository/sagas,docs/examples/branches --accept 'pivot too early:papers'
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --databases other -p no:schemathesis -m 'not programs' $(addprefix --ignore ,$(LONG) $(SLOW)) tests/integration tests/e2e
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LONG) $(SLOW)
 	@# These tests start browsers, brokers and servers, and a busy machine can be too slow for one of them.

@@ -25,9 +25,10 @@ class _Refusal(NamedTuple):
 
 def pivots_too_early(definition: Saga, registry: Registry) -> Iterator[Flaw]:
     """Yield each step of a table that may be refused when there is no way back."""
-    yield from _behind(definition, registry)
+    behind = list(_behind(definition, registry))
+    yield from behind
     for step in definition.steps:
-        if step.group is not None:
+        if step.group is not None and step.name not in {flaw.step for flaw in behind}:
             yield from _beside(step, step.group, registry)
 
 
