@@ -74,7 +74,11 @@ class Show:
         self._screen.line("starting the orchestrator and its participants …", "dim")
         port, data = str(self._settings.participants_port), str(self._folder / "participants")
         arguments = ("participants", "--host", LOOPBACK, "--port", port, "--data", data, "--faults")
-        shop = {"ORCHESTRATOR_URL": self._settings.url, "ORCHESTRATOR_KILL_COMMAND": self._kill_command}
+        shop = {
+            "ORCHESTRATOR_URL": self._settings.url,
+            "ORCHESTRATOR_KILL_COMMAND": self._kill_command,
+            "ORCHESTRATOR_GROUP_FILE": str(self._folder / GROUP_FILE),
+        }
         self._running_participants = self._programs.start("participants", *arguments, environment=shop)
         migration = ("migration", "flask", "--app", "app", "db", "upgrade")
         self._programs.until_done(self._programs.start(*migration, environment=self._environment))

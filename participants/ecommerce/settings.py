@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 PARTICIPANTS_URL = "http://127.0.0.1:8010"
@@ -22,6 +23,7 @@ class ShopSettings:
     orchestrator_api_key: str | None = field(default=None, repr=False)
     participants_api_key: str | None = field(default=None, repr=False)
     kill_command: str | None = None  # only shown: the command that kills the orchestrator
+    group_file: Path | None = None  # the file with the orchestrator's process group: a button kills it (demo only)
     restart_command: str | None = None  # only shown: the command that starts it again
 
     @classmethod
@@ -34,6 +36,7 @@ class ShopSettings:
             orchestrator_api_key=environment.get("ORCHESTRATOR_API_KEY") or None,
             participants_api_key=environment.get("PARTICIPANTS_API_KEY") or None,
             kill_command=environment.get("ORCHESTRATOR_KILL_COMMAND") or None,
+            group_file=Path(group) if (group := environment.get("ORCHESTRATOR_GROUP_FILE")) else None,
             restart_command=environment.get("ORCHESTRATOR_RESTART_COMMAND") or None,
         )
 
