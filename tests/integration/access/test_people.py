@@ -6,8 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.access.permissions import Role
-from app.services import services
-from app.store.audit import page, verify
+from app.store.audit import Entry, page, record, verify
 from tests.integration.access.conftest import PASSWORD
 
 NEW = "a password of eve's"
@@ -143,7 +142,7 @@ def test_nul_in_a_name_is_not_found(admin_service, admin):
 
 def test_audit_page_is_split_into_pages(admin_service, admin):
     for number in range(60):
-        services(admin_service.app).users.refused(f"n{number}", "10.0.0.1")
+        record(admin_service.engine, Entry(actor="nobody", action="try", target=f"n{number}"))
     first = admin.get("/admin/audit?actor=nobody").text
     older = re.search('class="button" href="([^"]+)"', first)[1].replace("&amp;", "&")
     numbers = [int(n) for it in (first, admin.get(older).text) for n in re.findall('class="number">(\\d+)<', it)]
@@ -163,5 +162,5 @@ def test_audit_page_shows_that_the_trail_was_changed(admin_service, admin):
 
 
 def test_audit_page_escapes_every_text(admin_service, admin):
-    services(admin_service.app).users.refused("<img src=x onerror=alert(1)>", "10.0.0.1")
+    record(admin_service.engine, Entry(actor="nobody", action="try", target="<img src=x onerror=alert(1)>"))
     assert "<img src=x" not in admin.get("/admin/audit").text
