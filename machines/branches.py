@@ -25,6 +25,8 @@ class BranchTable(Saga):
     is_branch: ClassVar[bool] = True
     #: True: not all children of the group may run at once, so the end of each one makes the parent start the next.
     limited: bool = False
+    #: True: one of the items of an each().
+    of_items: bool = False
     #: Names of data that are replies of the parent's steps. The other data are the parent's data, or an item.
     replies: frozenset[str] = frozenset()
 
@@ -88,6 +90,7 @@ def _table(parent: Saga, number: int, branch: Branch) -> BranchTable:
         priority=parent.priority,
         at_once=parent.at_once,
         limited=step.group.at_most is not None,
+        of_items=step.group.over is not None,
         replies=frozenset(replies),
         title=step.title,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterable, Iterator, Mapping
 
 from machines.check_graph import closure
-from machines.check_scope import named, scope_of, type_of
+from machines.check_scope import ReferenceProblem, Scope, field_of, named, scope_of, type_of
 from machines.check_types import mend
 from machines.children import root_name
 from machines.fields import Field, FieldKind
@@ -102,7 +102,7 @@ def _fits(given: Field, wanted: Field) -> bool:
 
 
 def _keeps_problems(step: Step, child: Saga) -> Iterator[str]:
-    replies = {each.name: each for each in child.steps}
+    replies, scope = {each.name: each for each in child.steps}, Scope(child, step, child.steps)
     for name, declared in step.keeps.items():
         kept = kept_of(name, declared)
         for path in filter(None, (kept.source, kept.otherwise)):
@@ -113,6 +113,19 @@ def _keeps_problems(step: Step, child: Saga) -> Iterator[str]:
                 yield f"keeps= {path!r} may be missing: {child} may skip step {of}; write optional() around its type"
             elif _is_secret(replies[of], ".".join(below)) and not holds_secret(kept.field):
                 yield f"keeps= {path!r} is secret in {child}; write secret() here, too"
+            else:
+                yield from _kept_problems(scope, path, kept.field)
+
+
+def _kept_problems(scope: Scope, path: str, wanted: Field) -> Iterator[str]:
+    """Yield a problem when a reply of the child never has the value that its parent keeps, or one of another type."""
+    try:
+        given = field_of(scope, path)
+    except ReferenceProblem as problem:
+        yield f"keeps= of {scope.table}: {problem}"
+        return
+    if given is not None and not _fits(given, wanted):
+        yield f"keeps= {path!r} is {named(given)} in {scope.table}, and not of type {wanted.kind}; write that type"
 
 
 def _is_secret(step: Step, path: str) -> bool:

@@ -124,9 +124,9 @@ class Branches:
         return self._registry.get(child.definition, child.definition_version).states[child.state].undoes
 
     def name(self, child: Child) -> str:
-        """Return the name of the branch of a child. For an item, it is the reference of the item: `lines.0`."""
+        """Return the name of the branch of a child; for an item the name of the step with the index, `hold[0]`."""
         place = (child.child_number - 1) % self.count
-        return self._group.branches[place].name if self._items is None else f"{self._group.over}.{place}"
+        return self._group.branches[place].name if self._items is None else f"{self._step.name}[{place}]"
 
     def result(self, replies: Sequence[Mapping[str, Any]]) -> Any:
         """Return the reply of the group from the replies of its children, in the order of the branches."""

@@ -181,7 +181,7 @@ def _children(saga_id: UUID) -> dict[str, Any]:
         "children": [shown(services().registry, child)[0] for child in children],
         "children_of_all": found[0] if found else None,
         "items": item_words(services().registry, children),
-        "part_words": part_words,
+        "parts": {child.id: part_words(services().registry, child) for child in children},
     }
 
 

@@ -51,15 +51,19 @@ def show() -> str | Response:
         most=LARGEST_TOTAL, sorted_of=MOST_SORTED, searched=MOST_SEARCHED,
         searched_from=searched_from, amounts=amounts_of(registry, found[:PAGE]), page=PAGE,
         cut=MOST_BEGINNING if words and len(found) > 1 and is_cut(words) else 0,
-        items=_items(found[:PAGE]) if "parent" in query else {},
-        part_words=part_words,
+        **_children(found[:PAGE] if "parent" in query else ()),
         waits=sentences(registry, found[:PAGE]),
         unknown=unknown_words(registry, found[:PAGE]) if query.get("still_unknown") else {},
     )  # fmt: skip
 
 
-def _items(found: Sequence[Row[Any]]) -> Mapping[UUID, str]:
-    return item_words(services().registry, queries.sagas([row.id for row in found]).values())
+def _children(found: Sequence[Row[Any]]) -> dict[str, Mapping[UUID, str]]:
+    """Return which part of their parent the sagas of a list are, and their items."""
+    registry, children = services().registry, queries.sagas([row.id for row in found]) if found else {}
+    return {
+        "parts": {saga_id: part_words(registry, child) for saga_id, child in children.items()},
+        "items": item_words(registry, children.values()),
+    }
 
 
 @blueprint.get("/admin/sagas/export.<any(csv,json):form>")

@@ -157,7 +157,7 @@ def _branches_of(parent: UUID, below: Mapping[UUID | None, list[SagaRow]], inden
     lines: list[tuple[str, SagaRow | None]] = []
     for step, children in groupby(below.get(parent, ()), key=lambda child: child.parent_step):
         drawn, rest = _drawn(list(children))
-        lines += [(f"{step} {child.child_number}: {_tree_line(child)}", child) for child in drawn]
+        lines += [(f"{part_words(services().registry, child)}: {_tree_line(child)}", child) for child in drawn]
         lines += [(f"{step}: {rest}", None)] if rest else []
     for number, (line, child) in enumerate(lines, start=1):
         last = number == len(lines)
@@ -207,7 +207,7 @@ def _line(registry: Registry, row: SagaRow, now: datetime, width: int, wait: str
     return Line(
         cells=(
             cell(str(row.id) if width >= _WIDE else str(row.id)[:_SHORT_ID], "bold"),
-            cell(f"{part_words(row)}: {row.definition}" if row.parent_id is not None else row.definition),
+            cell(f"{part_words(registry, row)}: {row.definition}" if row.parent_id is not None else row.definition),
             cell(f"{look.symbol} {row.status}", look.style),
             cell(row.state),
             cell(printable(row.client or "")),

@@ -182,11 +182,11 @@ def test_tree_has_the_lines_of_a_tree_and_names_a_state_once(family):
     lines = drawn(client, the(scene, "order")["id"])
     assert lines[0] == "order ID waiting HOLD_DONE"
     assert [re.sub(r"ID .*", "ID", line) for line in lines[1:]] == [
-        "├ pack 1: order.pack ID",
-        "│ ├ wraps 1: order.pack.wraps ID",
-        "│ └ wraps 2: order.pack.wraps ID",
-        "└ pack 2: order.pack ID",
-        "  └ wraps 1: order.pack.wraps ID",
+        "├ pack[0]: order.pack ID",
+        "│ ├ wraps[0]: order.pack.wraps ID",
+        "│ └ wraps[1]: order.pack.wraps ID",
+        "└ pack[1]: order.pack ID",
+        "  └ wraps[0]: order.pack.wraps ID",
     ]
     (stuck,) = [line for line in lines if "STUCK" in line]
     assert stuck.endswith("order.pack.wraps ID stuck STUCK_WRAP: wrap: 409 no")

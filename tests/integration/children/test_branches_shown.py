@@ -98,21 +98,21 @@ def test_children_are_shown_with_number_and_item_the_stuck_ones_first(app, clien
     )
     db.session.commit()
     words = seen(client.get(f"/admin/sagas/{guests}"))
-    assert words.index("item[1] name Eve") < words.index("item[0] name Bob")
-    assert words.index("invite 2") < words.index("invite 1")
+    assert words.index("name Eve") < words.index("name Bob")
+    assert words.index("invite[1]") < words.index("invite[0]")
     listed = seen(client.get(f"/admin/sagas?parent={guests}"))
-    assert "invite 2 item[1] name Eve" in listed
+    assert "invite[1] name Eve" in listed
     assert "All 2 started sagas" not in words
     monkeypatch.setattr("app.admin.saga._CHILDREN", 1)
     cut = client.get(f"/admin/sagas/{guests}")
     assert "0 of 2 completed, 1 stuck" in seen(cut)
-    assert "item[0]" not in seen(cut)
+    assert "invite[0]" not in seen(cut)
     assert f'<a href="/admin/sagas?parent={guests}">All 2 started sagas</a>' in cut.text
     lines = client.get(f"/api/v1/sagas?parent={guests}&sort=created_at").json["sagas"]
     assert {line["id"]: line["parent"] for line in lines}[eve] == {"id": guests, "step": "invite", "number": 2}
     assert client.get("/api/v1/sagas").json["sagas"][0]["parent"] is None
     drawn = app.test_cli_runner().invoke(saga, ["list", "--parent", guests]).output
-    assert "invite 2: meeting" in drawn
+    assert "invite[1]: meeting" in drawn
 
 
 @pytest.mark.parametrize("refused", [False, True])
@@ -161,6 +161,6 @@ def test_the_command_line_draws_the_tree_with_its_branches(app, client, meeting)
         .output
     )
     lines = [line.split(":")[0] for line in drawn.splitlines()]
-    assert lines[1:] == ["├ prepare 1", "│ ├ invite 1", "│ └ invite 2", "└ prepare 2"]
+    assert lines[1:] == ["├ prepare.guests", "│ ├ invite[0]", "│ └ invite[1]", "└ prepare.rent"]
     shown = app.test_cli_runner().invoke(saga, ["show", meeting], catch_exceptions=False)
     assert shown.exit_code == 0

@@ -107,7 +107,7 @@ def test_the_command_line_draws_the_tree(app, client, trip):
     drawn = app.test_cli_runner().invoke(saga, ["show", trip, "--tree"], catch_exceptions=False)
     assert drawn.output.split("\n")[:2] == [
         f"trip {trip} waiting PLANNED",
-        f"└ leave 1: leave {child} waiting ASKED",
+        f"└ leave: leave {child} waiting ASKED",
     ]
     shown = app.test_cli_runner().invoke(saga, ["show", trip], catch_exceptions=False)
     assert shown.exit_code == 0

@@ -178,7 +178,7 @@ def test_a_branch_that_is_refused_stops_and_undoes_the_others(scene):
 def test_the_reason_of_a_refused_each_names_its_item(scene):
     scene.given(reserve=[answer(200, id="r1"), REFUSED, REFUSED])
     start(scene, reserve())
-    assert re.search(r"branch lines\.[12] goes back: reserve_REFUSED", the(scene, "order")["error"])
+    assert re.search(r"branch reserve\[[12]\] goes back: reserve_REFUSED", the(scene, "order")["error"])
 
 
 def test_a_branch_in_doubt_is_undone_too(scene):

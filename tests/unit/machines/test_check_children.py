@@ -85,6 +85,24 @@ def test_a_saga_that_cannot_be_compensated_is_no_compensatable_step():
     Registry([order(sub("payment", data={"amount": "amount"}, pivot=True, done="SENT", refused="NO")), final])
 
 
+@pytest.mark.parametrize(
+    ("kept", "problem"),
+    [
+        (
+            at("take.idd", text()),
+            "keeps= of payment v1: 'take.idd' is not kept of the reply to take; did you mean 'id'?",
+        ),
+        (at("take.id", integer()), "keeps= 'take.id' is of type text in payment v1, and not of type integer; write"),
+        (at("take.id.x", text()), "keeps= of payment v1: 'take.id.x' names 'x' of a value of type text"),
+    ],
+)
+def test_a_kept_value_that_the_child_never_has_is_refused(kept, problem):
+    pays = sub("payment", data={"amount": "amount"}, keeps={"id": kept}, done="SENT", refused="NO")
+    with pytest.raises(BadTablesError) as refused:
+        Registry([order(pays), payment()])
+    assert problem in str(refused.value)
+
+
 def test_a_kept_reply_that_the_child_may_skip_is_optional():
     takes = compensatable(
         "take", post("bank", "/", keeps={"id": text()}), undo=post("bank", "/undo"), done="PAID", refused="DECLINED",
