@@ -1,6 +1,7 @@
 """/admin/sagas/<id>/replay: the verdict, and a form that changes one outcome by GET."""
 
 import pytest
+from sqlalchemy import update
 
 from app.store.database import db
 from app.store.models import AuditRow, JournalRow
@@ -9,7 +10,11 @@ from tests.integration.admin.conftest import seen
 
 @pytest.fixture
 def saga(walk):
-    return walk("succeeded", "succeeded", "succeeded", "succeeded", "succeeded")
+    walked = walk("succeeded", "succeeded", "succeeded", "succeeded", "succeeded")
+    whole = {"montant": 5, "produits": [], "reservation_id": "r-1"}  # with each field that a later call needs
+    db.session.execute(update(JournalRow).where(JournalRow.trigger == "succeeded").values(reply=whole))
+    db.session.commit()
+    return walked
 
 
 def path(saga):
