@@ -261,7 +261,7 @@ def field_below(field: Field | None, path: tuple[str, ...], reference: str) -> F
                 field = Field(kind=FieldKind.LIST, item=below or Field(kind=FieldKind.ANYTHING))
                 break
             if not is_index(name):
-                mended = "write the number of an item, such as 0"
+                mended = f"write the number of an item, such as 0, or '{EVERY}' for all of them"
                 raise ReferenceProblem(f"{reference!r} names {name!r} of a list; {mended}")
             optional = optional or int(name) >= field.low
             field = field.item or Field(kind=FieldKind.OBJECT, items=field.items)

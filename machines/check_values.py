@@ -13,7 +13,7 @@ from machines.check_types import column_of, misused, no_text, out_of, shown
 from machines.check_waiting import waiting_value_problems
 from machines.check_when import when_value_problems
 from machines.check_wording import step_wording_problems, wording_value_problems
-from machines.children import Start
+from machines.children import Branch, Start
 from machines.retry import Retry
 from machines.step import CALLING, Kind, Step
 from machines.table import Table
@@ -89,6 +89,9 @@ def column_problems(table: Table) -> Iterator[str]:
 
 def _misfit_problems(value: object) -> Iterator[str]:
     """Yield a problem for each value in steps= that is not a step, with the name of the step if the author gave one."""
+    if isinstance(value, Branch):
+        yield f"steps= holds the branch {value.name!r}; a branch stands in together(): write together(branch(…), …)"
+        return
     if not isinstance(value, Misused):
         yield f"steps= holds {shown(value)}; write read(…), compensatable(…), pivot(…) or retriable(…)"
         return

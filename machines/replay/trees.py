@@ -5,6 +5,7 @@ compared, and not the order of its calls among those of others.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
@@ -46,16 +47,36 @@ def tree_recording(saga: Journalled, tables: Sequence[Saga] = ()) -> Recording:
 
 def _of_tree(saga: Journalled, *, below: bool) -> Recording:
     found = recording(saga.definition, saga.data, saga.journal, under_way=saga.under_way, below=below)
-    newest: dict[tuple[str, str, Any], Journalled] = {}
+    starts: dict[tuple[str, str, Any], list[Journalled]] = {}
     for child in sorted(saga.children, key=attrgetter("number")):
-        newest[child.step, child.definition.name, _index(saga, child)] = child
-    for child in newest.values():
-        found = _joined(found, saga, child)
-    acts = tuple(sorted(found.acts, key=attrgetter("at")))
-    if len(newest) < len(saga.children):
-        again = f"{saga.definition}: a child was started again; the test has only the last start of each child."
-        found = replace(found, unknown=(*found.unknown, again))
-    return replace(found, acts=acts)
+        starts.setdefault((child.step, child.definition.name, _index(saga, child)), []).append(child)
+    for each in starts.values():
+        found = _joined(found, saga, each[-1], _of_starts(each))
+    return replace(found, acts=tuple(sorted(found.acts, key=attrgetter("at"))))
+
+
+def _of_starts(starts: Sequence[Journalled]) -> Recording:
+    """Return the starts of one child as one recording. A retry starts it again in the place of a compensated one."""
+    first, *later = (_of_tree(each, below=True) for each in starts)
+    for each in later:
+        first = _followed(first, each)
+    return first
+
+
+def _followed(first: Recording, last: Recording) -> Recording:
+    """Return two starts of a child as one recording: the answers to the first one come before those to the last one."""
+    script, unknown = dict(last.scenario.script), dict.fromkeys((*first.unknown, *last.unknown))
+    for call, number in first.requests.items():
+        before, after = first.scenario.script.get(call, ()), script.get(call, ())
+        if isinstance(before, tuple) and isinstance(after, tuple):
+            body = first.scenario.bodies.get(call[1]) if call[0] == "do" else None
+            success = ok if body is None else ok(body)
+            script[call] = (*before, *[success] * (number - len(before)), *after)
+    if any(not isinstance(each, tuple) for each in first.scenario.script.values()):
+        unknown[f"{last.scenario.definition}: what its own children did before it was started again."] = None
+    requests = Counter(first.requests) + Counter(last.requests)
+    scenario = replace(last.scenario, script=script)
+    return replace(last, scenario=scenario, acts=(*first.acts, *last.acts), requests=requests, unknown=tuple(unknown))
 
 
 def _index(parent: Journalled, child: Journalled) -> int | None:
@@ -64,9 +85,9 @@ def _index(parent: Journalled, child: Journalled) -> int | None:
     return int(child.data[INDEX]) if group is not None and group.over is not None else None
 
 
-def _joined(found: Recording, parent: Journalled, child: Journalled) -> Recording:
-    """Return the recording of a parent together with that of one child."""
-    below, index = _of_tree(child, below=True), _index(parent, child)
+def _joined(found: Recording, parent: Journalled, child: Journalled, below: Recording) -> Recording:
+    """Return the recording of a parent together with that of one child. below: all starts of this child."""
+    index = _index(parent, child)
     group = next(step.group for step in parent.definition.steps if step.name == child.step)
     name = child.step if group is None else child.definition.name.rpartition(".")[2]
     scenario, requests = found.scenario, below.requests

@@ -168,6 +168,12 @@ def test_the_result_of_a_group_that_may_be_skipped_needs_a_fallback():
     Registry([order(papers, taken("ship", a=maybe("papers.label.id")))])
 
 
+def test_a_branch_outside_of_a_group_is_refused():
+    assert "steps= holds the branch 'bill'; a branch stands in together()" in problems(
+        branch("bill", taken()), taken("b")
+    )
+
+
 def wrapped() -> Any:
     return compensatable(
         "wrap", post("stock", "/wrap", keeps={"id": text()}), undo=post("stock", "/undo"),

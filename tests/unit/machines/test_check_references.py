@@ -82,8 +82,11 @@ ILLEGAL = [
     ("tripp.city", "begins with 'tripp', which is no earlier step and no field of data; did you mean 'trip'? or add "),
     ("https://shop.example/hook", "add the field to data=, or const('https://shop.example/hook') for a constant text"),
     ("trip.citty", "'trip.citty' names no field; did you mean 'city'? or add the field"),
-    ("trip.stops.first", "'trip.stops.first' names 'first' of a list; write the number of an item, such as 0"),
-    (f"lines.{'9' * 5000}", "of a list; write the number of an item, such as 0"),
+    (
+        "trip.stops.first",
+        "'trip.stops.first' names 'first' of a list; write the number of an item, such as 0, or '*' for all of them",
+    ),
+    (f"lines.{'9' * 5000}", "of a list; write the number of an item, such as 0, or '*' for all of them"),
     ("name.first", "'name.first' names 'first' of a value of type text, which has no fields; name the"),
     ("trip.city.x", "'x' of a value of type text, which has no fields; name the value itself"),
     ("fyl.id", "'fyl.id' begins with 'fyl', which is no earlier step and no field of data; did you mean 'fly'? or "),

@@ -110,3 +110,31 @@ def test_what_if_changes_one_item_or_every_call_of_a_branch():
 def test_lost_reply_in_a_branch_is_unknown_to_the_journal(tmp_path):
     run = given(ORDER, DATA, [PAYMENT]).when(archive=always(lost)).run()
     assert any("archive" in note for note in replayed(run, tmp_path).recording.unknown)
+
+
+MUST = Saga(
+    name="order", version=1, initial="NEW", completed="DONE", compensated="OFF", participants=("shop",),
+    data={"lines": list_of(text())},
+    steps=(pivot("sell", post("shop", "/sell"), done="SOLD", refused="NOT_SOLD"),
+           each("lines", step("reserve", sku="item"), step("mark"), name="all", done="DONE")),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"reserve": items(ok, ok, [refused(), ok])},
+        {"mark": items(ok, ok, [refused(), ok])},
+        {"mark": items(ok, ok, [refused(), ok]), "reserve": items(ok, ok, [ok({"id": "old"}), ok({"id": "new"})])},
+    ],
+)
+def test_children_that_were_started_again_give_the_answers_of_all_their_starts(said):
+    run = given(MUST, DATA).when(**said).run()
+    assert run.state == "STUCK_ALL"
+    run.retry()
+    assert run.ended == "DONE"
+    found = tree_recording(journalled(run))
+    played = play(found)
+    assert (difference(played), found.unknown) == (None, ())
+    assert [call.step for call in played.run.calls] == [call.step for call in run.calls]
+    assert [child.results for child in played.run.children] == [child.results for child in run.children]
