@@ -1,5 +1,7 @@
 """The reply of a participant that did what a call asks for: every field that the table keeps or needs."""
 
+from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from machines.call import Call
@@ -25,10 +27,13 @@ def success(definition: Saga, step: Step, call: Call | None, given: Any = None) 
     return body
 
 
-def acceptance(step: Step) -> dict[str, Any]:
-    """Return the body of the 202 that accepts a step: the fields by which its poll asks for the answer."""
+def acceptance(step: Step, besides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the body of the 202 that accepts a step: the fields by which its poll asks for the answer.
+
+    besides: what else the body contains.
+    """
     asked = {name for root, name in map(split, step.asks.references) if root == step.name} if step.asks else set()
-    body: dict[str, Any] = {}
+    body: dict[str, Any] = deepcopy(dict(besides or {}))
     for reference in sorted(asked):
         kept = next(
             (kept_of(name, each) for name, each in step.keeps.items() if f"{reference}.".startswith(f"{name}.")), None

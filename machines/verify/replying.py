@@ -14,7 +14,7 @@ from machines.references import parts
 from machines.replies import Reply
 from machines.saga import Saga
 from machines.step import Step
-from machines.testing.successes import headers, success
+from machines.testing.successes import acceptance, headers, success
 from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, subject_of
 
 #: Name of a success that lacks the fields of the table.
@@ -34,6 +34,8 @@ def replies_to(
     """
     found: dict[Truth, list[tuple[str, Reply]]] = {truth: [] for truth in Truth}
     body = {} if undoes else success(definition, step, call)
+    accepting = acceptance(step, body) if call is step.call and not undoes else body
+    kept = headers(step, call)
     by_field = any(isinstance(meaning, Mapping) and None in meaning for meaning in call.means.values())
     for name, reply in _plain(step, call, body):
         found[Truth.DONE].append((name, reply))
@@ -47,7 +49,7 @@ def replies_to(
             means = Truth.ACCEPTED if accepts else Truth.DONE if gone else truth
             if call is step.poll and status in _ABOUT_THE_ADDRESS:
                 means = Truth.UNKNOWN
-            found[means].append((str(status), _reply(status, body if accepts else _DETAIL)))
+            found[means].append((str(status), _reply(status, accepting, kept) if accepts else _reply(status, _DETAIL)))
     found[Truth.UNKNOWN].append(("503 with Retry-After", _reply(503, _DETAIL, retry_after_s=1.0)))
     said = TRUTHS[Outcome(call.means[200])] if 200 in call.means else Truth.UNKNOWN  # type: ignore[arg-type]  # noqa: PLR2004
     found[said].append(("a body that is no JSON", Reply(status=200, unreadable="no JSON")))
@@ -56,7 +58,7 @@ def replies_to(
     found[Truth.BUSY].append(("409", _reply(409, _DETAIL)))
     if 404 not in call.means:  # noqa: PLR2004
         found[Truth.UNTOUCHED].append(("404 without JSON", Reply(status=404)))
-    for truth, name, reply in _declared(step, call, body, accepted):
+    for truth, name, reply in _declared(step, call, (body, accepting), accepted):
         found[truth].insert(0, (name, reply))
     if call is step.probe:
         found[Truth.UNSEEN] = list(found[Truth.REFUSED])
@@ -74,26 +76,34 @@ def _plain(step: Step, call: Call, body: Any) -> Iterator[tuple[str, Reply]]:
         yield WITHOUT_FIELDS, Reply(status=200, body={})
 
 
-def _declared(step: Step, call: Call, body: Any, accepted: Collection[str]) -> Iterator[tuple[Truth, str, Reply]]:
-    """Yield the replies that the call's `means=` names. accepted: see `replies_to`."""
+def _declared(
+    step: Step, call: Call, bodies: tuple[Any, Any], accepted: Collection[str]
+) -> Iterator[tuple[Truth, str, Reply]]:
+    """Yield the replies that the call's `means=` names.
+
+    bodies: of a success, and of a reply that accepts the call. accepted: see `replies_to`.
+    """
+    body, accepting = bodies
+    kept = headers(step, call)
     unsure = {each.reply: each for each in doubtful(step, call) if subject_of(step, call, each.key) not in accepted}
     for key, meaning in call.means.items():
         if isinstance(key, int):
             claimed = TRUTHS[Outcome(meaning)]  # type: ignore[arg-type]
-            good = body if claimed in (Truth.DONE, Truth.LEFT, Truth.ACCEPTED) else _DETAIL
+            good = accepting if claimed is Truth.ACCEPTED else body if claimed in (Truth.DONE, Truth.LEFT) else _DETAIL
             for truth in unsure[str(key)].tried if str(key) in unsure else (claimed,):
-                yield truth, str(key), _reply(key, good)
+                yield truth, str(key), _reply(key, good, kept)
             continue
         assert isinstance(meaning, Mapping)
         for value, outcome in meaning.items():
             truth = TRUTHS[Outcome(outcome)]
             statuses = (200,) if value is None or truth in (Truth.DONE, Truth.LEFT, Truth.ACCEPTED) else (200, 409)
+            good = accepting if truth is Truth.ACCEPTED else body
             for status in statuses:
                 if status == 200 or status not in call.means:  # noqa: PLR2004
-                    yield truth, f"{status} with {key} {value!r}", _reply(status, put(body, key, value))
+                    yield truth, f"{status} with {key} {value!r}", _reply(status, put(good, key, value), kept)
     for each in unsure.values():
         if isinstance(each.key, str):
-            yield Truth.UNKNOWN, each.reply, _reply(200, put(body, each.key, each.value))
+            yield Truth.UNKNOWN, each.reply, _reply(200, put(body, each.key, each.value), kept)
 
 
 def _meaning(call: Call, body: Any, wanted: Outcome) -> Any:
@@ -122,5 +132,7 @@ def put(body: Any, path: str, value: Any) -> Any:
     return members
 
 
-def _reply(status: int, body: Any, retry_after_s: float | None = None) -> Reply:
-    return Reply(status=status, body=body, headers={}, retry_after_s=retry_after_s)
+def _reply(
+    status: int, body: Any, kept: Mapping[bytes, bytes] | None = None, retry_after_s: float | None = None
+) -> Reply:
+    return Reply(status=status, body=body, headers=kept or {}, retry_after_s=retry_after_s)

@@ -14,15 +14,18 @@ from machines import (
     choice,
     compensatable,
     get,
+    header,
     pivot,
     poll,
     post,
     read,
     text,
 )
+from machines.registry import Registry
 from machines.verify import verify
 from machines.verify.words import lines_of
 from tests.unit.machines.tables import saga
+from tests.unit.machines.verify.written import passes, source_for
 
 TWICE = Retry(attempts=2)
 
@@ -120,3 +123,44 @@ TRUE = {
 @pytest.mark.parametrize("table", TRUE)
 def test_meaning_that_its_author_can_know_is_no_flaw(table):
     assert not verify(TRUE[table]).faults
+
+
+def asking(path, means=None, *, keeps=None, polled=None, **asks):
+    """Return a table whose poll refers to the reply that accepts the call. polled: means= of the poll."""
+    later = poll(get("shop", path, means={500: REFUSED} if polled is None else polled, **asks), every_s=5, within_s=60)
+    return selling(means, keeps=keeps or {}, later=later)
+
+
+TAKEN = {201: ACCEPTED, 202: IN_DOUBT}
+QUEUED = {202: IN_DOUBT, "state": {"queued": ACCEPTED}}
+ASKING = {
+    "a field that is not kept": asking("/jobs/{sell.id}"),
+    "the whole path": asking("{sell.url}"),
+    "the query": asking("/jobs", query={"job": "sell.job.id"}),
+    "a kept field": asking("/jobs/{sell.id}", keeps={"id": text()}),
+    "a kept header": asking("/jobs/{sell.id}", keeps={"id": header("X-Job")}),
+    "a status that accepts": asking("/jobs/{sell.id}", TAKEN),
+    "a header beside a status that accepts": asking("/jobs/{sell.id}", TAKEN, keeps={"id": header("X-Job")}),
+    "a field that accepts": asking("/jobs/{sell.id}", QUEUED),
+    "a header beside a field that accepts": asking("/jobs/{sell.id}", QUEUED, keeps={"id": header("X-Job")}),
+}
+
+
+@pytest.mark.parametrize("reference", ASKING)
+def test_verify_explores_the_wait_of_a_poll_that_refers_to_the_accepting_reply(reference):
+    result = verify(ASKING[reference])
+    assert [fault.name for fault in result.faults] == ["untrue meaning:poll sell 500"]
+    source = source_for(result, Registry([ASKING[reference]]))
+    assert not passes(source, Registry([ASKING[reference]]))
+
+
+@pytest.mark.parametrize("path", ["/jobs/{sell.id}", "{sell.url}"])
+def test_wait_of_a_sound_table_is_reached_by_a_field_that_is_not_kept(path):
+    result = verify(asking(path, polled={}))
+    assert (result.faults, result.complete, result.unreached) == ([], True, ())
+
+
+def test_value_without_a_meaning_is_found_beside_a_kept_header():
+    keeps = {"state": text(), "id": header("X-Sale")}
+    (fault,) = verify(selling({"state": {"paid": SUCCEEDED}}, keeps=keeps)).faults
+    assert fault.name == "untrue meaning:sell state"
