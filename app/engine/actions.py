@@ -11,7 +11,7 @@ from app.store.instance import Instance
 from machines.later import arrival_name
 from machines.loop import IncompleteReplyError
 from machines.outcomes import Outcome
-from machines.progress import trigger_of
+from machines.progress import OPERATOR_ACTIONS, trigger_of
 from machines.send_now import SEND_NOW, why_not_sent_now
 from machines.transitions import Phase, State, Trigger
 
@@ -91,4 +91,6 @@ def _why_not(saga: Instance) -> str:
     pivot = next((step.name for step in saga.definition.steps if step.kind == "pivot"), None)
     if saga.current.phase is Phase.COMPLETED and pivot:
         return f"the saga has ended in {saga.state}: its pivot {pivot} has succeeded, so it cannot go back"
-    return f"the saga is {saga.status}, in {saga.state}; its table has no such move from this state"
+    allowed = [name for name in OPERATOR_ACTIONS if trigger_of(name, saga.definition, saga.state)]
+    possible = f"; possible now: {', '.join(allowed)}" if allowed else ""
+    return f"the saga is {saga.status}, in {saga.state}; its table has no such move from this state{possible}"

@@ -116,6 +116,12 @@ def test_stuck_pivot_can_be_compensated_by_a_person(scene):
     assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
 
 
+def test_a_refused_action_names_the_possible_ones(scene):
+    stuck = scene.given(confirmer=[REFUSED]).service.start("checkout", CART)
+    with pytest.raises(ConflictError, match="no such move from this state; possible now: retry, resolve"):
+        scene.service.compensate(stuck.id, "ada", "wrong size")
+
+
 def test_only_a_stuck_saga_can_be_retried(scene):
     saga_id = scene.service.start("checkout", CART).id
     with pytest.raises(ConflictError):
