@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from app.cli.group import FAULT
 from app.cli.output import write_json
 from app.config import from_environment, read_tables
 from app.conform.bench import Bench
-from app.conform.lines import SetUpError
+from app.conform.lines import Finding, SetUpError
 from app.conform.report import Report
 from app.conform.running import findings
 from machines.participant_kinds import ParticipantKind, kind_of
@@ -98,26 +99,30 @@ def conform(  # noqa: PLR0917  click passes every option by its name
     expected = ParticipantKind(kind) if kind else kind_of(subject.step)
     desk = desk_for(subject, listen, reply_url)
     bench = Bench(subject, HttpClient(_CONNECTIONS, participants=subject.settings), desk, patience)
+    tried: list[Finding] = []
+    report = Report(subject=subject, kind=expected, findings=tried, left=bench.left)
     try:
-        tried = list(findings(bench, expected))
+        for finding in findings(bench, expected):
+            if not as_json:
+                _print([*(() if tried else [report.title()]), *report.text(finding)])
+            tried.append(finding)
     except SetUpError as error:
         raise click.ClickException(str(error)) from None
     finally:
         if desk is not None:
             desk.close()
-    report = Report(subject=subject, kind=expected, findings=tried, left=bench.left)
     if junit:
         _write_junit(report, junit)
     if as_json:
         write_json(report.document())
     else:
-        _print(report)
+        _print(report.end())
     sys.exit(FAULT if report.failed else 0)
 
 
-def _print(report: Report) -> None:
-    click.echo(f"{report.name} at {report.url}, as a participant of the kind {report.kind}")
-    for line in report.text():
+def _print(lines: Iterable[str]) -> None:
+    """Write each line at once, so that a pipe shows it while the next line of the contract is tried."""
+    for line in lines:
         click.echo("".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in line))
 
 

@@ -85,6 +85,21 @@ class Bench:
         """Return how the look has changed since `before`."""
         return change(counts(before), counts(self.look()))
 
+    @property
+    def later_s(self) -> float:
+        """The longest wait for a later answer, in seconds: the patience, but not longer than the table allows."""
+        later = self.subject.step.later
+        return self.patience_s if later is None else min(self.patience_s, later.for_s)
+
+    def no_answer(self, what: str) -> NotKeptError | NotTriedError:
+        """Return the error for an answer that did not come within `later_s`. what: what happened instead."""
+        later = self.subject.step.later
+        assert later is not None
+        if self.later_s < later.for_s:
+            limit = f"the table allows {later.for_s:g} s; give --patience {later.for_s:g}"
+            return NotTriedError(f"{what} within {self.later_s:g} s, and {limit}")
+        return NotKeptError(f"{what} within the {later.for_s:g} s of the table")
+
     def answers(self, within_s: float) -> bool:
         """Return True when the participant answers within this time. The request is no part of a trial."""
         name = self.subject.step.call.participant  # type: ignore[union-attr]

@@ -89,11 +89,9 @@ def _accept(saga: Trial) -> None:
 
 def _answered(bench: Bench, saga: Trial, number: int, words: str = "") -> Answer:
     """Wait for an answer that is understood, and return it. number: which one, from 1."""
-    later = bench.subject.step.later
-    assert later is not None
-    started, patience_s = time.monotonic(), min(later.for_s, bench.patience_s)
+    started = time.monotonic()
     while True:
-        left_s = started + patience_s - time.monotonic()
+        left_s = started + bench.later_s - time.monotonic()
         seen = saga.wait_for_answer(left_s)
         if wrong := next((each for each in seen if each.problem), None):
             raise NotKeptError(f"its answer is a mistake: {wrong.problem}")
@@ -103,10 +101,7 @@ def _answered(bench: Bench, saga: Trial, number: int, words: str = "") -> Answer
             return clear[number - 1]
         if left_s <= 0:
             break
-    if patience_s < later.for_s:
-        limit = f"the table allows {later.for_s:g} s; give --patience {later.for_s:g}"
-        raise NotTriedError(f"no answer comes{words} within {patience_s:g} s, and {limit}")
-    raise NotKeptError(f"no answer comes{words} to Saga-Reply-To within the {later.for_s:g} s of the table")
+    raise bench.no_answer(f"no answer comes{words} to Saga-Reply-To")
 
 
 #: Name of a line → its trial.

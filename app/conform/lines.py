@@ -1,6 +1,6 @@
 """The lines of a participant's contract, and the kinds of participant that must keep each line."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -78,6 +78,10 @@ class NotKeptError(Exception):
     """The participant does not keep the line. The text says what it did instead."""
 
 
+class HarmError(NotKeptError):
+    """The participant does what no kind of participant may do, such as taking back the effects of other sagas."""
+
+
 class SetUpError(Exception):
     """Nothing can be tried. The text says what must be changed first."""
 
@@ -111,6 +115,8 @@ class Finding:
     why: str
     #: False for a line that the kind of participant need not keep.
     required: bool
+    #: True: no kind of participant may do what it did.
+    harms: bool = False
     #: The requests and replies, when the line is not kept.
     exchanges: tuple[Exchange, ...] = ()
 
@@ -119,7 +125,34 @@ class Finding:
         return self.verdict is Verdict.NOT_KEPT and self.required
 
 
+#: The lines of requests that no saga sends.
+_STRANGE = frozenset({"odd-body", "huge-body", "slow-client"})
+#: The lines of later answers; those after an undo count only for a step that has one.
+_ANSWERS = frozenset({"poll", "poll-unknown", "answer", "answer-again", "answer-once"})
+_ANSWERS_UNDONE = frozenset({"poll-undone", "answer-undone"})
+
+
+def advice(findings: Sequence[Finding], *, has_undo: bool) -> str:
+    """Return what the findings mean for the table."""
+    found = kind_found(findings)
+    if found is None:
+        return "It breaks a line that every kind must keep: no table can use it safely."
+    wanted = _ANSWERS | _ANSWERS_UNDONE if has_undo else _ANSWERS
+    if untried := [
+        each.line.name for each in findings if each.verdict is Verdict.NOT_TRIED and each.line.name in wanted
+    ]:
+        return f"Its later answers are not tried to the end, so its kind is not known: see {', '.join(untried)}."
+    broken = [each.line.name for each in findings if each.verdict is Verdict.NOT_KEPT]
+    if broken and _STRANGE.issuperset(broken):
+        return (
+            f"It would keep the barrier, but for {', '.join(broken)}: when that is mended, a table may use everything."
+        )
+    return ADVICE[found]
+
+
 def kind_found(findings: Iterable[Finding]) -> Kind | None:
     """Return the strictest kind whose lines are all kept; None when even a line of every kind is not kept."""
-    broken = [finding.line.kinds for finding in findings if finding.verdict is Verdict.NOT_KEPT]
+    broken = [
+        _ALL if finding.harms else finding.line.kinds for finding in findings if finding.verdict is Verdict.NOT_KEPT
+    ]
     return next((kind for kind in Kind if not any(kind in kinds for kinds in broken)), None)

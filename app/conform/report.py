@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from app.conform.lines import ADVICE, LINES, Exchange, Finding, Verdict, kind_found
+from app.conform.lines import LINES, Exchange, Finding, Verdict, advice, kind_found
 from app.conform.subject import Subject
 from app.logs import HIDDEN, Secrets
 from app.values import written
@@ -34,17 +34,21 @@ class Report:
     def failed(self) -> bool:
         return any(finding.failed for finding in self.findings)
 
-    def text(self) -> Iterator[str]:
+    def title(self) -> str:
+        return f"{self.name} at {self.url}, as a participant of the kind {self.kind}"
+
+    def text(self, finding: Finding) -> Iterator[str]:
+        """Yield the lines of text of one finding."""
         width = max(map(len, LINES))
-        for finding in self.findings:
-            note = (
-                "" if finding.required or finding.verdict is not Verdict.NOT_KEPT else f" (kind {self.kind} need not)"
-            )
-            yield f"{finding.verdict:9}  {finding.line.name:{width}}  {finding.line.says}{note}"
-            if finding.why:
-                yield f"{'':{width + 13}}{self._hidden(one_line(finding.why))}"
-            for exchange in finding.exchanges:
-                yield from (f"{'':{width + 13}}{line}" for line in self._shown(exchange))
+        note = "" if finding.required or finding.verdict is not Verdict.NOT_KEPT else f" (kind {self.kind} need not)"
+        yield f"{finding.verdict:9}  {finding.line.name:{width}}  {finding.line.says}{note}"
+        if finding.why:
+            yield f"{'':{width + 13}}{self._hidden(one_line(finding.why))}"
+        for exchange in finding.exchanges:
+            yield from (f"{'':{width + 13}}{line}" for line in self._shown(exchange))
+
+    def end(self) -> Iterator[str]:
+        """Yield the lines of text after the findings."""
         yield ""
         yield self.summary()
         if self.left:
@@ -54,9 +58,7 @@ class Report:
         """Return the numbers of the verdicts, and what the findings mean for the table."""
         many = {verdict: sum(each.verdict is verdict for each in self.findings) for verdict in Verdict}
         numbers = ", ".join(f"{number} {verdict}" for verdict, number in many.items())
-        found = kind_found(self.findings)
-        advice = ADVICE[found] if found else "It breaks a line that every kind must keep: no table can use it safely."
-        return f"{numbers}. {advice}"
+        return f"{numbers}. {advice(self.findings, has_undo=self.subject.undo is not None)}"
 
     def document(self) -> dict[str, Any]:
         found = kind_found(self.findings)

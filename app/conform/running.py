@@ -1,10 +1,11 @@
 """Tries every line of the contract, one after the other."""
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from app.conform import callback_trials, poll_trials, trials, undo_trials
 from app.conform.bench import Bench
-from app.conform.lines import LINES, Exchange, Finding, NotKeptError, NotTriedError, SetUpError, Verdict
+from app.conform.lines import LINES, Exchange, Finding, HarmError, NotKeptError, NotTriedError, SetUpError, Verdict
 from machines.participant_kinds import ParticipantKind
 
 _TRIALS = {**trials.TRIALS, **undo_trials.TRIALS, **poll_trials.TRIALS, **callback_trials.TRIALS}
@@ -23,6 +24,15 @@ _MOST_SHOWN = 6
 _COME_BACK_S = 10.0
 
 
+class _Tried(NamedTuple):
+    """What a trial has shown, as in `Finding`."""
+
+    verdict: Verdict
+    why: str = ""
+    exchanges: tuple[Exchange, ...] = ()
+    harms: bool = False
+
+
 def findings(bench: Bench, kind: ParticipantKind) -> Iterator[Finding]:
     """Try each line and yield its finding. Raise SetUpError when nothing can be tried."""
     broken, gone = set[str](), ""
@@ -31,12 +41,12 @@ def findings(bench: Bench, kind: ParticipantKind) -> Iterator[Finding]:
             continue
         if name in callback_trials.TRIALS and bench.desk is None:
             continue
-        verdict, why, exchanges = (Verdict.NOT_TRIED, gone, ()) if gone else _tried(bench, name, broken)
-        if verdict is Verdict.NOT_KEPT:
+        tried = _Tried(Verdict.NOT_TRIED, gone) if gone else _tried(bench, name, broken)
+        if tried.verdict is Verdict.NOT_KEPT:
             broken.add(name)
         if not gone and _may_be_gone(bench, name) and not bench.answers(_COME_BACK_S):
             gone = f"the participant does not answer any more, since the line {name}"
-        yield Finding(line=line, verdict=verdict, why=why, required=kind in line.kinds, exchanges=exchanges)
+        yield Finding(line=line, required=tried.harms or kind in line.kinds, **tried._asdict())
 
 
 def _may_be_gone(bench: Bench, name: str) -> bool:
@@ -44,22 +54,23 @@ def _may_be_gone(bench: Bench, name: str) -> bool:
     return name == "crash" or any(each.reply.status is None for each in bench.exchanges)
 
 
-def _tried(bench: Bench, name: str, broken: set[str]) -> tuple[Verdict, str, tuple[Exchange, ...]]:
+def _tried(bench: Bench, name: str, broken: set[str]) -> _Tried:
     if missing := next((each for each in ("done", *_NEEDS.get(name, ())) if each in broken), None):
-        return Verdict.NOT_TRIED, f"it proves nothing while the line {missing} is not kept", ()
+        return _Tried(Verdict.NOT_TRIED, f"it proves nothing while the line {missing} is not kept")
     if name in _UNDO and bench.subject.undo is None:
-        return Verdict.NOT_TRIED, "the step has no undo; --undo names a call that undoes it", ()
+        return _Tried(Verdict.NOT_TRIED, "the step has no undo; --undo names a call that undoes it")
     bench.exchanges.clear()
     try:
         _TRIALS[name](bench)
     except NotKeptError as error:
-        return Verdict.NOT_KEPT, str(error), tuple(bench.exchanges[-_MOST_SHOWN:])
+        shown = tuple(bench.exchanges[-_MOST_SHOWN:])
+        return _Tried(Verdict.NOT_KEPT, str(error), shown, harms=isinstance(error, HarmError))
     except NotTriedError as error:
-        return Verdict.NOT_TRIED, str(error), ()
+        return _Tried(Verdict.NOT_TRIED, str(error))
     except SetUpError as error:
         if name == "done":
             raise
-        return Verdict.NOT_TRIED, str(error), ()
+        return _Tried(Verdict.NOT_TRIED, str(error))
     finally:
         bench.clean_up()
-    return Verdict.KEPT, "", ()
+    return _Tried(Verdict.KEPT)

@@ -162,7 +162,7 @@ class Trial:
 
     def settle(self) -> None:
         """Wait until the participant has decided about the accepted call, so that its effect can be seen."""
-        end = time.monotonic() + (PATIENCE_S if self._bench.desk is None else self._bench.patience_s)
+        end = time.monotonic() + (self._bench.later_s if self._bench.desk is None else self._bench.patience_s)
         if self._accepted and self._bench.desk is not None:
             while all(each.outcome is None for each in self.answers()) and time.monotonic() < end:
                 self.wait_for_answer(end - time.monotonic())

@@ -17,6 +17,7 @@ import requests
 from click.testing import CliRunner, Result
 
 from app.cli.__main__ import command_line
+from app.conform.running import findings
 from tests.support.waiting import HOST, eventually, restartable_port
 
 pytestmark = pytest.mark.programs
@@ -118,6 +119,27 @@ def test_refusal_with_an_effect_is_found_by_the_probe_when_there_is_no_look(airl
     lines = {line["name"]: line for line in json.loads(airline.conform("--json", look=()).stdout)["lines"]}
     assert lines["refused-again"]["verdict"] == "not kept"
     assert lines["refused-again"]["why"] == "the call is refused, but has an effect, as the probe says"
+
+
+def test_undo_that_takes_back_the_bookings_of_others_fails_every_kind(airline):
+    airline.plant("undo-another")
+    result = airline.conform("--kind", "none")
+    assert result.exit_code == 1, result.output
+    assert result.stdout.splitlines()[-1].endswith("no table can use it safely.")
+
+
+def test_each_finding_is_written_before_the_next_line_is_tried(airline, monkeypatch):
+    written = []
+
+    def watched(bench, kind):
+        for each in findings(bench, kind):
+            yield each
+            written.append((each.line.name, sys.stdout.buffer.getvalue().decode()))
+
+    monkeypatch.setattr("app.cli.conform.findings", watched)
+    assert airline.conform().exit_code == 0
+    assert written
+    assert [name for name, shown in written if f"  {name} " not in shown] == []
 
 
 def test_two_effects_are_counted_in_the_text(airline):

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -29,6 +30,7 @@ class Packer(ThreadingHTTPServer):
         #: Idempotency key → number of the parcel; number → the time when it is packed; None: it is gone.
         self.keys: dict[str, str] = {}
         self.parcels: dict[str, float | None] = {}
+        self.polls: Counter[str] = Counter()
 
     def pack(self, key: str) -> tuple[int, Any]:
         with self.lock:
@@ -37,13 +39,16 @@ class Packer(ThreadingHTTPServer):
         return 202, {"id": number, "state": "packing"}
 
     def answer(self, number: str) -> tuple[int, Any]:
+        if not number:
+            return 200, [each for each, packed_at in self.parcels.items() if packed_at is not None]
+        self.polls[number] += 1
         if number not in self.parcels:
             pending = {"unknown is packed": "packed", "unknown is pending": "packing"}.get(self.fault)
             return (200, {"id": number, "state": pending}) if pending else (404, {"detail": "no such parcel"})
         packed_at = self.parcels[number]
         if packed_at is None and self.fault != "undone is packed":
             return 200, {"id": number, "state": "gone"}
-        if packed_at is not None and packed_at > time.monotonic():
+        if packed_at is not None and (packed_at > time.monotonic() or self.fault == "never"):
             return 200, {"id": number, "state": "packing"}
         if self.fault == "other answers":
             return 200, {"id": f"{number}-{time.monotonic_ns()}", "state": "packed"}
@@ -79,11 +84,20 @@ def packer() -> Iterator[Packer]:
         yield server
 
 
-def conform(packer: Packer) -> Result:
+def conform(packer: Packer, *options: str, sagas: Path = SAGAS) -> Result:
     url = f"http://{HOST}:{packer.server_address[1]}"
     return CliRunner().invoke(
-        command_line(), ["conform", "parcel.pack", "--url", url, "--json", "--sagas", str(SAGAS)]
+        command_line(), ["conform", "parcel.pack", "--url", url, "--sagas", str(sagas), *(options or ["--json"])]
     )  # fmt: skip
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Path:
+    """Return a folder whose table allows one second for the answer."""
+    table = (SAGAS / "parcel.py").read_text()
+    assert "within_s=60" in table
+    (tmp_path / "hasty_parcel.py").write_text(table.replace("within_s=60", "within_s=1"))
+    return tmp_path
 
 
 def broken(result: Result) -> dict[str, str]:
@@ -111,3 +125,22 @@ def test_planted_fault_of_a_poll_is_found_on_its_own_line(packer, fault, line, w
     found = broken(conform(packer))
     assert list(found) == [line]
     assert words in found[line]
+
+
+def test_polls_that_never_end_within_the_time_of_the_table_break_the_line(packer, hasty):
+    packer.fault = "never"
+    result = conform(packer, sagas=hasty)
+    assert result.exit_code == 1, result.output
+    assert broken(result) == {
+        "poll": "the answer is still pending, and no poll brings it within the 1 s of the table"
+    }  # fmt: skip
+
+
+def test_polls_that_outlast_the_patience_are_not_tried_and_no_kind_is_promised(packer):
+    packer.fault = "never"
+    result = conform(packer, "--patience", "0.1", "--look", "/")
+    assert max(packer.polls.values()) < 50, "the patience bounds every wait, those before a look, too"
+    assert "no poll brings it within 0.1 s, and the table allows 60 s; give --patience 60" in result.stdout
+    assert "not tried  poll-undone" in result.stdout
+    assert "so its kind is not known: see poll, poll-undone." in result.stdout
+    assert result.exit_code == 0

@@ -1,0 +1,44 @@
+"""What the findings of `saga conform` mean for the table."""
+
+import pytest
+
+from app.conform.lines import LINES, Finding, Verdict, advice, kind_found
+from machines.participant_kinds import ParticipantKind
+
+
+def finding(name, verdict=Verdict.KEPT, *, harms=False):
+    return Finding(line=LINES[name], verdict=verdict, why="", required=True, harms=harms)
+
+
+def said(*others, has_undo=True):
+    names = {each.line.name for each in others}
+    kept = [finding(name) for name in LINES if name not in names]
+    return advice([*kept, *others], has_undo=has_undo)
+
+
+def test_participant_that_keeps_all_but_a_probe_that_the_step_has_not_keeps_the_barrier():
+    assert said() == said(finding("probe", Verdict.NOT_TRIED)) == "It keeps the barrier: a table may use everything."
+
+
+@pytest.mark.parametrize("name", ["poll", "poll-unknown", "poll-undone", "answer", "answer-undone"])
+def test_no_kind_is_promised_when_a_later_answer_was_not_tried(name):
+    assert said(finding(name, Verdict.NOT_TRIED)).endswith(f"so its kind is not known: see {name}.")
+
+
+def test_undo_that_the_step_has_not_leaves_nothing_to_try():
+    assert said(finding("poll-undone", Verdict.NOT_TRIED), has_undo=False).startswith("It keeps the barrier")
+
+
+def test_participant_that_only_fails_at_a_request_that_no_saga_sends_needs_no_other_table():
+    assert said(finding("odd-body", Verdict.NOT_KEPT)) == (
+        "It would keep the barrier, but for odd-body: when that is mended, a table may use everything."
+    )
+    both = said(finding("odd-body", Verdict.NOT_KEPT), finding("late-do", Verdict.NOT_KEPT))
+    assert both.startswith("It keeps idempotency keys, but no barrier")
+
+
+def test_no_table_can_use_a_participant_that_takes_back_the_effects_of_others():
+    strict, harmful = (finding("undo-unknown", Verdict.NOT_KEPT, harms=harms) for harms in (False, True))
+    assert kind_found([strict]) is ParticipantKind.KEY
+    assert kind_found([harmful]) is None
+    assert said(harmful).endswith("no table can use it safely.")
