@@ -39,15 +39,13 @@ class Packer(ThreadingHTTPServer):
         return 202, {"id": number, "state": "packing"}
 
     def answer(self, number: str) -> tuple[int, Any]:
-        if not number:
-            return 200, [each for each, packed_at in self.parcels.items() if packed_at is not None]
         self.polls[number] += 1
         if number not in self.parcels:
             pending = {"unknown is packed": "packed", "unknown is pending": "packing"}.get(self.fault)
             return (200, {"id": number, "state": pending}) if pending else (404, {"detail": "no such parcel"})
         packed_at = self.parcels[number]
         if packed_at is None and self.fault != "undone is packed":
-            return 200, {"id": number, "state": "gone"}
+            return 200, {"id": number, "state": "packing" if self.fault == "undone is pending" else "gone"}
         if packed_at is not None and (packed_at > time.monotonic() or self.fault == "never"):
             return 200, {"id": number, "state": "packing"}
         if self.fault == "other answers":
@@ -69,7 +67,10 @@ class Desk(JsonHandler, BaseHTTPRequestHandler):
         self.reply(*(self.server.pack(self.headers["Idempotency-Key"]) if good else (400, {"detail": "no city"})))
 
     def do_GET(self) -> None:
-        self.reply(*self.server.answer(self.path.rsplit("/", 1)[-1]))
+        if self.path == "/":
+            self.reply(200, [each for each, packed_at in self.server.parcels.items() if packed_at is not None])
+        else:
+            self.reply(*self.server.answer(self.path.rsplit("/", 1)[-1]))
 
     def do_DELETE(self) -> None:
         with self.server.lock:
@@ -131,6 +132,7 @@ def test_polls_that_never_end_within_the_time_of_the_table_break_the_line(packer
     packer.fault = "never"
     result = conform(packer, sagas=hasty)
     assert result.exit_code == 1, result.output
+    assert max(packer.polls.values()) < 50, "the time of the table bounds the wait"
     assert broken(result) == {
         "poll": "the answer is still pending, and no poll brings it within the 1 s of the table"
     }  # fmt: skip
@@ -144,3 +146,10 @@ def test_polls_that_outlast_the_patience_are_not_tried_and_no_kind_is_promised(p
     assert "not tried  poll-undone" in result.stdout
     assert "so its kind is not known: see poll, poll-undone." in result.stdout
     assert result.exit_code == 0
+
+
+def test_undone_poll_that_stays_pending_for_the_patience_is_not_tried(packer):
+    packer.fault = "undone is pending"
+    result = conform(packer, "--patience", "1")
+    assert "kept       poll  " in result.stdout
+    assert "not tried  poll-undone" in result.stdout
