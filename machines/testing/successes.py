@@ -64,14 +64,15 @@ def _value(kept: Kept) -> Any:
 
 
 def put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    """Put a value at its path; the number of a list's item makes a list."""
+    """Put a value at its path; the number of a list's item makes a list. A text on the way becomes an object."""
     at: Any = body
     for name, following in zip(path, (*path[1:], None), strict=True):
         fresh = value if following is None else [] if is_index(following) else {}
+        key = int(name) if isinstance(at, list) else name
         if isinstance(at, list):
             at.extend([{}] * (int(name) + 1 - len(at)))
-            at[int(name)] = fresh if following is None or not at[int(name)] else at[int(name)]
-            at = at[int(name)]
-        else:
-            at[name] = fresh if following is None or name not in at else at[name]
-            at = at[name]
+        elif name not in at:
+            at[name] = fresh
+        if following is None or not at[key] or not isinstance(at[key], dict | list):
+            at[key] = fresh
+        at = at[key]

@@ -164,3 +164,12 @@ def test_value_without_a_meaning_is_found_beside_a_kept_header():
     keeps = {"state": text(), "id": header("X-Sale")}
     (fault,) = verify(selling({"state": {"paid": SUCCEEDED}}, keeps=keeps)).faults
     assert fault.name == "untrue meaning:sell state"
+
+
+def test_poll_may_refer_into_a_field_that_the_undo_takes_as_a_whole():
+    hold = compensatable(
+        "hold", post("shop", "/hold"), undo=post("shop", "/hold/undo", job="hold.job"), done="HELD", refused="NO_HOLD",
+        later=poll(get("shop", "/jobs/{hold.job.id}"), every_s=5, within_s=60), repeatable=True, retry=TWICE,
+    )  # fmt: skip
+    result = verify(saga(hold, pivot("sell", post("shop", "/sale"), done="DONE", refused="NO_SALE", retry=TWICE)))
+    assert (result.faults, result.unreached) == ([], ())
