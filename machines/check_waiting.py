@@ -128,6 +128,16 @@ def _meaning_problems(waits: Waiting) -> Iterator[str]:
                 accept(replace(field, nullable=True), value)
             except NotAcceptedError as error:
                 yield f"means= of {path!r}: the value {error.problem}"
+        every = _every_value(field)
+        if every and all(meanings.get(value) is Outcome.REFUSED for value in every):
+            yield f"means= of {path!r}: every value means REFUSED, so the step is never done; leave one out"
+
+
+def _every_value(field: Field) -> tuple[str | bool, ...]:
+    """Return the values that a required field can have; none for a type with any number of values."""
+    if field.optional or field.nullable:
+        return ()
+    return (True, False) if field.kind is FieldKind.BOOLEAN else field.choices
 
 
 def _brought(waits: Waiting, path: str) -> Field | None:

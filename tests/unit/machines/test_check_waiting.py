@@ -137,6 +137,17 @@ def test_what_a_signal_brings_may_be_missing_when_the_wait_succeeds_without_it()
     assert "may be missing" in problem(HOLD, step, pay)
 
 
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [(boolean(), {True: REFUSED, False: REFUSED}), (choice("a", "b"), {"a": REFUSED, "b": REFUSED})],
+)
+def test_a_wait_that_no_value_can_end_well_is_refused(field, values):
+    asked = ask(brings={"by": field}, means={"by": values})
+    assert "means= of 'by': every value means REFUSED, so the step is never done" in problem(HOLD, asked, PAY)
+    values.popitem()
+    assert table(HOLD, ask(brings={"by": field}, means={"by": values}), PAY)
+
+
 def test_only_the_same_value_of_the_same_type_has_a_meaning():
     waits = Waiting(signal="answer", brings={}, means={"ok": {True: REFUSED}})
     assert waits.outcome_of({"ok": True}) is REFUSED
