@@ -93,11 +93,14 @@ class InlinePool:
         return running
 
 
-class NeverStopping:
-    """Stands in for `stopping`. The process never stops, and a request never waits for other processes."""
+class Stopping:
+    """Stands in for `stopping`, and is set, so that a request never waits for other processes.
+
+    A simulated process has no threads that would stop.
+    """
 
     def is_set(self) -> bool:
-        return False
+        return True
 
     def wait(self, _seconds: float) -> bool:
         return True
@@ -246,7 +249,7 @@ class Process:
             leases=self.leases,
             tables=tables,
             heartbeat=heartbeat,
-            stopping=NeverStopping(),
+            stopping=Stopping(),
             pool=InlinePool(),
         )
         self.answers = Answers(CONFIG, registry, self.engine, self.runner)
