@@ -7,7 +7,6 @@ from machines.call import Call
 from machines.check_types import mend
 from machines.fields import Field, FieldKind
 from machines.keeps import Kept, kept_of
-from machines.outcomes import Outcome
 from machines.references import EVERY, ITEM, REPLY_TO, SAGA, SAGA_FIELDS, is_index, parts
 from machines.step import Step
 from machines.table import Table
@@ -229,7 +228,7 @@ def _field_of(scope: Scope, step: Step, field: Field) -> Field:
     """
     if scope.polls and step is scope.step:
         return replace(field, optional=False)
-    without = step.waits is not None and step.waits.over is Outcome.SUCCEEDED
+    without = step.waits is not None and step.waits.can_lack_signal
     return replace(field, optional=True) if without else field
 
 

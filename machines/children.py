@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from machines.call import Call
 from machines.fields import Field, FieldKind
 from machines.keeps import Kept, kept_of
-from machines.outcomes import Outcome
 from machines.references import parts
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def compensation_of(saga: str) -> Start:
 def stored_reply(step: "Step") -> Field:
     """Return the type of a stored reply. A step may lack one when it can be skipped, or can do without its signal."""
     reply = step.group.result if step.group is not None else kept_type(step.keeps)
-    without = step.waits is not None and step.waits.over is Outcome.SUCCEEDED
+    without = step.waits is not None and step.waits.can_lack_signal
     return replace(reply, optional=without or step.when is not None)
 
 

@@ -35,6 +35,11 @@ class Waiting:
     #: the pivot; after the pivot the saga is stuck.
     over: Outcome | None = None
 
+    @property
+    def can_lack_signal(self) -> bool:
+        """True: the step is also done when no signal arrives in time, so what the signal brings may be missing."""
+        return self.over is Outcome.SUCCEEDED
+
     def outcome_of(self, body: Mapping[str, Any]) -> Outcome:
         """Return the outcome that the body of a signal means."""
         for path, meanings in self.means.items():
