@@ -16,7 +16,7 @@ from machines.check_references import order_problems
 from machines.check_repaired import ANY
 from machines.check_scope import scope_of
 from machines.check_search import tag_problems
-from machines.check_secrets import search_problems
+from machines.check_secrets import owner_problems, search_problems
 from machines.check_sent import call_problems
 from machines.check_types import mend
 from machines.check_values import value_problems
@@ -155,6 +155,7 @@ def _saga_problems(table: Table) -> Iterator[str]:
         yield from order_problems(table, table.order)
     yield from tag_problems(table)
     yield from search_problems(table)
+    yield from owner_problems(table)
     kinds = [step.kind for step in table.steps]
     if not _ORDER.fullmatch("".join(_LETTERS[kind] for kind in kinds)):
         yield (

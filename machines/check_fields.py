@@ -73,7 +73,7 @@ def _value_problems(field: Field) -> Iterator[str]:
 
 
 def _flag_problems(field: Field) -> Iterator[str]:
-    for column in ("optional", "nullable", "secret"):
+    for column in ("optional", "nullable", "secret", "personal"):
         if not isinstance(value := column_of(field, column), bool):
             yield f"{column}= is {shown(value)}; write {column}(text())"
     if field.optional is True and field.default is not None:

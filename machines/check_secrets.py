@@ -6,8 +6,9 @@ from dataclasses import replace
 from machines.call import Call
 from machines.check_scope import ReferenceProblem, Scope, field_of, item_type
 from machines.fields import Field
+from machines.keeps import kept_of
 from machines.references import members
-from machines.secrets import holds_secret
+from machines.secrets import holds_personal, holds_secret
 from machines.table import Table
 from machines.templates import Function, Value
 
@@ -35,6 +36,20 @@ def search_problems(table: Table) -> Iterator[str]:
     for name in table.tags:
         if name in table.data and _is_secret(scope, name):
             yield f"tags= names {name!r}, which is secret, and the index of tags would show it; take it out"
+
+
+def owner_problems(table: Table) -> Iterator[str]:
+    """Yield a problem for each personal value of a table that does not say whose it is. A branch is its saga's."""
+    if table.client is not None or table.is_branch:
+        return
+    remedy = "no client= says whose it is; write client='…', the field with the id of the customer"
+    for name, field in table.data.items():
+        if holds_personal(field):
+            yield f"{name!r} is personal, and {remedy}"
+    for step in table.steps:
+        kept = [kept_of(name, declared).field for call in step.calls for name, declared in call.keeps.items()]
+        if any(map(holds_personal, kept)):
+            yield f"step {step.name} keeps a personal value, and {remedy}"
 
 
 def _problem(reference: str, where: str) -> str:

@@ -50,7 +50,7 @@ _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     ),
     Step: frozenset({"retry", "timeout_s", "dwell_s", "title", "amount"}),
     Call: frozenset({"means", "retry"}),
-    Field: frozenset({"low", "high", "default", "example", "secret"}),
+    Field: frozenset({"low", "high", "default", "example", "secret", "personal"}),
     Function: frozenset({"own"}),
     Waiting: frozenset({"for_s", "until", "means", "role", "over"}),
     Later: frozenset({"for_s", "every_s", "slowest_s"}),

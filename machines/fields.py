@@ -24,7 +24,7 @@ _LARGEST_BOUND = Decimal(10) ** 30  # a larger bound is a mistake of the author,
 _BOUND = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
 #: A bound: an int, or a Decimal where the value may have decimals. An author may write any value; check() refuses it.
 Bound = Any
-#: A field, or what at() and header() return; optional(), nullable() and secret() return the same type.
+#: A field, or what at() and header() return; optional(), nullable(), secret() and personal() return the same type.
 Declared = TypeVar("Declared")
 
 
@@ -76,6 +76,8 @@ class Field:
     nullable: bool = False
     #: True: no page, reply, command, log line or event shows the value.
     secret: bool = False
+    #: True: the value is the datum of a person, and so it is secret, too.
+    personal: bool = False
     #: Value shown in the API's documentation.
     example: Any = None
 
@@ -212,8 +214,17 @@ def secret(field: Declared) -> Declared:
     return cast("Declared", _flagged(field, secret=True))
 
 
+@word
+def personal(field: Declared) -> Declared:
+    """Return the field as one whose value is the datum of the saga's client. It is also secret.
+
+    One flag decides what people see, so nothing can hide a secret and show a personal value.
+    """
+    return cast("Declared", _flagged(field, secret=True, personal=True))
+
+
 def _flagged(value: Any, **flag: bool) -> Any:
-    """Return the field with one flag. For at() and header(), set the flag of the field inside them.
+    """Return the field with these flags. For at() and header(), set the flag of the field inside them.
 
     Return any other value unchanged; check() refuses it.
     """

@@ -1,16 +1,18 @@
 """Hides the secret values of a saga from people, log lines, events and files.
 
-A field that is secret() is shown as "***", in the data and in the kept replies. A secret value is also replaced inside
-other texts: in the participant's words, in the reason of a failure, and in a reply that repeats the request. A table
-without secrets has no cost: its `Saga.secrets` is None.
+A field that is secret() or personal() is shown as "***", in the data and in the kept replies. Both have the flag
+`secret`, and nothing here asks for another one. A secret value is also replaced inside other texts: in the
+participant's words, in the reason of a failure, and in a reply that repeats the request. A table without secrets has no
+cost: its `Saga.secrets` is None.
 """
 
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from html import escape
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from machines.fields import Field, FieldKind
 from machines.keeps import kept_of
@@ -25,8 +27,18 @@ _ELLIPSIS = "…"
 
 def holds_secret(field: Field) -> bool:
     """Return True when the field, or a field in it, is secret."""
-    inner = (*(field.items or {}).values(), *([field.item] if field.item else []))
-    return field.secret or any(map(holds_secret, inner))
+    return field.secret or any(map(holds_secret, _inner(field)))
+
+
+def holds_personal(field: Field) -> bool:
+    """Return True when the field, or a field in it, is personal."""
+    return field.personal or any(map(holds_personal, _inner(field)))
+
+
+def _inner(field: Field) -> Iterator[Field]:
+    yield from (field.items or {}).values()
+    if field.item is not None:
+        yield field.item
 
 
 class SecretFields:
@@ -38,8 +50,12 @@ class SecretFields:
     def __bool__(self) -> bool:
         return bool(self._tables)
 
+    def shown_data(self, data: Any) -> Any:
+        """Return the data of a saga that has no replies yet, as people may see them."""
+        return self.values(data, {}).hidden_in(self.masked_data(data))
+
     def masked_data(self, data: Any) -> Any:
-        """Return the data of a saga with "***" for each secret value."""
+        """Return the data of a saga with "***" in each secret field. Other fields may repeat such a value."""
         for fields, _ in self._tables:
             data = _masked_members(fields, data)
         return data
@@ -78,7 +94,9 @@ class SecretValues:
         if isinstance(value, str):
             return MASKED if value in self._texts else self._without_rest(self._pattern.sub(MASKED, value))
         if isinstance(value, Mapping):
-            return {self.hidden_in(name): self.hidden_in(each) for name, each in value.items()}
+            return {
+                str(self.hidden_in(name)): self.hidden_in(each) for name, each in value.items()
+            }  # JSON: plain names
         if isinstance(value, (list, tuple)):
             return [self.hidden_in(each) for each in value]
         return MASKED if _text(value) in self._texts else value
@@ -172,7 +190,7 @@ def _text(value: Any) -> str:
 
 
 def _spellings(text: str) -> Iterator[str]:
-    """Yield the forms in which a text can occur in another text: in capitals, in one line, in JSON, in a URL, …."""
+    """Yield the forms in which a text can occur in another text: in capitals, in one line, in JSON, in HTML, …."""
     for each in (text, text.upper(), text.lower()):
         yield each
         yield " ".join(each.split())
@@ -180,6 +198,9 @@ def _spellings(text: str) -> Iterator[str]:
         yield json.dumps(each)[1:-1]
         yield json.dumps(each, ensure_ascii=False)[1:-1]
         yield quote(each, safe="")
+        yield quote(each)
+        yield quote_plus(each)
+        yield escape(each)
 
 
 def _as_pattern(text: str) -> str:

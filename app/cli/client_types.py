@@ -105,7 +105,7 @@ def _note(field: Field) -> str:
     if field.default is not None:
         notes.append(f"default: {_quoted(field.default)}")
     if field.secret:
-        notes.append("secret")
+        notes.append("personal" if field.personal else "secret")
     return f"  # {'; '.join(notes)}" if notes else ""
 
 

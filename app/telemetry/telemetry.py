@@ -142,7 +142,7 @@ class Telemetry:
             took_s = max(self._clock() - saga.started_at, 0.0)
         data = saga.data if before is None or before.status == Status.PENDING else None
         if data is not None and (secrets := saga.definition.secrets):
-            data = secrets.masked_data(data)
+            data = secrets.shown_data(data)
         self.queue.add(
             self._committed, time.time(), saga.definition, after, saga.epoch, moves, before, took_s, data,
             saga.parent_id is not None,

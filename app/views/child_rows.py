@@ -48,6 +48,6 @@ def _item(registry: Registry, child: SagaRow) -> str:
         return ""
     data, secrets = child.data, registry.secrets_of(child.definition)
     if secrets is not None:
-        data = secrets.values(data, {}).hidden_in(secrets.masked_data(data))
+        data = secrets.shown_data(data)
     item = brief(data[ITEM])
     return item if len(item) <= _LONGEST else f"{item[:_LONGEST]} …"

@@ -152,4 +152,4 @@ def change_entry(registry: Registry, change: Mapping[str, Any], actor: str) -> C
 
 def _masked(registry: Registry, definition: str, data: Mapping[str, Any]) -> Any:
     secrets = registry.secrets_of(definition)
-    return data if secrets is None else secrets.masked_data(data)
+    return data if secrets is None else secrets.shown_data(data)

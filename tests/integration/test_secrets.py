@@ -48,9 +48,9 @@ def failing(card):
 
 SECRETIVE = Saga(
     name="secretive", version=1, initial="ASKED", completed="PAID", compensated="NOT_PAID",
-    data={"customer": text(), "card": secret(text()), "cvc": secret(integer()), "pins": secret(list_of(text())),
-          "amount": money(), "billing": object_of({"iban": secret(text()), "city": text()}),
-          "lines": list_of({"code": secret(text()), "n": integer()}), "broken": optional(text())},
+    data={"customer": text(), "card": secret(text()), "cvc": secret(integer()), "pins": personal(list_of(text())),
+          "amount": money(), "billing": object_of({"iban": personal(text()), "city": text()}),
+          "lines": list_of({"code": personal(text()), "n": integer()}), "broken": optional(text())},
     client="customer", participants=("pay", "bank"), started_by="CardEntered",
     events={"HELD": "CardHeld", "PAID": "CardPaid", "REFUSED": "CardRefused"},
     steps=(
@@ -59,7 +59,7 @@ SECRETIVE = Saga(
                                                          "all": join("-", "card", "cvc"), "b": "billing", "l": "lines",
                                                          "digits": computed(digits, "card")},
                                    headers={"X-Code": "cvc"},
-                                   keeps={"token": secret(text()), "id": text(), "echo": anything()}),
+                                   keeps={"token": personal(text()), "id": text(), "echo": anything()}),
                       repeatable=True, undo=post("pay", "/undo", token="hold.token", card="card", id="hold.id"),
                       done="HELD", refused="NOT_HELD"),
         compensatable("score", post("bank", "/score", card="card", token="hold.token"),
@@ -186,7 +186,7 @@ def every_surface(application, saga_id, tmp_path, capfd) -> dict[str, str]:
     commands = [
         ["show", str(saga_id)], ["show", str(saga_id), "--json"], ["list", "--json"], ["list"], ["export"],
         ["webhooks", "list", "--json"],
-        ["watch", str(saga_id), "--json"], ["watch", str(saga_id)],
+        ["replay", str(saga_id)], ["watch", str(saga_id), "--json"], ["watch", str(saga_id)],
         ["prune", "--days", "0.0000001", "--archive", str(archive)],
     ]  # fmt: skip
     found |= {" ".join(command[:1] + command[2:3]): cli.invoke(args=["saga", *command]).output for command in commands}

@@ -3,7 +3,7 @@
 import pytest
 
 from machines.call import get, post
-from machines.fields import integer, list_of, money, object_of, secret, text
+from machines.fields import integer, list_of, money, object_of, optional, personal, secret, text
 from machines.keeps import at
 from machines.templates import cents, each_item, fallback, join, maybe, total, upper
 from tests.unit.machines.tables import hold, saga, sell
@@ -52,3 +52,34 @@ def test_a_secret_in_a_body_or_a_header_is_legal():
         assert saga(FIRST, sell(call=post("shop", "/", **{column: {"X": "card"}})), data=DATA)
     assert saga(sell()).secrets is None
     assert saga(FIRST, sell(), data=DATA).secrets
+
+
+def test_a_personal_value_is_refused_where_a_secret_is(refusal):
+    data = DATA | {"email": personal(text())}
+    message = refusal(sell(call=get("shop", "/x/{email}")), data=data, client="client_id")
+    assert "'email' is secret, and would be sent in a path" in message
+
+
+REMEDY_OF_OWNER = "and no client= says whose it is; write client='…', the field with the id of the customer"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [personal(text()), object_of({"a": personal(text())}), list_of(personal(text())), optional(personal(text()))],
+)
+def test_personal_data_of_nobody_are_refused(refusal, field):
+    data = {"client_id": integer(low=1), "who": field}
+    assert refusal(sell(), data=data) == f"sale v1: 'who' is personal, {REMEDY_OF_OWNER}"
+    assert saga(sell(), data=data, client="client_id").secrets
+
+
+def test_a_personal_value_of_a_reply_without_a_client_is_refused(refusal):
+    keeps = {"email": personal(at("e", text()))}
+    message = refusal(hold("fly", call=post("shop", "/", keeps=keeps), done="FLOWN"), sell(), data=DATA)
+    assert message == f"sale v1: step fly keeps a personal value, {REMEDY_OF_OWNER}"
+
+
+def test_a_field_that_becomes_personal_keeps_the_digest_of_its_table():
+    plain = saga(sell(), data={"client_id": integer(low=1), "email": text()}, client="client_id")
+    marked = saga(sell(), data={"client_id": integer(low=1), "email": personal(text())}, client="client_id")
+    assert plain.digest == marked.digest
