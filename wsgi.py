@@ -41,3 +41,5 @@ _services.events.start()
 _services.bulk_thread.start()
 if _services.notifier_thread:
     _services.notifier_thread.start()
+if _services.retention_thread:
+    _services.retention_thread.start()

@@ -5,7 +5,7 @@ The table in docs/operations.md is generated from the declarations here (app/set
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from app import link_settings, notice_settings, server_urls, settings
@@ -245,6 +245,13 @@ class Config:
         "how many days a saga that `POST /api/v1/sagas` stored waits to be started; then it ends compensated, without "
         "a call",
         high=MOST_DAYS,
+    )
+    retention_days: int | None = setting(
+        "RETENTION_DAYS",
+        partial(settings.optional_number, high=MOST_DAYS),
+        None,
+        "how many days after their end sagas are deleted, by one process at a time ([how](#retention))",
+        shown="none: they stay until `saga prune`",
     )
     grace_s: int = count(
         "GRACE_S",

@@ -71,6 +71,7 @@ from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
 from app.engine.pauses import Pauses
 from app.engine.questions import Questions
+from app.engine.retention import Retention
 from app.engine.runner import Runner
 from app.engine.schedules import Schedules
 from app.engine.service import SagaService
@@ -114,6 +115,7 @@ from app.store.schedules import ScheduleStore
 from app.store.statements import Connections
 from app.store.statistics import saga_counts
 from app.store.tables import Tables
+from app.store.turns import Turns
 from app.telemetry import Telemetry
 from app.telemetry.aliases import ALIASES
 from app.telemetry.entry_queue import EntryQueue
@@ -177,6 +179,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         app, config, registry, webhooks, metrics, engine, service, runner, committed, owner, threads
     )
     bulk_jobs = BulkJobs(BulkStore(database), service, owner, runner.stopping)
+    retention = _retention(app, config, database, bulk_jobs.store, metrics, runner)
     notifier = _notifier(app, config, registry, database, runner)
     Services(
         registry=registry,
@@ -193,6 +196,8 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         bulk_thread=threads.add("bulk", bulk_jobs.run, runner.stopping),
         notifier=notifier,
         notifier_thread=threads.add("notices", notifier.run, runner.stopping) if notifier else None,
+        retention=retention,
+        retention_thread=threads.add("retention", retention.run, runner.stopping) if retention else None,
         participant_store=ParticipantStore(database),
         runner=runner,
         events=event_threads,
@@ -370,6 +375,17 @@ def _notifier(app: Flask, config: Config, registry: Registry, database: Database
         context=app.app_context,
         now=queries.now,
         stopping=runner.stopping,
+    )
+
+
+def _retention(  # noqa: PLR0917  connects parts that are built already
+    app: Flask, config: Config, database: Database, bulk_jobs: BulkStore, metrics: CollectorRegistry, runner: Runner
+) -> Retention | None:
+    """Return what deletes old sagas; None without RETENTION_DAYS."""
+    if config.retention_days is None:
+        return None
+    return Retention(
+        config.retention_days, Turns(database), bulk_jobs, metrics, context=app.app_context, stopping=runner.stopping
     )
 
 

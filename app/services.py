@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.engine.bulk import BulkJobs
     from app.engine.pauses import Pauses
     from app.engine.questions import Questions
+    from app.engine.retention import Retention
     from app.engine.runner import Runner
     from app.engine.schedules import Schedules
     from app.engine.service import SagaService
@@ -67,6 +68,9 @@ class Services:
     #: Sends messages to people; None: NOTIFY_FILE names no channel.
     notifier: "Notifier | None"
     notifier_thread: "ServiceThread | None"
+    #: Deletes old sagas; None: RETENTION_DAYS is not set.
+    retention: "Retention | None"
+    retention_thread: "ServiceThread | None"
     #: The participants in the database: pauses, the reports of processes, and the sagas that wait.
     participant_store: "ParticipantStore"
     #: Starts many sagas in one commit.

@@ -187,6 +187,11 @@ def port(environ: Mapping[str, str], name: str, default: int) -> int:
     return optional_port(environ, name, None) or default
 
 
+def optional_number(environ: Mapping[str, str], name: str, default: int | None, *, high: int) -> int | None:
+    """Return a whole number from 1 to `high`. An empty variable counts as not set."""
+    return whole_number(environ, name, 1, high=high) if environ.get(name) else default
+
+
 def optional_port(environ: Mapping[str, str], name: str, default: int | None) -> int | None:
     """Return the number of a port. An empty variable counts as not set."""
     text = environ.get(name)

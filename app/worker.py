@@ -94,6 +94,8 @@ def _start_runner(**_: Any) -> None:
         services(application()).bulk_thread.start()
         if notifier := services(application()).notifier_thread:
             notifier.start()
+        if retention := services(application()).retention_thread:
+            retention.start()
     except ConfigError as error:  # a table was edited although unfinished sagas use it
         _exit(error)
     except Exception as error:  # noqa: BLE001  Celery would continue without the runner
@@ -114,3 +116,5 @@ def _stop_runner(**_: Any) -> None:
     services(application()).bulk_thread.join()
     if notifier := services(application()).notifier_thread:
         notifier.join()
+    if retention := services(application()).retention_thread:
+        retention.join()

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from math import inf
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from flask import Flask
@@ -15,6 +16,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from app.config import Config
 from app.store.causes import cause
 from app.store.pool import SharedPool
+from app.store.sqlite_file import create_private
 from app.store.tenants import keep_to_tenants
 from app.store.transactions import repeat_all
 from app.values import LONGEST_LINE, read_back, written
@@ -84,6 +86,10 @@ def make_durable(database: Database, statement_timeout_s: float = Config.databas
     those of _SESSION, and statements that were rolled back are repeated.
     """
     if database.dialect.name == "sqlite":
+
+        @event.listens_for(database, "do_connect")
+        def _private(_dialect: Any, _record: Any, arguments: list[Any], _parameters: Any) -> None:
+            create_private(Path(arguments[0]))
 
         @event.listens_for(database, "connect")
         def _pragmas(connection: Any, _record: Any) -> None:

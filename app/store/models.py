@@ -436,7 +436,7 @@ class NoticeRow(db.Model):  # type: ignore[name-defined,misc]
 
     __tablename__ = "notice"
 
-    #: Name of the channel; "": the row decides which process looks.
+    #: Name of the channel; "": the row decides which process does a piece of work, see app.store.turns.
     channel: Mapped[str] = mapped_column(primary_key=True)
     subject: Mapped[str] = mapped_column(primary_key=True)
     first_at: Mapped[datetime] = mapped_column(UtcDateTime)

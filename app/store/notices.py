@@ -9,23 +9,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from app.store.database import db_now, in_seconds
 from app.store.models import NoticeRow
+from app.store.turns import NOTICES, Turns
 
 _NOTICE = NoticeRow.__table__
-#: The row that only decides which process looks. No channel has an empty name.
-TURN = ("", "turn")
 
 
 class Notices:
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database, self._turns = database, Turns(database)
         new = postgresql.insert(_NOTICE) if database.dialect.name == "postgresql" else sqlite.insert(_NOTICE)
         self._new = new.on_conflict_do_nothing()
 
     def claim_turn(self, every_s: float) -> bool:
         """Return True when this process is to look now; no other process looks for the next `every_s` seconds."""
-        self._add(*TURN)
-        due = _is(*TURN) & (_NOTICE.c.due_at <= db_now())
-        return self._update(due, due_at=in_seconds(every_s))
+        return self._turns.claim(NOTICES, every_s)
 
     def note(self, channel: str, subjects: Collection[str], forget_after_s: float) -> None:
         """Note the subjects that stand now. Forget those that have not stood for some time: they may come again."""

@@ -6,6 +6,7 @@ Only the process with the lock runs sagas, because a second process would claim 
 import fcntl
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -88,6 +89,16 @@ def hold(database_url: str, patience_s: float = 0.0, grace_s: float = 0.0) -> IO
     file.write(str(os.getpid()))
     file.flush()
     return file
+
+
+def create_private(path: Path) -> None:
+    """Create the file for its owner alone, whatever the umask is. SQLite gives the files beside it the same mode.
+
+    A file that exists is not opened: SQLite's locks of a process end when the process closes any handle of the file.
+    """
+    if not path.exists() and path.parent.is_dir():
+        with suppress(OSError):  # SQLite reports what is wrong, or another process has created the file
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def announce_ending(file: IO[str] | None) -> None:

@@ -192,6 +192,7 @@ def every_surface(application, saga_id, tmp_path, capfd) -> dict[str, str]:
     found |= {" ".join(command[:1] + command[2:3]): cli.invoke(args=["saga", *command]).output for command in commands}
     assert "the receiver answered 410" in found["/admin/webhooks"]
     found |= {"webhook": "".join(messages), "secret": (OLD in "".join(found.values()) and MARKER) or ""}
+    assert not archive.exists() or archive.stat().st_mode & 0o777 == 0o600
     found |= {"archive": archive.read_text() if archive.exists() else "", "events": json.dumps(published)}
     return found | {"log": "".join(capfd.readouterr())}
 

@@ -1,12 +1,19 @@
+import threading
+from contextlib import nullcontext
+
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from app import create_app
 from app.config import from_environment
+from app.engine import retention as by_itself
+from app.services import services
 from app.store import retention
 from app.store.database import db
 from app.store.deliveries import Deliveries
 from app.store.instance import Instance
 from app.store.outbox import Outbox
+from app.store.turns import RETENTION, Turns
 from machines.order import ORDER
 from machines.transitions import Trigger
 
@@ -115,3 +122,56 @@ def test_saga_is_kept_while_a_message_to_a_webhook_is_to_be_sent(stored):
     assert pruned(30) == 1
     assert deliveries.of_saga(saga_id) == []
     assert deliveries.dead() == []
+
+
+class Retaining:
+    """The retention of a process that keeps sagas for 30 days, without pauses."""
+
+    def __init__(self, stored, monkeypatch):
+        monkeypatch.setattr(by_itself, "BATCH", 2)
+        monkeypatch.setattr(by_itself, "PAUSE_S", 0)
+        self.metrics, self.stopping, self.turns = CollectorRegistry(), threading.Event(), Turns(stored.engine)
+        self.work = by_itself.Retention(
+            30, self.turns, services().bulk_jobs.store, self.metrics, context=nullcontext, stopping=self.stopping
+        )
+
+    def next_turn(self):
+        self.turns.prolong(RETENTION, -1)
+        return self.work.step()
+
+
+def test_old_sagas_are_deleted_by_themselves_in_batches_and_counted(stored, monkeypatch):
+    for days in (31, 40, 50, 60, 70, 20):
+        cancelled(stored, days_ago=days)
+    started(stored, days_ago=400)
+    publish(stored)
+    retaining = Retaining(stored, monkeypatch)
+    assert retaining.work.step() == 5
+    assert len(left(stored)) == 2
+    assert b"saga_retention_deleted_total 5.0" in generate_latest(retaining.metrics)
+    assert retaining.next_turn() == 0
+
+
+def test_one_process_at_a_time_deletes_old_sagas(stored, monkeypatch):
+    cancelled(stored, days_ago=40)
+    publish(stored)
+    first, second = Retaining(stored, monkeypatch), Retaining(stored, monkeypatch)
+    assert first.turns.claim(RETENTION, 60)
+    assert second.work.step() == 0
+    assert len(left(stored)) == 1
+    assert second.next_turn() == 1
+
+
+def test_a_process_that_is_to_end_deletes_no_further_batch(stored, monkeypatch):
+    for days in (40, 50, 60):
+        cancelled(stored, days_ago=days)
+    publish(stored)
+    retaining = Retaining(stored, monkeypatch)
+    assert retaining.work.step(retaining.stopping.set) == 2
+    assert len(left(stored)) == 1
+
+
+def test_nothing_is_deleted_without_the_setting(store_url):
+    assert services().retention is None
+    app = create_app(from_environment({"DATABASE_URL": store_url, "RETENTION_DAYS": "30"}))
+    assert services(app).retention_thread.name == "retention"

@@ -2,8 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
 from app.settings import ConfigError
+from app.store.database import database_options, make_durable
 from app.store.sqlite_file import check_database_file
 
 
@@ -76,3 +78,17 @@ def test_a_file_with_two_names_is_refused(tmp_path):
         "keep one of them"
     )
     check_database_file(f"sqlite:///{tmp_path}/other.db", writes=False)
+
+
+def test_a_new_database_file_is_for_its_owner_alone(tmp_path):
+    path = tmp_path / "saga.db"
+    database = create_engine(f"sqlite:///{path}", **database_options(f"sqlite:///{path}", 1))
+    make_durable(database)
+    with database.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (a)")
+        assert {each.stat().st_mode & 0o777 for each in tmp_path.iterdir()} == {0o600}
+    path.chmod(0o640)
+    database.dispose()
+    with database.connect():
+        assert path.stat().st_mode & 0o777 == 0o640
+    database.dispose()
