@@ -71,18 +71,14 @@ def export() -> None:
 def _append(archive: Path, rows: Sequence[SagaRow]) -> None:
     """Append the journals and return when they are on disk, because the sagas are deleted next."""
     try:
-        with archive.open("ab", opener=_for_its_owner) as file:
+        # A new file is for its owner alone, whatever the umask is.
+        with os.fdopen(os.open(archive, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab") as file:
             for part in retention.trees(rows, BATCH):
                 _write(file, part)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         raise MalformedError(f"--archive: {archive}: {error.strerror}; nothing of this batch was deleted") from None
-
-
-def _for_its_owner(path: str, flags: int) -> int:
-    """Open a file; make a new one readable for its owner alone, whatever the umask is."""
-    return os.open(path, flags, 0o600)
 
 
 def _write(out: BinaryIO, rows: Sequence[SagaRow]) -> None:
