@@ -42,14 +42,15 @@ def owner_problems(table: Table) -> Iterator[str]:
     """Yield a problem for each personal value of a table that does not say whose it is. A branch is its saga's."""
     if table.client is not None or table.is_branch:
         return
-    remedy = "no client= says whose it is; write client='…', the field with the id of the customer"
-    for name, field in table.data.items():
+    kept = {
+        f"{step.name}.{name}": kept_of(name, declared).field
+        for step in table.steps
+        for call in step.calls
+        for name, declared in call.keeps.items()
+    }
+    for name, field in {**table.data, **kept}.items():
         if holds_personal(field):
-            yield f"{name!r} is personal, and {remedy}"
-    for step in table.steps:
-        kept = [kept_of(name, declared).field for call in step.calls for name, declared in call.keeps.items()]
-        if any(map(holds_personal, kept)):
-            yield f"step {step.name} keeps a personal value, and {remedy}"
+            yield f"{name!r} is personal, and no client= says whose it is; write client= with the customer's field"
 
 
 def _problem(reference: str, where: str) -> str:

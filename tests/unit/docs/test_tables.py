@@ -55,6 +55,7 @@ def as_saga(value, names):
     return Saga(
         name="page", version=1, initial="ASKED", completed=steps[-1].done, compensated="BACK", data=data,
         participants=tuple(dict.fromkeys(call.participant for call in calls)), steps=steps, deadline_s=30 * 86_400,
+        client="customer",
     )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def test_a_personal_value_is_refused_where_a_secret_is(refusal):
     assert "'email' is secret, and would be sent in a path" in message
 
 
-REMEDY_OF_OWNER = "and no client= says whose it is; write client='…', the field with the id of the customer"
+REMEDY_OF_OWNER = "and no client= says whose it is; write client= with the customer's field"
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_personal_data_of_nobody_are_refused(refusal, field):
 def test_a_personal_value_of_a_reply_without_a_client_is_refused(refusal):
     keeps = {"email": personal(at("e", text()))}
     message = refusal(hold("fly", call=post("shop", "/", keeps=keeps), done="FLOWN"), sell(), data=DATA)
-    assert message == f"sale v1: step fly keeps a personal value, {REMEDY_OF_OWNER}"
+    assert message == f"sale v1: 'fly.email' is personal, {REMEDY_OF_OWNER}"
 
 
 def test_a_field_that_becomes_personal_keeps_the_digest_of_its_table():
