@@ -39,7 +39,12 @@ def _started_by(registry: Registry, steps: Iterable[Step]) -> Iterator[Saga]:
 def can_still_wait(saga: Saga, state: str, step: Step) -> bool:
     """Return True when a saga in this state waits for the step's signal, or may wait for it later."""
     (entry,) = (name for name, at in saga.states.items() if at.waits is not None and at.step == step)
+    return entry in states_ahead(saga, state)
+
+
+def states_ahead(saga: Saga, state: str) -> set[str]:
+    """Return this state, and each one that a saga in it may enter later, also when a person helps it."""
     onward: dict[str, set[str]] = {name: set() for name in saga.states}
     for transition in saga.transitions:
         onward[transition.source].add(transition.dest)
-    return entry in closure(onward, (state,))
+    return closure(onward, (state,))

@@ -248,7 +248,7 @@ def _changed(recorded: Recording, what_if: str) -> Recording:
 def _way(played: Played) -> Way:
     run = played.run
     return Way(
-        calls=[str(call) for call in run.calls], status=run.status, state=run.state, error=run.error,
+        calls=[str(call) for call in run.calls], status=str(run.status), state=str(run.state), error=run.error,
         effects=effects(run), drawing=str(run),
     )  # fmt: skip
 

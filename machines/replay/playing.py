@@ -63,7 +63,7 @@ def play_once(recording: Recording) -> Played:
     run, done, unused = recording.scenario.run(), [], []
     for act in recording.acts:
         at = _child(run, act.child)
-        made = _made(at, act) if at is not None and at.state == act.state else []
+        made = _made(at, act) if at is not None and str(at.state) == act.state else []
         done += made
         unused += [] if made else [act]
     return Played(recording=recording, run=run, done=tuple(done), unused=tuple(unused))
@@ -78,7 +78,7 @@ def difference(played: Played) -> Difference | None:
             return Difference(number=number + 1, recorded=_words(then), played=_words(now))
     for path, state in played.recording.ends.items():
         child = _child(played.run, path)
-        if child is None or child.state != state:
+        if child is None or str(child.state) != state:
             name = ", ".join(part if item is None else f"{part}[{item}]" for part, item in path)
             now = f"{name} is in {child.state}" if child else f"{name} is not started"
             return Difference(number=len(recorded), recorded=f"{name} is in {state}", played=now)
@@ -100,8 +100,12 @@ def _nth(moves: Sequence[Any], number: int) -> Any:
 
 
 def _told(move: JournalEntry) -> tuple[Any, ...]:
-    """Return what is compared of a move: not its time, its actor and its reason."""
-    return move.source or None, str(move.trigger), move.dest, move.step, move.direction
+    """Return what is compared of a move: not its time, its actor and its reason.
+
+    The journal may have names that the present table does not have, so all are compared as plain texts.
+    """
+    step = move.step and str(move.step)
+    return str(move.source or ""), str(move.trigger), str(move.dest), step, move.direction
 
 
 def _words(move: Any) -> str:

@@ -64,7 +64,7 @@ def recording(
     bodies = {step.name: body for step in definition.steps if (body := reader.body(step)) is not None}
     dated = any(step.waits is not None and step.waits.until is not None for step in definition.steps)
     began = journal[0].at if dated else None
-    scenario = replace(scenario, script=reader.script.trimmed(), bodies=bodies, began=began)
+    scenario = replace(scenario, script=reader.script.trimmed(), bodies=bodies, began=began, allows_unused=True)
     return Recording(
         scenario=scenario, acts=tuple(reader.acts), moves=tuple(reader.rows),
         requests=reader.script.requests, unknown=tuple(reader.notes),

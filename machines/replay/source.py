@@ -54,7 +54,7 @@ def _body(played: Played, difference: Difference | None) -> Iterable[str]:
     yield from (f"# Not in the journal: {note}" for note in played.recording.unknown)
     if difference is not None:
         yield f"# The present table goes another way: {difference}"
-    yield from _given(played)
+    yield from _given(played, allows_unused=difference is not None or bool(played.run.unused))
     for act in played.done:
         yield f"saga{_child(act.child)}.{act.method}({_arguments(act.method, act.arguments, act.named)})"
     yield from _of_journal(played) if difference is not None else _of_run(played)
@@ -95,7 +95,7 @@ def _child(path: Sequence[tuple[str, int | None]]) -> str:
     return "".join(f".child({literal(name)}{'' if item is None else f', {item}'})" for name, item in path)
 
 
-def _given(played: Played) -> Iterable[str]:
+def _given(played: Played, *, allows_unused: bool) -> Iterable[str]:
     scenario = played.recording.scenario
     yield "saga = ("
     children = ", ".join(map(_constant, dict.fromkeys(scenario.children)))
@@ -110,6 +110,8 @@ def _given(played: Played) -> Iterable[str]:
         answers = {step: each for (known, step), each in scenario.script.items() if known == purpose}
         if answers:
             yield from _keywords(method, {step: _said(each) for step, each in answers.items()})
+    if allows_unused:
+        yield f"{INDENT}.allowing_unused()"
     yield f"{INDENT}.run()"
     yield ")"
 

@@ -24,19 +24,23 @@ from machines.testing.answers import (
     unheard,
 )
 from machines.testing.cases import every_outcome, every_outcome_of
+from machines.testing.names import UnknownNameError
 from machines.testing.run import Run
 from machines.testing.scenario import Scenario, given
 from machines.testing.sent import Sent
 from machines.testing.signals import NotAllowedError
+from machines.testing.unused import NotUsedError
 
 __all__ = [
     "Always",
     "Answer",
     "Items",
     "NotAllowedError",
+    "NotUsedError",
     "Run",
     "Scenario",
     "Sent",
+    "UnknownNameError",
     "accepted",
     "always",
     "busy",

@@ -1,5 +1,6 @@
 """Answers the requests of a saga in memory: as the test says, else with a success."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +15,7 @@ from machines.step import Step
 from machines.testing.answers import Answer, ProcessDiedError, Queue, accepted, ok
 from machines.testing.memory import Clock, Request
 from machines.testing.participants import Participants
-from machines.testing.sent import Sent
+from machines.testing.sent import Logged
 from machines.testing.successes import acceptance, headers
 
 #: Most requests of one run. A saga that needs more does not come to rest.
@@ -31,7 +32,7 @@ class Log:
 
     clock: Clock
     #: Every request that left its process, in order, with the id of its saga.
-    calls: list[tuple[UUID, Sent]] = field(default_factory=list)
+    calls: list[tuple[UUID, Logged]] = field(default_factory=list)
     #: (purpose, label) of every request that was answered, whether it left the process or not, with the id of its saga.
     requests: list[tuple[UUID, tuple[str, str]]] = field(default_factory=list)
     #: True: the sagas rest after the last answer.
@@ -48,6 +49,8 @@ class Answering:
         """label: returns the name of a step in the tree. script: returns the answers to a purpose and step."""
         self._definition, self._log, self._label, self._script = definition, log, label, script
         self.participants = Participants(definition=definition, bodies=dict(bodies))
+        #: Step → how many of its calls were lost on their way, and may arrive late.
+        self.on_way: Counter[str] = Counter()
 
     def __call__(self, saga: RunningSaga, request: Request) -> Reply:
         """Return the reply to a request. Raise ProcessDiedError when its process dies."""
@@ -67,7 +70,9 @@ class Answering:
         log.clock.time += answer.takes_s
         log.rests = answer.rests
         if answer.sent and not (answer.dies and not answer.acts):
-            log.calls.append((saga.id, Sent(request, answer.name, label)))
+            log.calls.append((saga.id, Logged(request=request, answer=answer.name, label=label)))
+        if request.purpose == "do" and answer.sent and answer.status is None and not answer.acts:
+            self.on_way[request.step] += 1
         status, body = self._reply(step, request.purpose, answer)
         if answer.dies:
             raise ProcessDiedError

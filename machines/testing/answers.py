@@ -193,6 +193,10 @@ class Queue:
     """The answers to the requests of one call that are left."""
 
     answers: tuple[Answer | Always, ...] = ()
+    #: What it belongs to, see `machines.testing.unused`.
+    key: tuple[str, str, int] | None = None
+    #: How many of the answers were used.
+    used: int = 0
     #: How many times the answer of `always` was given.
     repeated: int = 0
 
@@ -201,6 +205,7 @@ class Queue:
         if not self.answers:
             return ok
         first = self.answers[0]
+        self.used += self.repeated == 0
         if isinstance(first, Always):
             self.repeated += 1
             return first.answer

@@ -26,6 +26,7 @@ from machines.testing.answers import ProcessDiedError, Queue
 from machines.testing.member import SILENT, Answers, Member, kin_of
 from machines.testing.memory import ACTOR, MAX_CLAIMS, Arrived, Clock, Memory, MemoryAttempts, Request
 from machines.testing.signals import signal_body
+from machines.testing.unused import check_used, key_of
 from machines.waits import Waits
 
 #: After a process has died, another one claims the saga when the lease is over, in seconds.
@@ -45,10 +46,31 @@ class Family:
         self.log, self.members = Log(clock=clock), dict[UUID, Member]()
         self.families = Families(children=self, registry=registry)
         self.loop = MemoryLoop(self, backs_off=backs_off)
-        self._early = early
+        self.early = early
         self._answering: dict[UUID, Answering] = {}
         #: (purpose, label) → the answers that are left.
         self._said: dict[tuple[str, str], Queue] = {}
+
+    @property
+    def root(self) -> Member:
+        return next(iter(self.members.values()))
+
+    @property
+    def is_over(self) -> bool:
+        """True when every saga has ended, and no operator can take the first one back."""
+        rows = [each.memory.row for each in self.members.values()]
+        if not all(row is not None and row.status in FINISHED for row in rows):
+            return False
+        root = self.root.memory
+        return root.row is not None and not any(each.source == root.row.state for each in root.definition.transitions)
+
+    def used(self) -> dict[tuple[str, str, int], int]:
+        """Return how many answers of each list were used; of several sagas with one list, the one that used most."""
+        found: dict[tuple[str, str, int], int] = {}
+        for queue in self._said.values():
+            if queue.key is not None:
+                found[queue.key] = max(queue.used, found.get(queue.key, 0))
+        return found
 
     def add(self, memory: Memory, answers: Answers) -> Member:
         """Add the root of the tree."""
@@ -72,6 +94,7 @@ class Family:
         for _ in range(_MOST_CLAIMS):
             member = None if self.log.rests else self._next(max(until, self.log.clock()))
             if member is None:
+                check_used(self)
                 return
             assert member.memory.row is not None
             self.log.clock.time = max(self.log.clock(), member.memory.row.due_at or 0.0)
@@ -193,7 +216,7 @@ class Family:
 
     def _join(self, member: Member) -> Member:
         memory = member.memory
-        for signal, body in self._early.items():
+        for signal, body in self.early.items():
             if step := step_waiting_for(memory.definition, signal):
                 memory.arrivals[signal] = Arrived(body=signal_body(step, body), sender="test")
         self.members[memory.saga_id] = member
@@ -207,7 +230,8 @@ class Family:
         call = (purpose, member.label(step))
         if call not in self._said:
             said = member.said(purpose, step)
-            self._said[call] = Queue(answers=said if isinstance(said, tuple) else ())
+            answers = said if isinstance(said, tuple) else ()
+            self._said[call] = Queue(answers=answers, key=key_of(purpose, step, answers))
         return self._said[call]
 
     def _wake(self, memory: Memory) -> None:

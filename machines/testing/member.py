@@ -17,6 +17,8 @@ class Answers(Protocol):
     def script(self) -> Mapping[tuple[str, str], Any]: ...
     @property
     def bodies(self) -> Mapping[str, Any]: ...
+    @property
+    def allows_unused(self) -> bool: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,7 @@ class Silent:
 
     script: Mapping[tuple[str, str], Any]
     bodies: Mapping[str, Any]
+    allows_unused: bool = True
 
 
 #: What the test says of a child that it does not name.

@@ -62,6 +62,8 @@ class Scenario:
     early: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _NOTHING)
     #: False: the waits between two attempts are as short as possible.
     backs_off: bool = True
+    #: True: answers and signals that the saga does not use are meant, and time may pass after its end.
+    allows_unused: bool = False
     #: When the saga starts; None: at the beginning of 2026.
     began: dt.datetime | None = None
     #: Name in the list of tests.
@@ -100,6 +102,10 @@ class Scenario:
     def without_back_off(self) -> "Scenario":
         """Wait a millisecond between two attempts, and not the longest time, so that many fit before the deadline."""
         return replace(self, backs_off=False)
+
+    def allowing_unused(self) -> "Scenario":
+        """Accept answers and signals that the saga does not use, and time that passes after its end."""
+        return replace(self, allows_unused=True)
 
     def starting_at(self, moment: str) -> "Scenario":
         """Start the saga at this moment, such as "2026-11-28T09:30:00Z", for pauses until a date of the data."""

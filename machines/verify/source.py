@@ -124,7 +124,7 @@ def _scripted(definition: Saga, finding: Finding, registry: Registry) -> str:
         "",
         f"def test_{finding.broken.replace(' ', '_')}():",
         f"    # {finding.why}",
-        f"    run = given({given_source(definition, finding)}){calls}.run()",
+        f"    run = given({given_source(definition, finding)}){calls}.allowing_unused().run()",
         *(f"    {act}" for act in acts),
         *(f"    {each}" for each in _assertions(definition, finding)),
     ]

@@ -9,4 +9,4 @@ BEGAN = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
 def journal_of(run: Run) -> list[SimpleNamespace]:
-    return [SimpleNamespace(**vars(move), at=BEGAN + dt.timedelta(seconds=move.made)) for move in run.journal]
+    return [SimpleNamespace(**vars(move), at=BEGAN + dt.timedelta(seconds=move.made)) for move in run._memory.journal]

@@ -126,7 +126,7 @@ def waits():
     yield "the deadline is over", gift.when(wrap=always(down)).run()
     yield "the deadline is over before a call", gift.when(reserve=ok(takes_s=601)).run()
     yield "a long outage", gift.without_back_off().when(wrap=[down] * 100).run()
-    yield "asked to wait", gift.when(wrap=[busy(3), replies(429, {"detail": "slow"}), replies(404, [])]).run()
+    yield "asked to wait", gift.when(reserve=busy(3), wrap=[replies(429, {"detail": "slow"}), replies(404, [])]).run()
     yield "its size", gift.when(wrap=ok({"made": {"size": 12}}), reserve=ok(headers={"Location": "/r/77"})).run()
     yield "an undo that is refused", gift.when(wrap=refused()).when_undone(reserve=refused("never")).run()
 

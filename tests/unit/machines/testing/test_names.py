@@ -1,0 +1,119 @@
+"""A name that no saga of the table can have is an error, also where a test compares in the negative."""
+
+import pytest
+
+from machines import Saga, branch, compensatable, each, get, list_of, pivot, post, read, sub, text, together
+from machines.testing import UnknownNameError, always, given, lost, ok, refused
+
+
+def step(name):
+    return compensatable(
+        name, post("shop", f"/{name}"), undo=post("shop", f"/{name}/undo"), done=f"{name.upper()}_DONE",
+        refused=f"{name.upper()}_REFUSED",
+    )  # fmt: skip
+
+
+CHARGE = Saga(
+    name="charge", version=1, initial="OPEN", completed="HOLD_DONE", compensated="NOT_CHARGED", data={},
+    participants=("shop",), steps=(step("hold"),),
+)  # fmt: skip
+ORDER = Saga(
+    name="order", version=1, initial="NEW", completed="SALE_DONE", compensated="CALLED_OFF",
+    data={"lines": list_of(text())}, participants=("shop",), events={"SALE_DONE": "OrderSold"},
+    steps=(
+        read("cart", get("shop", "/cart"), done="CART_READ", refused="NO_CART"),
+        each("lines", step("take"), done="ALL_TAKEN", refused="NOT_TAKEN"),
+        together(step("label"), branch("bill", step("invoice")), name="papers", done="PRINTED", refused="NOT_PRINTED"),
+        sub("pay", saga="charge", data={}, done="PAID", refused="UNPAID"),
+        pivot("sale", post("shop", "/sale"), done="SALE_DONE", refused="NO_SALE"),
+    ),
+)  # fmt: skip
+
+
+def order(**answers):
+    return given(ORDER, {"lines": ["pen", "ink"]}, [CHARGE]).when(**answers).run()
+
+
+WRONG = {
+    "an end": (lambda run: run.ended != "CALLED_OF", "order v1 has no end 'CALLED_OF'; did you mean 'CALLED_OFF'?"),
+    "a state that is no end": (lambda run: run.ended != "PAID", "no end 'PAID'; write one of SALE_DONE, CALLED_OFF"),
+    "a status": (lambda run: run.status != "compnsated", "no status 'compnsated'; did you mean 'compensated'?"),
+    "a status among others": (lambda run: run.status not in ("stuk", "waiting"), "no status 'stuk'"),
+    "a state": (lambda run: run.state != "STUCK_SAEL", "no state 'STUCK_SAEL'; did you mean 'STUCK_SALE'?"),
+    "a state on the way": (lambda run: "CART_RED" not in run.states, "no state 'CART_RED'"),
+    "a step by its effect": (lambda run: run.effects.get("sael"), "no step 'sael'; did you mean 'sale'?"),
+    "a step in effects": (lambda run: "sael" not in run.effects, "no step 'sael'"),
+    "a step with brackets": (lambda run: run.effects["sael"], "no step 'sael'"),
+    "an effect": (lambda run: run.effects["sale"] != "took efect", "no effect 'took efect'"),
+    "an effect among all": (lambda run: "took efect" not in run.effects.values(), "no effect 'took efect'"),
+    "all effects": (lambda run: run.effects != {"sael": "undone"}, "no step 'sael'"),
+    "all effects with another one": (lambda run: run.effects != {"sale": "undon"}, "no effect 'undon'"),
+    "a step in force": (lambda run: "sael" not in run.took_effect, "no step 'sael'"),
+    "a call": (lambda run: "hlod" not in run.calls, "no call 'hlod'"),
+    "an undo": (lambda run: "undo hlod" not in run.calls, "no call 'undo hlod'"),
+    "a list of calls": (lambda run: run.calls != ["cart", "hlod"], "no call 'hlod'"),
+    "the last calls": (lambda run: run.calls[-2:] != ["hlod"], "no call 'hlod'"),
+    "one call": (lambda run: run.calls[0] != "crat", "no call 'crat'; did you mean 'cart'?"),
+    "a number of calls": (lambda run: run.calls.count("crat") == 0, "no call 'crat'"),
+    "a number of what never came": (lambda run: run.allowed().count("retri") == 0, "no action 'retri'"),
+    "a list of calls that is not equal": (lambda run: not run.calls == ["hlod"], "no call 'hlod'"),  # noqa: SIM201
+    "effects that are not equal": (lambda run: not run.effects == {"sael": "undone"}, "no step 'sael'"),  # noqa: SIM201
+    "an item without its number": (lambda run: "take" not in run.calls, "no call 'take'; did you mean 'take[0]'?"),
+    "a step of a child alone": (lambda run: "hold" not in run.calls, "no call 'hold'; did you mean 'pay.hold'?"),
+    "a group": (lambda run: "papers" not in run.calls, "no call 'papers'"),
+    "the step of a call": (lambda run: run.calls[0].step != "crat", "no step 'crat'"),
+    "a call of a child": (lambda run: "hold" not in run.child("pay").calls, "charge v1 has no call 'hold'"),
+    "a state of a child": (lambda run: run.child("take", 0).ended != "TAEK_DONE", "no end 'TAEK_DONE'"),
+    "a move": (lambda run: "crat: done, to CART_READ" not in run.moves, "did you mean 'cart'?"),
+    "the state of a move": (lambda run: "cart: done, to CART_RED" not in run.moves, "did you mean 'CART_READ'?"),
+    "a move of the journal": (lambda run: run.journal[0].dest != "NWE", "no state 'NWE'; did you mean 'NEW'?"),
+    "the step of a move": (lambda run: run.journal[1].step != "crat", "no step 'crat'"),
+    "an event": (lambda run: "OrderSlod" not in run.events, "no event 'OrderSlod'; did you mean 'OrderSold'?"),
+    "an action": (lambda run: "retri" not in run.allowed(), "no action 'retri'; did you mean 'retry'?"),
+    "a result": (lambda run: run.results.get("crat"), "no step 'crat'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_unknown_name_is_an_error_that_names_the_right_one(case):
+    compare, problem = WRONG[case]
+    with pytest.raises(UnknownNameError) as caught:
+        compare(order())
+    assert problem in str(caught.value)
+
+
+def test_every_legal_name_can_be_compared_also_one_that_is_absent():
+    run = order(sale=refused())
+    assert (run.ended, run.status, run.state) == ("CALLED_OFF", "compensated", "CALLED_OFF")
+    assert run.ended != "SALE_DONE"
+    assert run.status not in ("stuck", "waiting", "running", "compensating", "completed", "pending")
+    assert "STUCK_SALE" not in run.states
+    assert run.calls[:3] == ["cart", "take[0]", "take[1]"]
+    assert "take[7]" not in run.calls
+    assert "probe pay.hold" not in run.calls
+    assert "undo sale" not in run.calls  # a name of the table, although a pivot has no undo
+    assert ("undo label" in run.calls, "cart" in run.took_effect, run.calls.count("sale")) == (True, False, 1)
+    assert run.effects["pay.hold"] == "undone"
+    assert run.effects.get("take[2]") is None
+    assert "papers" not in run.effects  # before its branches start it is there
+    assert "sale: done, to SALE_DONE" not in run.moves
+    assert run.moves[1] == "cart: done, to CART_READ"
+    assert (run.allowed(), run.events) == ([], [])
+    assert run.child("pay").calls == ["pay.hold", "undo pay.hold"]
+    assert run.ended is not None
+    assert run.state != 7
+
+
+def test_names_of_two_runs_are_compared_as_they_are():
+    other = given(CHARGE).run()
+    run = order()
+    assert run.calls != other.calls
+    assert run.ended != other.ended
+    assert run.effects != other.effects
+    stuck = order(sale=always(lost))
+    assert (stuck.ended, stuck.state, stuck.allowed()) == (None, "STUCK_SALE", ["retry", "compensate", "resolve"])
+
+
+def test_key_that_a_run_does_not_have_yet_is_no_wrong_name():
+    with pytest.raises(KeyError, match=r"take\[5\]"):
+        order(sale=ok).effects["take[5]"]
