@@ -25,7 +25,8 @@ from machines.running import RunningSaga
 from machines.transitions import Trigger
 from machines.waits import Waits, before_poll
 
-#: Longest Retry-After that is obeyed, in seconds. A longer Retry-After is obeyed only up to the deadline of the saga.
+#: How long after the saga has entered its state a Retry-After is obeyed, in seconds, when no deadline ends the wait, as
+#: at an undo. Otherwise each of ten attempts could make the customer wait for hours.
 LONGEST_RETRY_AFTER_S = 3600.0
 #: A parent looks at its child again after this time, in seconds. The end of a child wakes its parent at once, except
 #: when a process of a release without child sagas has run the child.
@@ -273,13 +274,16 @@ class Loop(ABC, Generic[_S]):
         """Return a random wait before the next call, in seconds. number: how many times it failed or was deferred.
 
         The wait is not shorter than the Retry-After of the reply, and does not last beyond the deadline of the saga.
+        Without a deadline, all these waits together are bounded, see LONGEST_RETRY_AFTER_S.
         """
-        left_s, longest_s = 0.0, inf
+        longest_s, obeyed_s = inf, saga.entered + LONGEST_RETRY_AFTER_S - saga.clock()
         if saga.may(Trigger.EXPIRE):  # min: before the first commit the deadline is infinite
             left_s = min(saga.deadline - self.now(), saga.definition.deadline_s)
             # After the deadline only a pivot in doubt is still sent; it waits at most the cap of its retries.
-            longest_s = left_s if left_s > 0 else retry.cap_s
-        asked_s = min(reply.retry_after_s or 0.0, max(LONGEST_RETRY_AFTER_S, left_s))
+            longest_s = obeyed_s = left_s if left_s > 0 else retry.cap_s
+        asked_s = reply.retry_after_s or 0.0
+        if reply.sent:  # otherwise this process itself asks to wait, as an open circuit breaker does
+            asked_s = min(asked_s, obeyed_s)
         drawn = self.jitter(retry.longest_wait_s(number))
         # Never 0, because `run` commits only before a wait. Without a commit, a crash would lose the count of attempts.
         return max(min(max(drawn, asked_s), longest_s), 0.001)

@@ -220,6 +220,17 @@ def test_wait_ends_at_the_deadline(scene, reply):
     assert sum(scene.slept) <= 0.25
 
 
+@pytest.mark.parametrize("reply", [BUSY, Reply(status=500, body={}, retry_after_s=3600.0)])
+def test_retry_after_at_an_undo_is_obeyed_for_an_hour_in_all(scene, reply):
+    """No deadline ends an undo, and the customer waits for the money."""
+    scene.at_each_sleep = lambda: setattr(scene, "now", scene.now + scene.slept[-1])
+    saga = scene.given(enregistrer_vente=[answer(409)], undo_payer=[reply] * 6).run(max_sleep_s=10_000)
+    assert saga.state == "ANNULEE"
+    assert len(scene.slept) == 6
+    assert scene.slept[0] == pytest.approx(3600.0, abs=1.0)
+    assert max(scene.slept[1:]) <= 60.0, "then the ordinary waits"
+
+
 def test_stored_wait_ends_at_the_deadline(scene):
     saga = scene.given(payer=[BUSY]).run(max_sleep_s=0)
     left = {"sqlite": "julianday(due_at) - julianday(deadline_at)", "postgresql": "due_at - deadline_at"}
