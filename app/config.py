@@ -27,6 +27,7 @@ from app.settings import (
     seconds,
     setting,
 )
+from app.sign_in_settings import SignInSettings, check_sign_in
 from app.version import VERSION
 from app.webhook_settings import reading as webhook_reading
 from app.webhook_settings.model import Webhooks
@@ -46,7 +47,7 @@ MOST_WORKERS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config:
+class Config(SignInSettings):
     """All settings of a process. The names of times end with their unit."""
 
     # The server, and the access to it.
@@ -330,7 +331,9 @@ class Config:
         return found
 
 
-_DECLARED = settings.declared_in(Config)
+_OF_SIGN_IN = settings.declared_in(SignInSettings)
+#: The settings of signing in follow the others.
+_DECLARED = {name: each for name, each in settings.declared_in(Config).items() if name not in _OF_SIGN_IN} | _OF_SIGN_IN
 OTEL_ENDPOINT = Setting(
     name="OTEL_EXPORTER_OTLP_ENDPOINT",
     parse=settings.as_written,
@@ -368,6 +371,7 @@ def from_environment(environ: Mapping[str, str]) -> Config:
         raise ConfigError("BROKER_URL needs a database for many machines; set DATABASE_URL to a PostgreSQL")
     if config.embedded and config.workers > 1:
         raise ConfigError("WORKERS must be 1 on SQLite, which has one process alone; set DATABASE_URL to a PostgreSQL")
+    check_sign_in(config)
     return config
 
 

@@ -22,6 +22,7 @@ from app.access import browser_policy
 from app.access.address import install_rate_limit, trust_proxies
 from app.access.api_keys import KeyRing
 from app.access.key_limits import Requests
+from app.access.oidc import Provider
 from app.api import batches as batches_api
 from app.api import bulk as bulk_api
 from app.api import cases as cases_api
@@ -206,6 +207,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         metrics=exposition,
         schema=Bounded(partial(schema, database)),
         users=Users(database),
+        provider=Provider(config) if config.oidc_issuer else None,
         login_attempts=LoginAttempts(database),
         refused_senders=RefusedSenders(metrics),
         api_keys=api_keys,

@@ -10,6 +10,7 @@ from app.version import VERSION
 
 if TYPE_CHECKING:  # every layer imports this module, so this module must not import them at run time
     from app.access.api_keys import KeyRing
+    from app.access.oidc import Provider
     from app.engine.answers import Answers
     from app.engine.batch import Batches
     from app.engine.bulk import BulkJobs
@@ -86,6 +87,8 @@ class Services:
     #: Reads the migration, the encoding and the missing rights of the database.
     schema: "Bounded[Schema]"
     users: "Users"
+    #: The OpenID Connect provider at which people sign in; None without OIDC_ISSUER.
+    provider: "Provider | None"
     #: Counts the failed attempts to sign in.
     login_attempts: "LoginAttempts"
     #: Counts senders whose password or key is not right.

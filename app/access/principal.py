@@ -20,6 +20,8 @@ class Principal:
     role: Role | None = None
     #: True: the person must choose another password first.
     must_change: bool = False
+    #: True: the person has signed in at the OpenID Connect provider, and has no password here.
+    from_provider: bool = False
     scopes: frozenset[Scope] = frozenset()
     #: The scopes that an API key has only for some sagas.
     limits: Limits = field(default_factory=dict)
@@ -58,8 +60,13 @@ NOBODY = Principal(actor="nobody")
 ANYBODY = Principal(actor="api", scopes=frozenset(Scope))
 
 
-def user(name: str, role: Role, *, must_change: bool = False, tenant: str | None = None) -> Principal:
-    return Principal(actor=f"user:{name}", role=role, scopes=SCOPES[role], must_change=must_change, tenant=tenant)
+def user(
+    name: str, role: Role, *, must_change: bool = False, tenant: str | None = None, from_provider: bool = False
+) -> Principal:
+    return Principal(
+        actor=f"user:{name}", role=role, scopes=SCOPES[role], must_change=must_change, tenant=tenant,
+        from_provider=from_provider,
+    )  # fmt: skip
 
 
 def key(name: str, grants: Iterable[str], expires: str | None = None, tenant: str | None = None) -> Principal:

@@ -37,6 +37,8 @@ def install(app: Flask, config: Config) -> None:
     app.config.update(
         SECRET_KEY=config.secret_key,
         SESSION_IDLE_S=config.session_idle_s,
+        LOCAL_ACCOUNTS=config.local_accounts,
+        OIDC_ISSUER=config.oidc_issuer,
         # Browsers send the cookie only over TLS (or to localhost), only to this host, and only for its own requests.
         SESSION_COOKIE_NAME="__Host-saga",
         SESSION_COOKIE_SECURE=True,
@@ -66,11 +68,21 @@ def signed_in() -> Principal | None:
     """Return the signed-in person with the present role; None when nobody is signed in."""
     digest = present_session()
     found = services().users.signed_in(digest, idle_limit_s()) if digest else None
-    if digest is None or found is None:
+    if digest is None or found is None or not _may_sign_in(found):
         return None
     if (found.unseen_s is None or found.unseen_s > SEEN_EVERY_S) and _made_by_a_person():
         services().users.seen(digest)
-    return user(found.name, role_named(found.role), must_change=found.must_change, tenant=found.tenant)
+    return user(
+        found.name, role_named(found.role), must_change=found.must_change, tenant=found.tenant,
+        from_provider=found.issuer is not None,
+    )  # fmt: skip
+
+
+def _may_sign_in(user: Row[Any]) -> bool:
+    """Return False for a user whose way to sign in was switched off by a setting."""
+    if user.issuer is None:
+        return bool(current_app.config["LOCAL_ACCOUNTS"])
+    return bool(user.issuer == current_app.config["OIDC_ISSUER"])
 
 
 def present_session() -> str | None:

@@ -11,7 +11,7 @@ from app.access.second_factor import address, matching_step, new_seed, written
 from app.access.sessions import factor_secret, idle_limit_s, present_session
 from app.access.user_accounts import SHORTEST
 from app.admin.error_pages import as_pages
-from app.errors import BusyError, InvalidError, ProblemError
+from app.errors import BusyError, ConflictError, InvalidError, ProblemError
 from app.services import services
 from app.store.login_attempts import ATTEMPT_WINDOW_S
 from app.telemetry.refusals import PERSON
@@ -102,7 +102,9 @@ def _check_present_password(name: str, password: str) -> None:
     if not attempts.register(name, counted_as):
         raise BusyError("too many wrong passwords; wait a minute", retry_after_s=round(ATTEMPT_WINDOW_S))
     user = services().users.find(name)
-    if not user_accounts.matches(password, user.password if user else None):
+    if user is None or user.issuer is not None:
+        raise ConflictError("you have no password here, because you sign in with your organisation's account")
+    if not user_accounts.matches(password, user.password):
         services().refused_senders.count(PERSON)
         attempts.failed(name, client_address())
         raise InvalidError(("/present", "This is not your present password."))

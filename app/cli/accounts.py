@@ -17,7 +17,10 @@ from app.access.permissions import Role, role_named
 from app.cli.arguments import actor_named
 from app.cli.group import SagaGroup, saga
 from app.cli.output import Column, Line, cell, draw, grid, screen, write_json
+from app.errors import ConflictError, InvalidError
 from app.services import services
+from app.store.database import db
+from app.store.provider_accounts import move_to_provider
 from app.views.formatting import age
 
 _USER_COLUMNS = (
@@ -72,7 +75,7 @@ def list_users(as_json: bool) -> None:
     rows = services().users.all()
     if as_json:
         for row in rows:
-            added = {"tenant": row.tenant, "created_at": row.created_at.isoformat()}
+            added = {"tenant": row.tenant, "issuer": row.issuer, "created_at": row.created_at.isoformat()}
             write_json({"name": row.name, "role": row.role} | added)
         return
     cells = [(cell(row.name, "bold"), cell(row.role), cell(f"{row.created_at:%F}")) for row in rows]
@@ -93,6 +96,23 @@ def remove_factor(name: str) -> None:
     """Remove the second factor of a user who has lost it."""
     services().users.change_factor(name, None, actor_named())
     click.echo(f"{name} signs in with the password alone now.")
+
+
+@user.command("single-sign-on")
+@click.argument("name")
+def single_sign_on(name: str) -> None:
+    """Let a user sign in at the provider of OIDC_ISSUER instead of with a password.
+
+    The person whom the provider names NAME has the account from the next sign-in on. It may be the account of a person
+    who was removed.
+    """
+    provider = services().provider
+    if provider is None:
+        raise ConflictError("OIDC_ISSUER is not set, so there is no provider to sign in at")
+    if not user_accounts.NAME.fullmatch(name):
+        raise InvalidError(("/name", "Give the name as `saga user list` shows it."))
+    move_to_provider(db.engine, name, provider.issuer, actor_named())
+    click.echo(f"{name} signs in at {provider.issuer} now.")
 
 
 @saga.group("key", cls=SagaGroup)

@@ -62,6 +62,7 @@ class Users:
         """Set a user's role. Raise NotFoundError for an unknown user, and ConflictError for the last admin."""
         with atomic(self._database) as connection:
             before = self._known(connection, name, stays_admin=role == _ADMIN)
+            _check_local(before)
             _check_admin(role, before.tenant)
             connection.execute(update(_USER).where(_USER.c.name == name).values(role=role))
             append(connection, _entry(actor, "user.role", name, before={"role": before.role}, after={"role": role}))
@@ -74,7 +75,7 @@ class Users:
         must_change: see `add`. keep: the session that goes on.
         """
         with atomic(self._database) as connection:
-            self._known(connection, name, stays_admin=True)
+            _check_local(self._known(connection, name, stays_admin=True))
             changed = {"password": password, "must_change": must_change}
             connection.execute(update(_USER).where(_USER.c.name == name).values(changed))
             connection.execute(delete(_SESSION).where(_others(name, keep)))
@@ -83,7 +84,7 @@ class Users:
     def change_factor(self, name: str, seed: str | None, actor: str) -> None:
         """Set up the second factor of a user, or remove it (None). Raise NotFoundError for an unknown user."""
         with atomic(self._database) as connection:
-            self._known(connection, name, stays_admin=True)
+            _check_local(self._known(connection, name, stays_admin=True))
             changed = {"factor_seed": seed, "factor_step": None}
             connection.execute(update(_USER).where(_USER.c.name == name).values(changed))
             append(connection, _entry(actor, "user.second_factor", name, after={"second_factor": seed is not None}))
@@ -104,25 +105,31 @@ class Users:
             append(connection, _entry(actor, "user.remove", name, before={"role": before.role}))
 
     def sign_in(self, name: str, session: str, lasts_s: float, address: str) -> None:
-        """Store a new session that ends after `lasts_s` seconds. Raise NotFoundError when the user was removed."""
+        """Store a new session that ends after `lasts_s` seconds. Raise NotFoundError when the user was removed.
+
+        The audit row of a user who has signed in at a provider names the provider and the user's id there.
+        """
         now = {"started_at": db_now(), "seen_at": db_now()}
         new = insert(_SESSION).values(
             id=session, user_name=name, address=address or None, ends_at=in_seconds(lasts_s), **now
         )
         with atomic(self._database) as connection:
-            self._known(connection, name, stays_admin=True)
+            user = self._known(connection, name, stays_admin=True)
             connection.execute(delete(_SESSION).where(_SESSION.c.ends_at < db_now()))
             connection.execute(new)
-            append(connection, _entry(f"user:{name}", "sign_in", name, after={"address": address}))
+            after = {"address": address}
+            if user.issuer is not None:
+                after |= {"issuer": user.issuer, "subject": user.subject}
+            append(connection, _entry(f"user:{name}", "sign_in", name, after=after))
 
     def signed_in(self, session: str, idle_s: float) -> Row[Any] | None:
         """Return the user of a session; None when it has ended, or was not used for `idle_s` seconds.
 
-        The row has the name, the current role, the tenant, must_change, and unseen_s, the seconds since the last use
-        was written.
+        The row has the name, the current role, the tenant, must_change, the issuer, and unseen_s, the seconds since the
+        last use was written.
         """
         unseen_s = (-seconds_until(_SESSION.c.seen_at)).label("unseen_s")
-        query = select(_USER.c.name, _USER.c.role, _USER.c.tenant, _USER.c.must_change, unseen_s)
+        query = select(_USER.c.name, _USER.c.role, _USER.c.tenant, _USER.c.must_change, _USER.c.issuer, unseen_s)
         query = query.join(_SESSION, _SESSION.c.user_name == _USER.c.name)
         with self._database.connect() as connection:
             return connection.execute(query.where(_SESSION.c.id == session, *_alive(idle_s))).one_or_none()
@@ -173,6 +180,12 @@ def _alive(idle_s: float) -> tuple[ColumnElement[bool], ...]:
 def _check_admin(role: str, tenant: str | None) -> None:
     if role == _ADMIN and tenant is not None:
         raise InvalidError(("/role", "An admin manages the users and keys of all tenants; give viewer or operator."))
+
+
+def _check_local(user: Row[Any]) -> None:
+    """Raise ConflictError for a user who signs in at a provider."""
+    if user.issuer is not None:
+        raise ConflictError(f"{user.name} signs in at {user.issuer}, which decides the role and has the password")
 
 
 def _others(name: str, keep: str | None) -> ColumnElement[bool]:

@@ -455,6 +455,7 @@ class UserRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     """A person who can sign in to the admin pages."""
 
     __tablename__ = "user_account"
+    __table_args__ = (Index("user_account_subject", "issuer", "subject", unique=True),)
 
     #: Name that the user signs in with.
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -462,8 +463,12 @@ class UserRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     role: Mapped[str]
     #: Tenant whose sagas the user sees; NULL: all sagas.
     tenant: Mapped[str | None]
-    #: Argon2 hash of the password.
+    #: Argon2 hash of the password; `!`: the person signs in at a provider.
     password: Mapped[str]
+    #: OpenID Connect provider at which the person signs in; NULL: the person has a password.
+    issuer: Mapped[str | None]
+    #: Id of the person at the provider; NULL: the next person whom the provider gives this name.
+    subject: Mapped[str | None]
     #: True: an admin has set the password, and the user must choose another one.
     must_change: Mapped[bool] = mapped_column(server_default=false())
     #: Random text from which the second factor is derived; NULL: the user has none.

@@ -20,6 +20,8 @@ ROUTES = {
     "GET /static/<path:filename>": "open",
     "GET /login": "open",
     "POST /login": "open",
+    "GET /login/oidc": "open",
+    "GET /login/oidc/callback": "open",
     "POST /logout": "open",
     "GET /api/commande/<uuid:saga_id>": "read",
     "GET /api/commande/<uuid:saga_id>/historique": "read",
