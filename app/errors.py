@@ -86,6 +86,10 @@ class KeyReusedError(ProblemError):
     title = "Idempotency-Key reused for another request"
 
 
+class SagaDeletedError(KeyReusedError):
+    title = "The saga of this Idempotency-Key was deleted"
+
+
 class BusyError(ProblemError):
     """Too many requests of one kind run at the same time, or were sent within some time."""
 

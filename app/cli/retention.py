@@ -12,7 +12,8 @@ from app.cli.group import saga
 from app.engine.idempotency import as_sent
 from app.errors import MalformedError
 from app.services import services
-from app.store import queries, retention
+from app.store import queries, request_keys, retention
+from app.store.database import db
 from app.store.models import SagaRow
 from app.values import written
 from app.views.masking import shown
@@ -27,13 +28,18 @@ BATCH = 500
 @click.option("--archive", type=click.Path(path_type=Path), help="Append their journals to this file first.")
 @click.option("--dry-run", is_flag=True, help="Print the size of the next batch, and delete nothing.")
 @click.option("--limit", type=click.IntRange(1), help="Largest number of sagas to delete.")
-def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None) -> None:
+@click.option(
+    "--keys-days",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Idempotency-Keys of sagas that started before are free again, and no others.",
+)
+def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None, keys_days: float | None) -> None:
     """Delete finished sagas and their journals, the oldest first, a batch at a time.
 
     A saga that is not finished, or whose events are not published yet, is never deleted. After a deletion, the
-    Idempotency-Key of the saga can be used again. The sagas that a saga has started are deleted with it, and it stays
-    while one of them stays; --limit does not count them. Bulk jobs that ended before are deleted, too; the audit trail
-    keeps their starts.
+    Idempotency-Key of the saga can be used again; with --keys-days, the age of the key alone decides. The sagas that a
+    saga has started are deleted with it, and it stays while one of them stays; --limit does not count them. Bulk jobs
+    that ended before are deleted, too; the audit trail keeps their starts.
     """
     if dry_run:
         found = len(retention.ended_before(days, min(limit or BATCH, BATCH)))
@@ -43,12 +49,14 @@ def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None
     while rows := retention.ended_before(days, BATCH if left is None else min(BATCH, left)):
         if archive:
             _append(archive, rows)
-        deleted += retention.delete_ended([row.id for row in rows])
+        deleted += retention.delete_ended([row.id for row in rows], keys_days)
         click.echo(f"{deleted} deleted …", err=True)
         left = None if left is None else left - len(rows)
         if left == 0:
             break
     click.echo(f"{deleted} deleted")
+    if keys_days is not None:
+        click.echo(f"{request_keys.free_old(db.engine, keys_days)} Idempotency-Keys are free again")
     jobs, removed = 0, 1
     while removed:
         removed = services().bulk_jobs.store.remove_old(days)

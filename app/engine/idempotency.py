@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from app.errors import KeyReusedError, StillRunningError
+from app.errors import KeyReusedError, SagaDeletedError, StillRunningError
 from app.shared_cache import SharedCache
 from app.store.instance import WRITTEN_OUT, Instance, SagaSnapshot
 from app.store.loading import snapshot_of
@@ -71,9 +71,9 @@ class Keys:
         return [_snapshot_or_error(saga, rows) for saga in sagas]
 
     def _rows(self, sagas: Iterable[Instance]) -> Mapping[str, Row[Any]]:
-        """Return key → row, for each stored saga that has the key of one of these sagas."""
+        """Return key → row, for each key that one of these sagas can have and that is taken."""
         keys = [key for saga in sagas if saga.sent_key for key in (saga.sent_key, _written_out(saga))]
-        return {row.idempotency_key: row for row in self._store.find_keys(*keys)}
+        return {row.key: row for row in self._store.find_keys(*keys)}
 
     def _started_this_moment(self, saga: Instance) -> SagaSnapshot | None:
         """Wait up to TURN_S until a simultaneous request with this key has made its saga durable.
@@ -147,7 +147,9 @@ def as_sent(key: str | None) -> str | None:
 
 
 def _earlier(saga: Instance, rows: Mapping[str, Row[Any]]) -> Row[Any] | None:
-    """Return the row of the earlier saga with this saga's key, or None. Raise KeyReusedError for other data.
+    """Return the row of the earlier saga with this saga's key, or None.
+
+    Raise KeyReusedError for other data, and when that saga was deleted.
 
     Also set the key that the saga is stored with: the written-out form when another saga has the key as sent.
     """
@@ -155,6 +157,9 @@ def _earlier(saga: Instance, rows: Mapping[str, Row[Any]]) -> Row[Any] | None:
     row = rows.get(own) or (first if first is not None and _of_the_same(first, saga) else None)
     if row is None:
         saga.key = saga.sent_key if first is None else own
+    elif row.id is None:
+        detail = "the saga that this key started has ended and was deleted; send a new key for a new request"
+        raise SagaDeletedError(detail, saga_id=str(row.saga_id))
     elif not _same_request(row, saga):
         differs = difference(row, saga)
         raise KeyReusedError(f"this key started a saga with {differs}; send a new key", saga_id=str(row.id))
@@ -175,7 +180,9 @@ def _written_out(saga: Instance) -> str:
 
 def _of_the_same(row: Row[Any], saga: Instance) -> bool:
     """Return True when the row has the saga's type and sender. Rows older than migration 0006 match every sender."""
-    return row.definition == saga.definition.name and row.started_by in (None, saga.started_by)
+    there = row.id is not None
+    name, by = (row.definition, row.started_by) if there else (row.key_definition, row.key_started_by)
+    return name == saga.definition.name and by in (None, saga.started_by)
 
 
 def _same_request(row: Row[Any], saga: Instance) -> bool:

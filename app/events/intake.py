@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.broker import as_kombu_errors, declare_again
 from app.engine.service import SagaService
-from app.errors import InvalidError, KeyReusedError, ProblemError, StillRunningError
+from app.errors import InvalidError, KeyReusedError, ProblemError, SagaDeletedError, StillRunningError
 from app.events.cloudevent import read_cloudevent
 from app.events.signals import SIGNAL_EVENT, send, waits_for_signals
 from app.events.topics import connect, incoming_queue
@@ -106,7 +106,7 @@ class Intake:
         return Accepted(outcome="begun" if started and not started.replayed else "known", saga=started)
 
     def _started(self, event: Mapping[str, Any]) -> SagaSnapshot | None:
-        """Start the saga of an event. Return None when the saga is already running."""
+        """Start the saga of an event. Return None when the saga is already running, or has ended and was deleted."""
         definition = self._definitions.get(event["type"])
         if definition is None:
             raise InvalidError(
@@ -122,7 +122,7 @@ class Intake:
                     if started := self._service.started_with(definition.name, data, former, "event", sent):
                         return started
             return self._service.start(definition.name, data, event_key(source, event_id), 0, "event", sent)
-        except StillRunningError:
+        except (StillRunningError, SagaDeletedError):
             return None
 
     def _read(self, url: str, progressed: Callable[[], None]) -> None:

@@ -49,7 +49,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
 
     __tablename__ = "saga"
     __table_args__ = (
-        Index("saga_key", "idempotency_key", unique=True, sqlite_where=_KEYED, postgresql_where=_KEYED),
+        Index("saga_idempotency", "idempotency_key", sqlite_where=_KEYED, postgresql_where=_KEYED),
         Index("saga_due", "due_at", sqlite_where=_DUE, postgresql_where=_DUE),
         Index("saga_created", "created_at", "id"),
         Index("saga_client", "client", "created_at"),
@@ -90,6 +90,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     deferrals: Mapped[int]
     #: Why the saga failed, in one line.
     error: Mapped[str | None] = mapped_column(Words)
+    #: Key of the start request, see RequestKeyRow: there it is unique.
     idempotency_key: Mapped[str | None]
     #: Digest of the start request with the default values of the release that received it.
     fingerprint: Mapped[str | None]
@@ -135,6 +136,26 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     #: Moves of the last commit. A trigger of the database writes them to the journal. A move has age_us, its age at the
     #: commit in microseconds, unless it was made less than a millisecond before.
     moves: Mapped[Any] = mapped_column(Json, deferred=True)
+
+
+class RequestKeyRow(db.Model):  # type: ignore[name-defined,misc]
+    """The Idempotency-Key of a request that has started a saga. A trigger of the database inserts it with the saga."""
+
+    __tablename__ = "request_key"
+    __table_args__ = (Index("request_key_at", "at"),)
+
+    # There is no foreign key: the saga can be deleted before its key.
+    #: In the form in which the saga has it.
+    key: Mapped[str] = mapped_column(primary_key=True)
+    saga_id: Mapped[UUID]
+    #: Definition, sender and tenant of the saga, which are needed when it is deleted.
+    definition: Mapped[str]
+    started_by: Mapped[str | None]
+    tenant: Mapped[str | None]
+    #: When the saga was created.
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: True: the key stays when its saga is deleted.
+    outlives_saga: Mapped[bool] = mapped_column(server_default=false())
 
 
 #: Error as lists show it: its first LONGEST_LINE characters, so that the database does not send long texts.

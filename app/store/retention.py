@@ -6,9 +6,11 @@ from uuid import UUID
 
 from sqlalchemy import CTE, and_, delete, or_, select, tuple_
 
+from app.store import request_keys
 from app.store.database import DAY_S, db, in_seconds
 from app.store.models import UNFINISHED, DeliveryRow, OutboxRow, SagaRow
 from app.store.queries import step_started
+from app.store.transactions import atomic
 from machines.statuses import FINISHED
 
 _SAGA = SagaRow.__table__
@@ -83,23 +85,26 @@ def descendants(saga_ids: Sequence[UUID]) -> Iterator[SagaRow]:
         saga_ids = below
 
 
-def delete_ended(saga_ids: Sequence[UUID]) -> int:
-    """Delete these sagas with all their children in one statement, except unfinished sagas.
+def delete_ended(saga_ids: Sequence[UUID], keys_days: float | None = None) -> int:
+    """Delete these sagas with all their children in one transaction, except unfinished sagas.
 
     Return the number of deleted sagas. A saga that had ended can be unfinished now, because a person has compensated
     the completed saga. Its children are then kept, because they are compensated with it. So the parents are locked.
+    keys_days: keys that are younger than this stay; None: the keys are deleted with the sagas.
     """
     ended = select(_SAGA.c.id).where(
         _SAGA.c.id.in_(saga_ids), _SAGA.c.status.in_(FINISHED), _SAGA.c.parent_id.is_(None)
     )
-    roots = ended.with_for_update().cte("roots")
-    tree = select(roots.c.id).cte("tree", recursive=True)
-    tree = tree.union_all(select(_SAGA.c.id).where(_SAGA.c.parent_id == tree.c.id))
-    gone = delete(SagaRow).where(SagaRow.id.in_(select(tree.c.id))).returning(SagaRow.id)
-    deleted = db.session.execute(gone.execution_options(synchronize_session=False)).all()
-    db.session.commit()
+    with atomic(db.engine) as connection:
+        roots = connection.scalars(ended.order_by(_SAGA.c.id).with_for_update()).all()
+        if keys_days is not None:
+            request_keys.outlive(connection, roots, keys_days)
+        tree = select(_SAGA.c.id).where(_SAGA.c.id.in_(roots)).cte("tree", recursive=True)
+        tree = tree.union_all(select(_SAGA.c.id).where(_SAGA.c.parent_id == tree.c.id))
+        gone = delete(_SAGA).where(_SAGA.c.id.in_(select(tree.c.id))).returning(_SAGA.c.id)
+        deleted = len(connection.execute(gone).all())
     db.session.expunge_all()
-    return len(deleted)
+    return deleted
 
 
 def all_sagas(batch: int) -> Iterator[Sequence[SagaRow]]:

@@ -15,7 +15,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from app.store import commits
+from app.store import commits, request_keys
 from app.store.audit import append
 from app.store.children import (
     missing_children,
@@ -135,8 +135,8 @@ class SagaStore:
 
         Its key is in the written-out form when another sender's saga has the key as sent.
         """
-        if saga.key != saga.sent_key:
-            _lock_other(connection, saga)
+        if saga.key != saga.sent_key and not request_keys.lock(connection, str(saga.sent_key)):
+            raise KeyTakenError(saga.key)  # the key as it was sent is free again
         self._insert_of(saga).run_within(connection, values)
         _insert_tags(connection, saga)
 
@@ -280,25 +280,14 @@ class SagaStore:
             return connection.execute(select(_SAGA).where(_SAGA.c.id == saga_id)).one_or_none()
 
     def find_keys(self, *keys: str) -> Sequence[Row[Any]]:
-        """Return the rows of the sagas with these Idempotency-Keys. keys: in the form in which they are stored."""
-        with self._database.connect() as connection:
-            return connection.execute(select(_SAGA).where(_SAGA.c.idempotency_key.in_(keys))).all()
+        """Return the rows of the sagas with these Idempotency-Keys, see `request_keys.find`."""
+        return request_keys.find(self._database, keys)
 
 
 def _insert_tags(connection: Connection, saga: Instance) -> None:
     if tags := saga.tags:
         of_saga = {"saga_id": saga.id, "definition": saga.definition.name}
         connection.execute(insert(_TAG), [of_saga | {"name": name, "value": value} for name, value in tags])
-
-
-def _lock_other(connection: Connection, saga: Instance) -> None:
-    """Lock the other sender's saga that has the key as it was sent, until the end of the transaction.
-
-    Raise KeyTakenError when it was deleted: the key as it was sent is then free again.
-    """
-    others = select(_SAGA.c.id).where(_SAGA.c.idempotency_key == saga.sent_key)
-    if connection.execute(others.with_for_update(read=True, key_share=True)).first() is None:
-        raise KeyTakenError(saga.key)
 
 
 def _as_json(move: Move, now: float) -> dict[str, Any]:

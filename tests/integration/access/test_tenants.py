@@ -10,7 +10,7 @@ from app.errors import ConflictError, InvalidError
 from app.services import services
 from app.store.audit import Entry
 from app.store.bulk import BulkStore
-from app.store.models import ArrivalRow, AuditRow, BulkItemRow, BulkJobRow, CaseRow, JournalRow, SagaRow
+from app.store.models import ArrivalRow, AuditRow, BulkItemRow, BulkJobRow, CaseRow, JournalRow, RequestKeyRow, SagaRow
 from app.store.tenants import act_for, acting_for, acting_tenant
 from tests.integration.access.conftest import AT, Browser, hashed
 from tests.integration.access.test_matrix import ROUTES, VALUES
@@ -21,7 +21,7 @@ CLIENT = 777_123
 #: A parameter in the path of a route: `<uuid:saga_id>`.
 PARAMETER = re.compile(r"<(?:[a-z]+(?:\(.*?\))?:)?([a-z_]+)>")
 _PAGES = ("viewer", "operator", "admin")
-TABLES = (SagaRow, JournalRow, ArrivalRow, CaseRow, BulkJobRow, BulkItemRow)
+TABLES = (SagaRow, RequestKeyRow, JournalRow, ArrivalRow, CaseRow, BulkJobRow, BulkItemRow)
 
 
 class Program:
@@ -64,7 +64,7 @@ def acts_for():
 @pytest.fixture
 def foreign(admin_service, acts_for):
     """The id of a stuck saga of the tenant other, with a case, a bulk job and audit rows."""
-    saga_id = Program(admin_service, "other-shop", "other").draft(CLIENT)
+    saga_id = Program(admin_service, "other-shop", "other").draft(CLIENT, **{"Idempotency-Key": "theirs"})
     admin_service.run(
         update(SagaRow).values(state="STUCK_STOCK_RESERVE", status="stuck", error=f"no stock for {CLIENT}")
     )
@@ -193,10 +193,10 @@ def test_request_after_that_of_a_tenant_sees_all_sagas_again(admin_service, acme
 
 
 def test_database_itself_hides_the_rows_of_other_tenants(admin_service, acme, foreign, acts_for):
-    acme.draft()
+    acme.draft(**{"Idempotency-Key": "mine"})
     acts_for("acme")
     found = counts(admin_service)
-    assert {name: rows for name, rows in found.items() if rows} == {"saga": 1, "journal": 1}
+    assert {name: rows for name, rows in found.items() if rows} == {"saga": 1, "request_key": 1, "journal": 1}
     with acting_for(None):
         everything = counts(admin_service)
     assert everything["saga"] == everything["journal"] == 2

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from app.engine.idempotency import as_sent
-from app.errors import KeyReusedError
+from app.errors import KeyReusedError, SagaDeletedError
 from machines.order import ORDER
 from tests.integration.engine.inputs import at_once
 from tests.integration.engine.scene import NOT_SENT
@@ -100,6 +100,19 @@ def test_key_stays_its_senders_after_another_saga_was_deleted(scene, ask):
         connection.exec_driver_sql("DELETE FROM saga WHERE started_by = 'key:a'")
     assert ask("key:b").id == second.id
     assert ask("key:a").id not in (first.id, second.id)
+
+
+def test_key_of_a_deleted_saga_belongs_to_its_sender_alone(scene, ask):
+    first = ask("key:a")
+    with scene.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE request_key SET outlives_saga = true")
+        connection.exec_driver_sql("DELETE FROM saga")
+    with pytest.raises(SagaDeletedError) as refused:
+        ask("key:a")
+    assert refused.value.members == {"saga_id": str(first.id)}
+    second = ask("key:b")
+    assert ask("key:b").id == second.id
+    assert ask("key:a", AN_ORDER, name=ORDER.name).id not in (first.id, second.id)
 
 
 def test_saga_runs_although_another_sender_took_its_key(scene):

@@ -55,6 +55,17 @@ def test_repeated_event_starts_one_saga(scene, intake):
     assert sagas(scene) == ["order_saga"]
 
 
+def test_repeated_event_starts_nothing_after_its_saga_was_deleted(scene, intake):
+    accepted(intake, wire())
+    scene.runner.stop()
+    with scene.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE request_key SET outlives_saga = true")
+        connection.exec_driver_sql("DELETE FROM outbox")
+        connection.exec_driver_sql("DELETE FROM saga")
+    found = intake.accept(wire())
+    assert (found.outcome, found.saga, sagas(scene)) == ("known", None, [])
+
+
 @pytest.mark.parametrize("other", [{"id": "8"}, {"source": "/marche"}])
 def test_another_event_with_the_same_data_starts_another_saga(scene, intake, other):
     assert accepted(intake, wire()).id != accepted(intake, wire(**other)).id

@@ -88,6 +88,15 @@ def test_each_pod_runs_the_command_of_the_stack_and_has_no_further_rights():
         assert {"name": "SAGAS", "value": "/sagas"} in container["env"]
 
 
+def test_prune_passes_the_retention_of_keys_only_when_it_is_set():
+    commands = []
+    for prune in ({"enabled": True}, {"enabled": True, "keysDays": 400}):
+        (job,) = of("CronJob", rendered({"prune": prune})).values()
+        (container,) = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+        commands.append(container["command"][4:])
+    assert commands == [["prune", "--days", "90"], ["prune", "--days", "90", "--keys-days", "400"]]
+
+
 def test_migration_ends_before_the_pods_of_a_release_start():
     (job,) = of("Job", rendered(revision=7)).values()
     assert job["metadata"]["name"] == "shop-saga-migrate-7", "a Job cannot be changed, so each upgrade has its own"

@@ -1,0 +1,78 @@
+"""The Idempotency-Keys of requests that have started a saga.
+
+A trigger of the database inserts a key together with its saga, and deletes it together with its saga. With a retention
+of its own (`saga prune --keys-days`), a key stays longer than its saga, or becomes free while the saga is still there.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, Select, delete, select, tuple_, update
+from sqlalchemy import Engine as Database
+
+from app.store.database import DAY_S, in_seconds
+from app.store.models import RequestKeyRow, SagaRow
+from app.store.transactions import atomic
+from machines.statuses import FINISHED
+
+_KEY, _SAGA = RequestKeyRow.__table__, SagaRow.__table__
+#: Number of keys that are read and deleted by one transaction.
+BATCH = 500
+#: The columns of a saga, all None when it was deleted, and those of its key.
+_FOUND: Select[Any] = select(
+    *_SAGA.c,
+    _KEY.c.key,
+    _KEY.c.saga_id,
+    _KEY.c.definition.label("key_definition"),
+    _KEY.c.started_by.label("key_started_by"),
+).join_from(_KEY, _SAGA, _SAGA.c.id == _KEY.c.saga_id, isouter=True)
+
+
+def find(database: Database, keys: Sequence[str]) -> Sequence[Row[Any]]:
+    """Return a row for each of these keys that is taken. keys: in the form in which they are stored."""
+    with database.connect() as connection:
+        return connection.execute(_FOUND.where(_KEY.c.key.in_(keys))).all()
+
+
+def lock(connection: Connection, key: str) -> bool:
+    """Keep a key from being deleted until the end of the transaction. Return False when it is not there."""
+    found = select(_KEY.c.key).where(_KEY.c.key == key).with_for_update(read=True, key_share=True)
+    return connection.execute(found).first() is not None
+
+
+def outlive(connection: Connection, saga_ids: Collection[UUID], days: float) -> None:
+    """Let the keys of these sagas stay that are younger than this, although the sagas are deleted next."""
+    of_sagas = select(_SAGA.c.idempotency_key).where(_SAGA.c.id.in_(saga_ids), _SAGA.c.idempotency_key.is_not(None))
+    young = (_KEY.c.key.in_(of_sagas), _KEY.c.saga_id.in_(saga_ids), _KEY.c.at >= in_seconds(-days * DAY_S))
+    connection.execute(update(_KEY).where(*young).values(outlives_saga=True))
+
+
+def free_old(database: Database, days: float) -> int:
+    """Delete the keys that are older than this, the oldest first, except those of unfinished sagas.
+
+    Return their number. A key stays until the next time when a transaction has locked it or its saga now: so this
+    transaction waits for no other one.
+    """
+    freed, after = 0, None
+    while rows := (found := _free_after(database, days, after))[0]:
+        freed, after = freed + found[1], (rows[-1].at, rows[-1].key)
+    return freed
+
+
+def _free_after(database: Database, days: float, after: tuple[datetime, str] | None) -> tuple[Sequence[Row[Any]], int]:
+    """Delete keys of one batch. Return the rows of the batch, and the number of deleted keys."""
+    old = select(_KEY.c.key, _KEY.c.saga_id, _KEY.c.at).where(_KEY.c.at < in_seconds(-days * DAY_S))
+    if after is not None:
+        old = old.where(tuple_(_KEY.c.at, _KEY.c.key) > after)
+    old = old.order_by(_KEY.c.at, _KEY.c.key).limit(BATCH).with_for_update(skip_locked=True)
+    with atomic(database) as connection:
+        rows = connection.execute(old).all()
+        there = select(_SAGA.c.id).where(_SAGA.c.id.in_([row.saga_id for row in rows]))
+        # The sagas are locked, too: a replica of a release before migration 0027 locks the saga that has a key.
+        ended = there.where(_SAGA.c.status.in_(FINISHED)).with_for_update(skip_locked=True)
+        kept = set(connection.scalars(there)) - set(connection.scalars(ended))
+        freed = [row.key for row in rows if row.saga_id not in kept]
+        connection.execute(delete(_KEY).where(_KEY.c.key.in_(freed)))
+    return rows, len(freed)
