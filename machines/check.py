@@ -12,6 +12,7 @@ from machines.check_end import end_problems, end_value_problems
 from machines.check_graph import path_problems
 from machines.check_known import kinds_known, known_part
 from machines.check_later import later_problems
+from machines.check_meanings import meaning_problems
 from machines.check_references import order_problems
 from machines.check_repaired import ANY
 from machines.check_scope import scope_of
@@ -212,6 +213,7 @@ def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
     if not (step.kind is Kind.RETRIABLE or forward_only) and not step.refused:
         yield "it has no state for a refusal; name one with refused="
     yield from later_problems(step)
+    yield from meaning_problems(step)
     yield from _method_problems(step)
     yield from _column_problems(step)
 

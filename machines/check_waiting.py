@@ -9,7 +9,7 @@ from machines.accepting import NotAcceptedError, accept
 from machines.check_fields import field_problems
 from machines.check_scope import ReferenceProblem, Scope, field_of
 from machines.check_types import column_of, no_text, out_of, shown
-from machines.fields import Field, FieldKind
+from machines.fields import Field, FieldKind, every_value
 from machines.outcomes import Outcome
 from machines.references import parts
 from machines.step import Kind, Step
@@ -128,16 +128,9 @@ def _meaning_problems(waits: Waiting) -> Iterator[str]:
                 accept(replace(field, nullable=True), value)
             except NotAcceptedError as error:
                 yield f"means= of {path!r}: the value {error.problem}"
-        every = _every_value(field)
+        every = every_value(field)
         if every and all(meanings.get(value) is Outcome.REFUSED for value in every):
             yield f"means= of {path!r}: every value means REFUSED, so the step is never done; leave one out"
-
-
-def _every_value(field: Field) -> tuple[str | bool, ...]:
-    """Return the values that a required field can have; none for a type with any number of values."""
-    if field.optional or field.nullable:
-        return ()
-    return (True, False) if field.kind is FieldKind.BOOLEAN else field.choices
 
 
 def _brought(waits: Waiting, path: str) -> Field | None:

@@ -234,6 +234,13 @@ def _flagged(value: Any, **flag: bool) -> Any:
     return replace(value, field=_flagged(held, **flag)) if isinstance(held, Field) else value
 
 
+def every_value(field: Field) -> tuple[str | bool, ...]:
+    """Return the values that a required field can have; none for a type with any number of values."""
+    if field.optional or field.nullable:
+        return ()
+    return (True, False) if field.kind is FieldKind.BOOLEAN else field.choices
+
+
 def _exact(bound: Bound) -> Bound:
     """Return the Decimal of a bound that is written as a text. Return any other value unchanged; check() tests it."""
     return Decimal(bound) if isinstance(bound, str) and _BOUND.fullmatch(bound) else bound

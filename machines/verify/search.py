@@ -114,6 +114,8 @@ class Search:
         self._worlds: list[World] = []
         self._came: list[tuple[int, Event | None]] = []
         self._edges: list[list[tuple[int, bool]]] = []
+        #: Edges by which a person resolves a step: the table's own way may not lead there.
+        self._resolved: set[tuple[int, int]] = set()
         self._queue: deque[int] = deque()
         self._risks: set[str] = set()
 
@@ -133,11 +135,22 @@ class Search:
                 self._progress(len(self._worlds), len(self._queue))
         if result.complete and not result.faults:
             self._look_for_cycles()
-            reached = {world.row.state for world in self._worlds if world.row is not None}
+            reached = self._reached()
             kept = [name for name, at in self.moves.definition.states.items() if at.phase is not Phase.PASSING]
             result.unreached = tuple(name for name in kept if name not in reached)
         result.states, result.seconds = len(self._worlds), time.perf_counter() - started
         return result
+
+    def _reached(self) -> set[str]:
+        """Return the states that a saga reaches although no person resolves a step."""
+        ahead = [number for number, (parent, _) in enumerate(self._came) if parent < 0]
+        seen = set(ahead)
+        while ahead:
+            number = ahead.pop()
+            new = {to for to, _ in self._edges[number] if (number, to) not in self._resolved} - seen
+            seen |= new
+            ahead += new
+        return {row.state for row in (self._worlds[number].row for number in seen) if row is not None}
 
     def _expand(self, number: int) -> None:
         world = self._worlds[number]
@@ -155,6 +168,8 @@ class Search:
                 if self._result.faults:
                     return
             self._edges[number].append((known, edge.forever))
+            if edge.event.kind == "person" and edge.event.what == "resolve":
+                self._resolved.add((number, known))
         if not alive and not self._has_ended(world):
             self._found(Broken("somebody goes on", _NOBODY), self._came[number], world)
 

@@ -133,3 +133,13 @@ def test_late_call_to_a_participant_without_tombstones_is_a_risk_and_no_fault():
     )  # fmt: skip
     result = verify(table)
     assert (result.faults, [each.broken for each in result.risks][:1]) == ([], ["nothing left"])
+
+
+def test_state_that_only_a_person_reaches_is_named():
+    never = {"ok": {True: REFUSED, None: IN_DOUBT}}  # the author has forgotten what a success looks like
+    table = saga(
+        pivot("pay", post("shop", "/pay", means=never), done="PAID", refused="NO_PAY"),
+        retriable("tell", post("shop", "/tell"), done="DONE"),
+    )
+    result = verify(table)
+    assert (result.faults, result.unreached) == ([], ("PAID", "STUCK_TELL", "DONE"))

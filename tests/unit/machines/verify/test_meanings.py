@@ -107,7 +107,7 @@ TRUE = {
     "a 409 may be the first attempt": selling({409: IN_DOUBT}),
     "a 500 that is undone as well": holding({500: REFUSED_UNDO}),
     "gone already": holding(undo={404: SUCCEEDED}),
-    "the job is at work": polling({200: ACCEPTED}),
+    "the job is at work": polling({200: ACCEPTED, 201: SUCCEEDED}),
     "false is no": selling({"ok": {False: REFUSED}}),
     "the code of an error": selling({"error": {"exists": SUCCEEDED}}),
     "each value has a meaning": selling(
