@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import request
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 from app.store.lists import ORDERS
 from app.views.saga_filters import FilterWords
@@ -74,6 +74,16 @@ class StuckQuery(_Query):
     ticked = fields.Boolean(load_default=False)
     #: The sagas that are stuck again after this bulk job; None: all.
     job = fields.UUID(load_default=None)
+
+
+class SagaQuery(Schema):
+    """What the page of a saga shows. Other parameters are ignored, because other systems add theirs to links."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    #: Number of the entry of the journal that is shown in full.
+    entry = fields.Integer(validate=validate.Range(1, 2**31 - 1))
 
 
 class Action(Schema):

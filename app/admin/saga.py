@@ -1,7 +1,8 @@
 """/admin/sagas/<id>: one saga and the actions on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,13 @@ from app.access.permissions import Role, needs
 from app.access.principal import principal
 from app.admin import actions
 from app.admin.actions import Notice
+from app.admin.exchange import exchange_of
 from app.admin.export import took_s
 from app.admin.field_forms import inputs
-from app.admin.forms import Action, Asked, Checked, form_of, form_reason
+from app.admin.forms import Action, Asked, Checked, SagaQuery, form_of, form_reason, query_of
 from app.admin.pages import pages
 from app.admin.saga_details import SagaDetails, saga_details
+from app.admin.timeline import timeline
 from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from app.services import services
 from app.store import cases, queries
@@ -46,7 +49,8 @@ _REPLY, _BODY = "reply.", "body."
 @blueprint.get("/admin/sagas/<uuid:saga_id>")
 @needs(Role.VIEWER)
 def show(saga_id: UUID) -> str:
-    return _page(queries.get(saga_id))
+    """Show the saga. The query names the entry of the journal that is shown in full; default: the last one."""
+    return _page(queries.get(saga_id), query_of(SagaQuery()))
 
 
 @blueprint.post("/admin/sagas/<uuid:saga_id>")
@@ -124,16 +128,17 @@ def _answered(saga_id: UUID, action: Callable[[], Notice]) -> Response:
         wrong = " ".join(f"{item['pointer'].strip('/')}: {item['detail']}" for item in error.members["errors"])
         notice, status = Notice(kind="wrong", text=f"Nothing was done. {wrong}"), error.status
     db.session.rollback()  # the engine has changed the saga in another session: read it again
-    return make_response(_page(queries.get(saga_id), notice), status)
+    return make_response(_page(queries.get(saga_id), notice=notice), status)
 
 
-def _page(saga: SagaRow, notice: Notice | None = None) -> str:
+def _page(saga: SagaRow, query: Mapping[str, Any] = MappingProxyType({}), notice: Notice | None = None) -> str:
     saga, journal = shown(services().registry, saga, queries.journal(saga.id))
     definition, moments = table_of(services().registry, saga, journal), queries.moments(saga.id)
     family = family_of(definition, saga)
     details = saga_details(definition, saga, journal, moments.next_s, family) if definition else None
     unknown = saga.status in FINISHED and details is not None and unknown_effects(details.effects)
     step = askable_step(definition, saga, details.effects) if definition and details else None
+    line = timeline(journal, details.attempts if details else {}, query.get("entry"))
     return render_template(
         "admin/saga.html",
         saga=saga,
@@ -150,7 +155,8 @@ def _page(saga: SagaRow, notice: Notice | None = None) -> str:
         signal_inputs=inputs(details.at.waits.brings) if details and isinstance(details.at.waits, Waiting) else (),
         asked=last_question(definition, saga) if definition and step else None,
         moments=moments,
-        journal=journal,
+        timeline=line,
+        exchange=exchange_of(saga, journal, line.chosen.attempt) if line and line.chosen.attempt else None,
         **_children(saga.id),
         stuck_below=family.stuck,
         picture_version=_picture_version(definition, saga),

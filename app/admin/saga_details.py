@@ -1,17 +1,15 @@
 """The details of one saga for its page: its effects, its calls, and the available actions."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.admin.gantt import Gantt, gantt
-from app.participant_settings.model import IDEMPOTENCY_HEADER
 from app.services import services
 from app.store.causes import cause
 from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import AvailableAction, actions_of
-from app.views.curl import as_curl
 from app.views.planned_calls import CallKey, filled
 from app.views.summary import summary
 from app.views.titles import money_of
@@ -19,7 +17,6 @@ from app.views.waits import ALONE, Family
 from machines.call import Call
 from machines.history import StepEffect, effects_of, is_probe, outcome, polls, replies
 from machines.outcomes import Outcome
-from machines.references import FillError, call_headers, roots_of
 from machines.saga import Saga
 from machines.statuses import Status
 from machines.step import Step
@@ -28,21 +25,15 @@ from machines.transitions import Direction, State
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One attempt of a call: the request and the reply."""
+    """One attempt of a call."""
 
     row: JournalRow
     outcome: Outcome | None
     call: Call
-    path: str | None
-    body: Mapping[str, Any] | None
-    #: Headers of the request, without those of the credential.
-    headers: Mapping[str, str]
     #: True: the call is the step's probe.
     probe: bool
     #: True: the call is the step's poll. Only the poll that brought the answer is an attempt.
     poll: bool
-    #: The call as a command, without secrets; None: a value of the call is not known.
-    curl: str | None
 
     def is_like(self, other: "Attempt") -> bool:
         """Return True when the other attempt was the same call with the same end."""
@@ -52,22 +43,6 @@ class Attempt:
             and (self.outcome, mine.status_code) == (other.outcome, its.status_code)
             and cause(mine.reason or "") == cause(its.reason or "")
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """Equal attempts in a row."""
-
-    attempts: Sequence[Attempt]
-
-    @property
-    def lasted_s(self) -> float:
-        """Seconds from the first of them to the last."""
-        return (self.attempts[-1].row.at - self.attempts[0].row.at).total_seconds()
-
-
-#: Fewest equal attempts in a row that are folded into one line.
-_FOLDED = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +61,6 @@ class SagaDetails:
     gantt: Gantt | None
     #: Index of a row in the journal (the first row has 0) → the attempt that the row records.
     attempts: Mapping[int, Attempt]
-    #: The attempts; equal ones in a row stand together.
-    runs: Sequence[Run]
     #: True when the call of the saga's state may have been sent.
     in_doubt: bool
 
@@ -106,7 +79,7 @@ def saga_details(
     results = replies(journal)
     in_doubt = is_in_doubt(row) and row.status != Status.PENDING
     at = definition.states[row.state]
-    attempts = dict(_attempts(definition, row, journal, results))
+    attempts = dict(_attempts(definition, journal))
     effects = effects_of(definition, row.state, journal, in_doubt=in_doubt)
     return SagaDetails(
         saga=definition,
@@ -118,7 +91,6 @@ def saga_details(
         actions=actions_of(services(), definition, row, journal),
         gantt=gantt(journal),
         attempts=attempts,
-        runs=list(_runs(attempts.values())),
         in_doubt=in_doubt,
     )
 
@@ -127,55 +99,14 @@ def _sent(effect: StepEffect, row: SagaRow, results: Mapping[str, Any]) -> tuple
     return filled(effect.call, CallKey(row.id, effect.step.name, effect.direction), row.data, results)
 
 
-def _runs(attempts: Iterable[Attempt]) -> Iterator[Run]:
-    """Yield the attempts in their order; a run of fewer than _FOLDED equal ones is yielded one by one."""
-    alike: list[Attempt] = []
-    for attempt in (*attempts, None):
-        if alike and (attempt is None or not attempt.is_like(alike[-1])):
-            yield from [Run(attempts=alike)] if len(alike) >= _FOLDED else [Run(attempts=[each]) for each in alike]
-            alike = []
-        if attempt is not None:
-            alike.append(attempt)
-
-
-def _attempts(
-    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], results: Mapping[str, Any]
-) -> Iterator[tuple[int, Attempt]]:
+def _attempts(definition: Saga, journal: Sequence[JournalRow]) -> Iterator[tuple[int, Attempt]]:
     steps = {step.name: step for step in definition.steps}
     for number, row in enumerate(journal):
         step = steps.get(row.step or "")
         call = _call(step, row) if step else None
-        if step is None or call is None or row.duration_ms is None:
-            continue
-        key = CallKey(saga.id, step.name, row.direction or "")
-        path, body = filled(call, key, saga.data, results)
-        headers = _headers(call, key, saga.data, results)
-        yield (
-            number,
-            Attempt(
-                row=row,
-                outcome=outcome(row),
-                call=call,
-                path=path,
-                body=body if call.method != "GET" else None,
-                headers=headers,
-                curl=as_curl(call, path, headers, body, services().participants),
-                probe=is_probe(row),
-                poll=bool(polls(row)),
-            ),
-        )
-
-
-def _headers(call: Call, key: CallKey, data: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, str]:
-    """Return the headers of a call that its table and its key decide, without those of its credential."""
-    known = services().participants.get(call.participant)
-    named = known.idempotency_header if known else IDEMPOTENCY_HEADER
-    always = call_headers(str(key.saga_id), key.step, key.direction)
-    found = {named if name == IDEMPOTENCY_HEADER else name: value for name, value in always.items()}
-    try:
-        return found | call.filled_headers(data, results, roots_of(str(key.saga_id), key.step, key.direction))
-    except FillError:
-        return found  # the value of a header is not known
+        if call is not None and row.duration_ms is not None:
+            probe, poll = is_probe(row), bool(polls(row))
+            yield number, Attempt(row=row, outcome=outcome(row), call=call, probe=probe, poll=poll)
 
 
 def _call(step: Step, row: JournalRow) -> Call | None:

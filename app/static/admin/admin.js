@@ -95,8 +95,8 @@
     const button = event.target.closest("[data-copy]");
     if (!button) return;
     const text = document.getElementById(button.dataset.copy);
-    text.select();
-    await navigator.clipboard?.writeText(text.value);
+    text.select?.();
+    await navigator.clipboard?.writeText(text.value ?? text.textContent);
     button.textContent = "Copied";
   });
   document.addEventListener("change", (event) => {
