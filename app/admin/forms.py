@@ -84,6 +84,8 @@ class SagaQuery(Schema):
 
     #: Number of the entry of the journal that is shown in full.
     entry = fields.Integer(validate=validate.Range(1, 2**31 - 1))
+    #: Number of the entry after which the saga is drawn.
+    at = fields.Integer(validate=validate.Range(1, 2**31 - 1))
 
 
 class Action(Schema):

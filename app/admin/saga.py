@@ -29,6 +29,7 @@ from app.store.models import SagaRow
 from app.views.child_rows import item_words, part_words
 from app.views.links import links_of_call, links_of_saga
 from app.views.masking import shown
+from app.views.past import past_of
 from app.views.questions import ask, askable_step, last_question
 from app.views.summary import unknown_effects
 from app.views.tickets import ticket
@@ -49,7 +50,11 @@ _REPLY, _BODY = "reply.", "body."
 @blueprint.get("/admin/sagas/<uuid:saga_id>")
 @needs(Role.VIEWER)
 def show(saga_id: UUID) -> str:
-    """Show the saga. The query names the entry of the journal that is shown in full; default: the last one."""
+    """Show the saga.
+
+    The query names the entry of the journal that is shown in full, and the entry after which the path is drawn;
+    default: the last one.
+    """
     return _page(queries.get(saga_id), query_of(SagaQuery()))
 
 
@@ -156,6 +161,7 @@ def _page(saga: SagaRow, query: Mapping[str, Any] = MappingProxyType({}), notice
         asked=last_question(definition, saga) if definition and step else None,
         moments=moments,
         timeline=line,
+        past=past_of(definition, saga, journal, query.get("at")) if definition and journal else None,
         exchange=exchange_of(saga, journal, line.chosen.attempt) if line and line.chosen.attempt else None,
         **_children(saga.id),
         stuck_below=family.stuck,

@@ -1,11 +1,11 @@
 """The live diagrams: a definition, one saga's path, the counts of all sagas, and the differences of two versions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from uuid import UUID
 
 from flask import Blueprint, Response, request
-from marshmallow import RAISE, Schema, fields, validate
+from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
 
 from app.access.permissions import Scope, keeps_to_limits, keeps_to_tenant
 from app.access.principal import principal
@@ -16,14 +16,17 @@ from app.errors import NotFoundError
 from app.services import services
 from app.store import queries
 from app.store.loading import table_of
+from app.store.models import JournalRow, SagaRow
 from app.store.statistics import counts_by_state
 from app.views.branch_marks import marks_of
 from app.views.figures import WINDOWS_S, figures_of
 from app.views.masking import shown
+from app.views.past import Past, past_of
 from app.views.validation import load
 from diagrams.files import RENDERERS
 from diagrams.overlays.diff import Diff, diff_markdown, diff_overlay
 from diagrams.overlays.heat import heat_overlay
+from diagrams.overlays.overlay import Overlay
 from diagrams.overlays.path import path_overlay
 from diagrams.picture.svg import svg
 from machines.registry import UnknownSagaError
@@ -43,6 +46,17 @@ class _VersionQuery(Schema):
         unknown = RAISE
 
     version = fields.Integer(load_default=None, validate=validate.Range(1))
+
+
+class _MomentQuery(Schema):
+    class Meta:
+        unknown = EXCLUDE  # a page adds a number that changes when the saga moves
+
+    at = fields.Integer(
+        load_default=None,
+        validate=validate.Range(1, 2**31 - 1),
+        metadata={"description": "`seq` of a move in the journal: the saga is drawn as it was after this move"},
+    )
 
 
 class _HeatQuery(_VersionQuery):
@@ -110,19 +124,32 @@ def show_difference(name: str, kind: str) -> Response:
 
 
 @blueprint.get("/api/v1/sagas/<uuid:saga_id>/diagram.svg")
-@operation("Draw one saga's path", "diagrams", {200: "The drawing."}, problems=(404,), media_types=_SVG)
+@operation(
+    "Draw one saga's path", "diagrams", {200: "The drawing."}, problems=(400, 404), query=_MomentQuery,
+    media_types=_SVG,
+)  # fmt: skip
 def show_path(saga_id: UUID) -> Response:
-    """Draw one saga: its path, its state, the remaining steps, and its failures."""
+    """Draw one saga: its path, its state, the remaining steps, and its failures; now, or as it was after a move."""
+    at = load(_MomentQuery(), request.args.to_dict())["at"]
     saga = queries.get(saga_id)
     saga, journal = shown(services().registry, saga, queries.journal(saga.id))
     definition = table_of(services().registry, saga, journal)
     if definition is None:
         unknown = f"{saga.definition} v{saga.definition_version} is not known here with the table of this saga"
         raise NotFoundError(f"{unknown}; its journal is at /api/v1/sagas/{saga_id}/journal")
+    past = past_of(definition, saga, journal, at) if at is not None else None
+    if past is not None and not past.is_present:  # where its children were then is not known
+        return picture_answer(svg(definition, _overlay_then(definition, saga, journal, past)), 0)
     counts = queries.descendant_counts(saga.id, principal().reach(Scope.READ)) if definition.starts_others else ()
     marks = marks_of(definition, saga, journal, counts)
     overlay = path_overlay(definition, str(saga.id), saga.status, saga.state, as_named_now(journal), branches=marks)
     return picture_answer(svg(definition, overlay), 0)
+
+
+def _overlay_then(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], past: Past) -> Overlay:
+    moves = as_named_now(journal)[: len(past.journal)]
+    moment = f"after entry {past.entry.seq} of {journal[-1].seq}"
+    return path_overlay(definition, str(saga.id), past.status, past.state, moves, past=moment)
 
 
 @lru_cache(maxsize=256)

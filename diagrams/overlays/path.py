@@ -35,8 +35,12 @@ def path_overlay(
     moves: Sequence[Move],
     *,
     branches: Mapping[BranchKey, BranchMark] | None = None,
+    past: str = "",
 ) -> Overlay:
-    """Return the overlay of one saga. branches: the position of its children, see `branch_marks`."""
+    """Return the overlay of one saga. branches: the position of its children, see `branch_marks`.
+
+    past: the moment that is drawn, such as `after entry 3 of 9`; "": the present.
+    """
     order: dict[EdgeKey, list[int]] = {}
     for move in moves:
         if move.source and move.source != move.dest:
@@ -50,8 +54,11 @@ def path_overlay(
     seen = {move.dest for move in moves} | {dest for _, _, dest in ahead} | {state}
     return Overlay(
         title=f"{saga} · {status}",
-        headline=(f"saga {saga_id}", *_headline(saga, state, [source for source, _, _ in ahead])),
-        lines=_lines(saga, state, moves, branches or {}),
+        headline=(
+            f"saga {saga_id}",
+            *([f"It was in {state} {past}."] if past else _headline(saga, state, [source for source, _, _ in ahead])),
+        ),
+        lines=_lines(saga, state, moves, branches or {}, here="◆ it was here then" if past else ""),
         notes={key: ", ".join(f"#{place}" for place in places) for key, places in order.items()},
         states={name: _look(saga, name, state) if name in seen else "dim" for name in saga.states},
         edges=edges,
@@ -84,8 +91,9 @@ def _headline(saga: Saga, state: str, ahead: list[str]) -> list[str]:
 
 
 def _lines(
-    saga: Saga, state: str, moves: Sequence[Move], branches: Mapping[BranchKey, BranchMark]
+    saga: Saga, state: str, moves: Sequence[Move], branches: Mapping[BranchKey, BranchMark], *, here: str
 ) -> dict[str, tuple[str, ...]]:
+    """Return state → the lines below its name. here: the line of the saga's state; "": the line of the present."""
     found: dict[str, list[str]] = {}
     for waits in saga.states.values():  # what has become of another saga that a step has started
         if waits.awaits_child and waits.step and waits.step.group is None:
@@ -97,8 +105,8 @@ def _lines(
         entered = saga.states.get(move.dest)
         if entered and entered.phase in (Phase.PASSING, Phase.STUCK) and move.reason:
             found.setdefault(move.dest, []).append(move.reason)
-    ended = saga.states[state].phase in _ENDS
-    found.setdefault(state, []).append("◆ it ended here" if ended else "◆ it is here now")
+    now = "◆ it ended here" if saga.states[state].phase in _ENDS else "◆ it is here now"
+    found.setdefault(state, []).append(here or now)
     return {name: tuple(dict.fromkeys(lines)) for name, lines in found.items() if lines}
 
 

@@ -8,8 +8,10 @@
   let seenAt = new Date();
 
   // A part in use (data-keep) stays unchanged as long as its meaning is the same.
+  // The slider that a person moves is ahead of the page.
   Idiomorph.defaults.callbacks.beforeNodeMorphed = (old, fresh) =>
-    !(old instanceof Element && fresh instanceof Element && old.dataset.keep && old.dataset.keep === fresh.dataset.keep);
+    !(old instanceof Element && fresh instanceof Element && old.dataset.keep && old.dataset.keep === fresh.dataset.keep) &&
+    !(old.type === "range" && old === document.activeElement);
 
   const follow = () => {
     if (document.visibilityState === "visible" && live()) htmx.trigger(live(), "follow");
@@ -57,7 +59,9 @@
   let shown = null;
   document.addEventListener("htmx:configRequest", (event) => {
     const { headers, triggeringEvent } = event.detail;
-    if (triggeringEvent?.type === "follow" && shown) headers["If-None-Match"] = shown;
+    if (triggeringEvent?.type !== "follow") return;
+    event.detail.path = location.pathname + location.search; // what the page shows may have been changed by a script
+    if (shown) headers["If-None-Match"] = shown;
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const { xhr, requestConfig } = event.detail;

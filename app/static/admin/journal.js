@@ -1,5 +1,5 @@
-// A link with data-shows changes only the live part of the page: it shows another entry of the same journal. Without
-// this script, the link loads the page again. The arrow keys go from entry to entry.
+// A link with data-shows, and the slider, change only the live part of the page: they show another entry of the same
+// journal. Without this script, they load the page again. The arrow keys go from entry to entry.
 (() => {
   const live = () => document.getElementById("live");
   const narrow = matchMedia("(max-width: 1079px)");
@@ -16,6 +16,16 @@
     await show(link.href.replace(/#.*/, ""));
     // On a narrow window the entry stands below the list.
     if (narrow.matches && event.detail) document.querySelector(link.dataset.shows)?.scrollIntoView({ block: "nearest" });
+  });
+
+  const slid = (form) => show(`${location.pathname}?${new URLSearchParams(new FormData(form))}`);
+  document.addEventListener("input", (event) => {
+    if (event.target.type === "range" && event.target.form?.matches("[data-slides]")) slid(event.target.form);
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-slides]")) return;
+    event.preventDefault();
+    slid(event.target);
   });
 
   const STEPS = { ArrowDown: 1, ArrowUp: -1 };
