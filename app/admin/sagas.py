@@ -15,7 +15,7 @@ from app.admin.pages import pages
 from app.services import services
 from app.store import queries
 from app.store.lists import LARGEST_TOTAL, MOST_SORTED, SagaFilter, newest, total
-from app.store.search import MOST_BEGINNING, MOST_SEARCHED, id_prefix, is_cut
+from app.store.search import MOST_BEGINNING, MOST_SEARCHED, id_prefix
 from app.views.amounts import amounts_of
 from app.views.child_rows import item_words, part_words
 from app.views.saga_filters import bounded, narrowed
@@ -50,7 +50,7 @@ def show() -> str | Response:
         total=total(wanted, ends, registry) if len(found) > PAGE or query["after"] else len(found),
         most=LARGEST_TOTAL, sorted_of=MOST_SORTED, searched=MOST_SEARCHED,
         searched_from=searched_from, amounts=amounts_of(registry, found[:PAGE]), page=PAGE,
-        cut=MOST_BEGINNING if words and len(found) > 1 and is_cut(words) else 0,
+        cut=MOST_BEGINNING if words and len(found) > 1 and found[0].is_cut else 0,
         **_children(found[:PAGE] if "parent" in query else ()),
         waits=sentences(registry, found[:PAGE]),
         unknown=unknown_words(registry, found[:PAGE]) if query.get("still_unknown") else {},

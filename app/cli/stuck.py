@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 from rich.console import RenderableType
-from sqlalchemy import Row
 
 from app.cli.arguments import filter_options, filters_from
 from app.cli.group import saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
 from app.services import services
+from app.store.attention import CauseGroup
 from app.store.lists import SagaFilter
 from app.views.formatting import age, cause
 from app.views.states import attention_of, participant_of, state_of
@@ -70,14 +70,14 @@ def stuck(*, as_json: bool, **words: Any) -> None:
         click.echo("No sagas that need attention match these filters.")
 
 
-def groups_of(groups: Sequence[Row[Any]], width: int) -> Iterator[RenderableType]:
+def groups_of(groups: Sequence[CauseGroup], width: int) -> Iterator[RenderableType]:
     """Draw groups of `Attention.groups`."""
     yield from grid(_GROUPS, [_line(row) for row in groups], width)
     if groups and (hidden := groups[0].total_groups - len(groups)):
         yield f"and {hidden} groups more"
 
 
-def _line(row: Row[Any]) -> Line:
+def _line(row: CauseGroup) -> Line:
     like_it = f" (and {row.errors - 1} like it)" if row.errors > 1 else ""
     return Line(
         cells=(
@@ -91,7 +91,7 @@ def _line(row: Row[Any]) -> Line:
     )
 
 
-def _as_json(row: Row[Any]) -> dict[str, object]:
+def _as_json(row: CauseGroup) -> dict[str, object]:
     return {
         "type": row.definition,
         "version": row.definition_version,
@@ -107,9 +107,9 @@ def _as_json(row: Row[Any]) -> dict[str, object]:
     }
 
 
-def _participant(row: Row[Any]) -> str:
+def _participant(row: CauseGroup) -> str:
     return participant_of(state_of(services().registry, (row.definition, row.definition_version, row.state))) or ""
 
 
-def _error(row: Row[Any]) -> str:
+def _error(row: CauseGroup) -> str:
     return printable(str(services().redact(cause(row.error))))

@@ -3,14 +3,16 @@
 Such a saga is stuck, or stays in a state longer than its table expects, or has a table that this release lacks.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, func, not_, or_, select, tuple_
 
 from app.store import queries
+from app.store.causes import cause
 from app.store.database import cause_of, db, seconds_until
 from app.store.lists import SagaFilter, StateKey
 from app.store.models import BRIEF_ERROR, UNFINISHED, SagaRow
@@ -20,11 +22,38 @@ from machines.statuses import UNDER_WAY, Status
 
 #: Most groups on a page. More groups probably have one common cause, and the list of sagas still shows every saga.
 MOST_GROUPS = 50
+#: Most errors that a statement names; with more, the database computes their causes.
+_MOST_NAMED = 5_000
 #: Columns of a saga on a page of the list.
 _SHOWN = (
     SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
     SagaRow.store, BRIEF_ERROR.label("error"), SagaRow.entered_at, (-seconds_until(SagaRow.entered_at)).label("age_s"),
 )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class CauseGroup:
+    """Sagas that need attention in one state for one cause, with sums over all groups."""
+
+    definition: str
+    definition_version: int
+    state: str
+    status: str
+    cause: str | None
+    #: One error of the group, and the number of different ones.
+    error: str | None
+    errors: int
+    sagas: int
+    #: Seconds since the first of them entered its state.
+    oldest_s: float
+    #: True: this release lacks their table.
+    unknown: bool
+    #: Over all groups: the sagas, the groups, the sagas whose table this release lacks, and those that have stayed too
+    #: long in their state.
+    total: int
+    total_groups: int
+    total_unknown: int
+    total_overstayed: int
 
 
 class Attention:
@@ -38,32 +67,24 @@ class Attention:
             by_limit.setdefault(limit_s, []).append(key)
         self._registry, self._unknown = registry, not_(table_is_known(registry))
         self._is = or_(_stays_too_long(self.now, by_limit), self._unknown)
+        #: The different errors of these sagas; None: not read yet.
+        self._errors: Sequence[str] | None = None
 
-    def groups(self, wanted: SagaFilter) -> Sequence[Row[Any]]:
+    def groups(self, wanted: SagaFilter) -> Sequence[CauseGroup]:
         """Return the sagas grouped by definition, state and cause of the error, the largest group first.
 
-        `error` is one error of the group, and `errors` the number of different ones. Each row also has sums over all
-        groups. total: all sagas. total_groups: the groups. total_unknown: sagas whose table this release lacks.
-        total_overstayed: sagas that have stayed too long in their state.
+        The database groups them by the text of the error, and this process by its cause: the database would compute
+        the causes of all sagas again for each page.
         """
-        cause = cause_of(BRIEF_ERROR).label("cause")
-        same = (SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, cause)
-        oldest = func.min(SagaRow.entered_at)
-        overstayed = and_(SagaRow.status != Status.STUCK, not_(self._unknown))
-        counted = self._those(
-            wanted,
-            *same,
-            func.min(BRIEF_ERROR).label("error"),
-            func.count(func.distinct(BRIEF_ERROR)).label("errors"),
-            func.count().label("sagas"),
-            (-seconds_until(oldest)).label("oldest_s"),
-            self._unknown.label("unknown"),
-            func.sum(func.count()).over().label("total"),
-            func.count().over().label("total_groups"),
-            _total(self._unknown).label("total_unknown"),
-            _total(overstayed).label("total_overstayed"),
-        ).group_by(*same, "unknown")
-        return db.session.execute(counted.order_by(func.count().desc(), oldest).limit(MOST_GROUPS)).all()
+        same = (SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status)
+        error, unknown = BRIEF_ERROR.label("error"), self._unknown.label("unknown")
+        oldest_s = (-seconds_until(func.min(SagaRow.entered_at))).label("oldest_s")
+        counted = self._those(wanted, *same, error, unknown, func.count().label("sagas"), oldest_s)
+        by_cause: dict[tuple[Any, ...], list[Row[Any]]] = {}
+        for row in db.session.execute(counted.group_by(*same, error, unknown)):
+            key = (row.definition, row.definition_version, row.state, row.status, row.unknown, cause(row.error))
+            by_cause.setdefault(key, []).append(row)
+        return _groups(by_cause.values())
 
     def errors(self, wanted: SagaFilter) -> Sequence[Row[Any]]:
         """Return the different errors of sagas with the number of sagas of each, the most frequent first."""
@@ -110,12 +131,49 @@ class Attention:
         return db.session.execute(query).all()
 
     def _those(self, wanted: SagaFilter, *columns: Any) -> Select[Any]:
-        return select(*columns).where(UNFINISHED, self._is, *wanted.conditions(self._registry))
+        conditions = replace(wanted, cause=None).conditions(self._registry)
+        if wanted.cause is not None:
+            conditions.append(self._failed_for(wanted.cause))
+        return select(*columns).where(UNFINISHED, self._is, *conditions)
+
+    def _failed_for(self, cause_: str) -> ColumnElement[bool]:
+        """Return the condition for the sagas with this cause. It names their errors, unless they are too many."""
+        if not cause_:
+            return SagaRow.error.is_(None)
+        if self._errors is None:
+            known = select(BRIEF_ERROR).where(UNFINISHED, self._is, SagaRow.error.is_not(None)).distinct()
+            self._errors = db.session.scalars(known).all()
+        named = [error for error in self._errors if cause(error) == cause_]
+        return BRIEF_ERROR.in_(named) if len(named) <= _MOST_NAMED else cause_of(BRIEF_ERROR) == cause_
 
 
-def _total(which: ColumnElement[bool]) -> ColumnElement[int]:
-    """Return the sum, over all groups, of the sagas that meet a condition."""
-    return func.sum(func.sum(case((which, 1), else_=0))).over()
+def _groups(by_cause: Collection[Sequence[Row[Any]]]) -> Sequence[CauseGroup]:
+    """Return the largest groups, each made of rows that differ only in their errors."""
+    totals = {
+        "total": sum(row.sagas for rows in by_cause for row in rows),
+        "total_groups": len(by_cause),
+        "total_unknown": sum(row.sagas for rows in by_cause for row in rows if row.unknown),
+        "total_overstayed": sum(
+            row.sagas for rows in by_cause for row in rows if row.status != Status.STUCK and not row.unknown
+        ),
+    }
+    found = [
+        CauseGroup(
+            definition=rows[0].definition,
+            definition_version=rows[0].definition_version,
+            state=rows[0].state,
+            status=rows[0].status,
+            cause=cause(rows[0].error),
+            error=None if rows[0].error is None else min(row.error for row in rows),
+            errors=len(rows) if rows[0].error is not None else 0,
+            sagas=sum(row.sagas for row in rows),
+            oldest_s=max(row.oldest_s for row in rows),
+            unknown=rows[0].unknown,
+            **totals,
+        )
+        for rows in by_cause
+    ]
+    return sorted(found, key=lambda group: (-group.sagas, -group.oldest_s))[:MOST_GROUPS]
 
 
 def _stays_too_long(now: datetime, by_limit: Mapping[float, Sequence[StateKey]]) -> ColumnElement[bool]:

@@ -5,7 +5,10 @@ the HTTP status is kept.
 """
 
 import re
+from functools import lru_cache
 
+#: Most errors whose causes a process remembers. Each has at most 500 characters where a list shows it.
+_REMEMBERED = 8_192
 #: A word of letters, digits, - and _. A word with a digit is an id or a number.
 _WORD = re.compile(r"[0-9A-Za-z_-]+")
 #: Parts of one number, date or time: 12.50, or 10:31:07.
@@ -14,8 +17,9 @@ _PARTS = re.compile(r"#([.,:]#)+")
 _STATUS = re.compile(r": ([1-5][0-9][0-9]) ")
 
 
+@lru_cache(_REMEMBERED)
 def cause(error: str | None) -> str | None:
-    """Return the cause of an error.
+    """Return the cause of an error. It is remembered, because the pages need it again with each request.
 
     SQLite calls this function. PostgreSQL computes the same, see `cause_of` in app.store.database.
     """

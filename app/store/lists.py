@@ -33,7 +33,7 @@ from app.store.database import cause_of, db, db_now, seconds_between
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
 from app.store.queries import Reach, backs_off, parent_within, within
-from app.store.search import failed_with, named_by, slower_than
+from app.store.search import failed_with, is_cut, named_by, slower_than
 from app.store.tables import table_is_known, without_table
 from app.store.unknown_effects import still_unknown
 from machines.branches import is_branch_name
@@ -242,7 +242,7 @@ def newest(
     """Return one page of the admin list. ends: the end states of all definitions.
 
     after: created_at and id of the last saga of the page before. registry: see `SagaFilter.conditions`. order: one of
-    ORDERS.
+    ORDERS. The rows of a search say in `is_cut` whether it has found only a part of the sagas that begin so.
     """
     parts = list(_parts(wanted, registry, ends))
     if not parts:
@@ -256,6 +256,8 @@ def newest(
         taken = case((sagas.c.status.in_(FINISHED), sagas.c.updated_at), else_=db_now())
         by = sagas.c.updated_at if order == "-updated_at" else seconds_between(sagas.c.created_at, taken)
         found = select(sagas).order_by(by.desc(), sagas.c.id.desc()).limit(limit)
+    if wanted.words:
+        found = found.add_columns(is_cut(wanted.words).label("is_cut"))
     return db.session.execute(found).all()
 
 

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select, union_all
 
 from app.store.database import db, folded, place_in, seconds_between, seconds_until
 from app.store.instance import search_text
@@ -43,13 +43,13 @@ def named_by(words: str) -> ColumnElement[bool]:
     return SagaRow.id.in_(union_all(*parts, *begins))
 
 
-def is_cut(words: str) -> bool:
-    """Return True when more sagas begin with these words than a search finds."""
+def is_cut(words: str) -> ColumnElement[bool]:
+    """Return the value True when more sagas begin with these words than a search finds."""
     counted = (
         select(func.count()).select_from(each.limit(MOST_BEGINNING + 1).subquery()).scalar_subquery()
         for each in _beginning(words)
     )
-    return any(number > MOST_BEGINNING for number in db.session.execute(select(*counted)).one())
+    return or_(*(number > MOST_BEGINNING for number in counted))
 
 
 def failed_with(part: str, registry: Registry) -> tuple[ColumnElement[bool], ...]:

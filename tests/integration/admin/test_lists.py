@@ -86,6 +86,27 @@ def test_errors_that_differ_in_ids_and_numbers_have_one_cause(walk):
     assert [row.error.rpartition(" ")[2] for row in errors] == ["10:30:07", "10:31:07", "10:32:07"]
 
 
+def test_sagas_of_a_cause_are_found_without_computing_causes_in_the_database(walk, aged, monkeypatch):
+    for number in range(3):
+        walk(*STUCK, reason=f"503 request {number}")
+    late = walk("succeeded")
+    aged(late, 4000)
+    asked = []
+    event.listen(db.engine, "before_cursor_execute", lambda _c, _u, sql, *_: asked.append(sql))
+    found = trouble()
+    cause_of_three = found.groups(SagaFilter())[0].cause
+    wanted, without = SagaFilter(cause=cause_of_three), SagaFilter(cause="")
+    answers = [
+        (len(found.page(each, 9)), sum(group.sagas for group in found.groups(each)), found.count_of(each))
+        for each in (wanted, without, SagaFilter(cause="|of nothing"))
+    ]
+    assert answers == [(3, 3, 3), (1, 1, 1), (0, 0, 0)]
+    assert not [sql for sql in asked if "regexp_replace" in sql or "saga_cause" in sql]
+    monkeypatch.setattr("app.store.attention._MOST_NAMED", 2)
+    assert count(wanted) == 3, "too many errors to name: the database computes their causes"
+    assert [sql for sql in asked if "regexp_replace" in sql or "saga_cause" in sql]
+
+
 @pytest.mark.parametrize(
     "error",
     ["", "no number", ": 503 ", "E: pay: 503 order 12.50, 3 left", "a-1_b-- c", "\u0661 é1 ½", "1" * 500, "z" * 500,

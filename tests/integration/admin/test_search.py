@@ -5,7 +5,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import event, text, update
 
 from app.store import search
 from app.store.database import db
@@ -69,6 +69,15 @@ def test_search_by_a_beginning_is_bounded_and_says_so(client, walk, monkeypatch)
     assert exact in found
     assert "type more of them" in seen(client.get("/admin/sagas?q=x"))
     assert "type more of them" not in seen(client.get("/admin/sagas?q=x1"))
+
+
+def test_a_search_looks_for_beginnings_once(client, walk):
+    for number in range(2):
+        changed(walk(*DONE), client=f"x{number}")
+    asked = []
+    event.listen(db.engine, "before_cursor_execute", lambda _c, _u, sql, *_: asked.append(sql))
+    assert client.get("/admin/sagas?q=x").status_code == 200
+    assert len([sql for sql in asked if "lower(" in sql]) == 1
 
 
 def test_error_is_searched_in_any_letter_case_but_not_that_of_a_table_with_secrets(walk):
