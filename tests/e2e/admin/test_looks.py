@@ -31,7 +31,8 @@ def paths(site):
     job = add_job(stuck_page)
     (stuck,) = site.stuck_orders(1)
     return ["/admin", "/admin/stuck", "/admin/parked", "/admin/sagas", "/admin/sagas?state=NONE",
-            f"/admin/sagas/{stuck}", f"/admin/sagas/{stuck}?entry=2&at=3", f"/admin/sagas/{stuck}/replay?call=reserver_stock&outcome=refused", group,
+            f"/admin/sagas/{stuck}", f"/admin/sagas/{stuck}?entry=2&at=3",
+            f"/admin/sagas/{stuck}/replay?call=reserver_stock&outcome=refused", group,
             "/admin/bulk", job,
             "/admin/sagas?sort=by", "/admin/nothing", "/admin/handover", "/admin/sagas?still_unknown=true",
             given_up(site), "/admin/audit", "/admin/users", "/admin/keys", "/admin/account",
