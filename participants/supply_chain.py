@@ -5,10 +5,9 @@ a crash neither loses nor repeats a delivery.
 """
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +19,7 @@ from sqlalchemy import BigInteger, Column, String, Table, func, insert, select, 
 from participants.barrier import WRITING, Barrier, Problem
 from participants.participant import Participant
 from participants.payloads import LONGEST_TEXT
+from participants.periodic import repeat
 
 TIMEOUT_S = 5.0
 _REFUSALS = {400, 404, 409, 422}
@@ -67,19 +67,14 @@ def restock() -> dict[str, Any]:
 
 def check_every(interval_s: float, app: Flask) -> None:
     """Check the stock every `interval_s` seconds, in a thread that ends with the process."""
+    repeat(_restock_or_warn, interval_s, app)
 
-    def check_forever() -> None:
-        while True:
-            time.sleep(interval_s)
-            try:
-                with app.app_context():
-                    restock()
-            except Problem as problem:
-                _log.warning("%s", problem.description)
-            except Exception:  # noqa: BLE001 - no error may end the thread
-                _log.exception("A stock check failed; the next one is in %g s", interval_s)
 
-    Thread(target=check_forever, name="supply-chain", daemon=True).start()
+def _restock_or_warn() -> None:
+    try:
+        restock()
+    except Problem as problem:
+        _log.warning("%s", problem.description)
 
 
 def balance() -> dict[str, Any]:

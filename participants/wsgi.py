@@ -17,6 +17,7 @@ from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from participants.barrier import answer_with_problems
+from participants.ecommerce.closing import close_every
 from participants.ecommerce.settings import ShopSettingsError
 from participants.flask_app import create_service
 from participants.logs import configure_logging
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 #: Seconds between two checks that the server's main process is alive. Without these checks, the worker of a killed
 #: server would continue to serve and keep the port.
 PARENT_CHECK_S = 0.5
+#: Seconds between two looks of the shop for orders that have ended, whose carts it empties.
+CLOSING_S = 0.5
 
 
 def create_served_application() -> "WSGIApplication":
@@ -62,6 +65,8 @@ def create_application() -> "WSGIApplication":
         apps["stock"].config["CATALOGUE"] = catalogue_in(apps["catalogue"])
     if settings.restock_s and "supply-chain" in apps:
         check_every(settings.restock_s, apps["supply-chain"])
+    if "ecommerce" in apps:
+        close_every(CLOSING_S, apps["ecommerce"])
     # The participants are also served below /api, as the gateway does, so that the same URLs work without a gateway.
     services: dict[str, WSGIApplication] = {
         f"{below}/{name}": app for below in ("", "/api") for name, app in apps.items()

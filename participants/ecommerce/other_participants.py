@@ -52,14 +52,22 @@ class OtherParticipants:
             if it["produit_id"].isdecimal() and (there := on_hand.get(it["produit_id"])) is not None
         ]
 
-    def fill_cart(self, client_id: int, lines: list[Line]) -> None:
+    def fill_cart(self, client_id: int, lines: list[Line], order: str) -> None:
+        """Fill the client's cart for an order. order: its idempotency key, by which `empty_cart` knows the cart."""
         body = {
+            "commande": order,
             "produits": [
                 {"produit_id": line.product_id, "quantite": line.quantity, "prix": on_the_wire(line.price)}
                 for line in lines
-            ]
+            ],
         }
         response = self._http.send("PUT", f"/panier/{client_id}", json=body)
+        if not response.ok:
+            raise AwayError(f"the cart answered {response.status_code}")
+
+    def empty_cart(self, client_id: int, order: str) -> None:
+        """Empty the client's cart, unless it has been filled again for another order."""
+        response = self._http.send("DELETE", f"/panier/{client_id}", params={"commande": order})
         if not response.ok:
             raise AwayError(f"the cart answered {response.status_code}")
 

@@ -6,14 +6,15 @@ from typing import Any
 from uuid import UUID
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, Column, DateTime, RowMapping, String, Table, func, select
+from sqlalchemy import JSON, BigInteger, Boolean, Column, DateTime, RowMapping, String, Table, func, select, update
 
 from participants.barrier import WRITING, Barrier, insert_new
 
 db = SQLAlchemy()
 barrier = Barrier(db)
 
-#: `montant` and the prices in `produits` are in cents. `retour_de`: the purchase that this row returns.
+#: `montant` and the prices in `produits` are in cents. `retour_de`: the purchase that this row returns. `ralentis`: the
+#: participants that are slow until this order has ended. `clos`: true when the order has ended and its cart is empty.
 purchases_table = Table(
     "achats",
     db.metadata,
@@ -24,9 +25,13 @@ purchases_table = Table(
     Column("montant", BigInteger, nullable=False),
     Column("retour_de", String(36), index=True),
     Column("moment", DateTime(timezone=True), nullable=False),
+    Column("ralentis", JSON),
+    Column("clos", Boolean),
 )
 
 Purchase = dict[str, Any]
+#: The most purchases of one look for ends; an order that is stuck stays open until a person has decided.
+_MOST_OPEN = 50
 
 
 def record(saga_id: UUID, key: str, **values: Any) -> None:
@@ -67,6 +72,18 @@ def latest(limit: int = 50) -> Sequence[Purchase]:
 
 def returns_of(saga_id: UUID) -> Sequence[Purchase]:
     return _newest(select(purchases_table).where(purchases_table.c.retour_de == str(saga_id)))
+
+
+def still_open() -> Sequence[Purchase]:
+    """Return the purchases whose end the shop has not seen, the newest first."""
+    query = select(purchases_table).where(purchases_table.c.retour_de.is_(None), purchases_table.c.clos.is_not(True))
+    return _newest(query.limit(_MOST_OPEN))
+
+
+def change(saga_id: str, **values: Any) -> None:
+    with db.session.begin():
+        connection = db.session.connection(execution_options=WRITING)
+        connection.execute(update(purchases_table).where(purchases_table.c.saga_id == saga_id).values(values))
 
 
 def balance() -> dict[str, Any]:

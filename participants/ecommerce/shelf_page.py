@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from participants.ecommerce import purchases
 from participants.ecommerce.basket import CLIENTS, Basket, as_rows, client_of, key_of, picked
+from participants.ecommerce.closing import slowed_by
 from participants.ecommerce.http_client import AwayError
 from participants.ecommerce.orchestrator import NoSagaError, RefusedError
 from participants.ecommerce.routes import link, page, routes, shop
@@ -77,9 +78,8 @@ def _bought(basket: Basket, *, watched: bool) -> UUID:
     if known := purchases.of_key(basket.idempotency_key):
         return known
     _require_cart_free(basket)
-    if watched:
-        slow_down(shop().participants)
-    shop().participants.fill_cart(basket.client.client_id, basket.lines)
+    slowed = slow_down(shop().participants, slowed_by(purchases.still_open())) if watched else []
+    shop().participants.fill_cart(basket.client.client_id, basket.lines, basket.idempotency_key)
     saga_id = shop().orchestrator.check_out(basket.client.client_id, basket.idempotency_key)
     purchases.record(
         saga_id,
@@ -87,6 +87,7 @@ def _bought(basket: Basket, *, watched: bool) -> UUID:
         client_id=basket.client.client_id,
         produits=as_rows(basket.lines),
         montant=basket.total,
+        ralentis=slowed,
     )
     return saga_id
 

@@ -1,6 +1,6 @@
 """The switches: the mode of each participant of an order, such as slow or down."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -59,11 +59,25 @@ def turn(participants: OtherParticipants, name: str, mode: Mode) -> None:
     participants.order_fault(name, _fault(name, mode))
 
 
-def slow_down(participants: OtherParticipants) -> None:
-    """Slow down each participant in normal mode, so that an order can be watched. Raise AwayError."""
+def slow_down(participants: OtherParticipants, slowed: Collection[str]) -> list[str]:
+    """Slow down each participant in normal mode, so that an order can be watched. Raise AwayError.
+
+    slowed: the participants that are slow for another order. Return all that are slow for this order.
+    """
+    found = []
     for switch in positions(participants) or ():
         if switch.mode is Mode.NORMAL:
             turn(participants, switch.name, Mode.SLOW)
+        if switch.mode is Mode.NORMAL or (switch.mode is Mode.SLOW and switch.name in slowed):
+            found.append(switch.name)
+    return found
+
+
+def speed_up(participants: OtherParticipants, names: Collection[str]) -> None:
+    """Set the participants with these names that are slow to normal. Raise AwayError."""
+    for switch in (positions(participants) or ()) if names else ():
+        if switch.name in names and switch.mode is Mode.SLOW:
+            turn(participants, switch.name, Mode.NORMAL)
 
 
 def _fault(name: str, mode: Mode) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
@@ -17,6 +18,7 @@ from tests.support.waiting import TIMEOUT_S, eventually, free_port
 pytestmark = pytest.mark.programs
 
 SLOW = 120_000
+README = Path(__file__).parents[2] / "README.md"
 #: Script that records each state that a page shows, for all pages of a tab. Without this record, a test could miss a
 #: state between two checks.
 RECORD = """
@@ -262,6 +264,31 @@ def test_purchase_is_returned_and_refunded(page, demo):
     page.goto("/orders")
     expect(page.locator(".order").first.get_by_role("button", name="Return")).to_have_count(0)
     expect(page.locator(".order").first).to_contain_text("confirmed")
+
+
+def run_readme_checkout(demo):
+    """Run the README's checkout as it stands there, at the port of this demo. Return its output."""
+    command = re.search(r"^curl -i \S+/api/commande/checkout .*?\n```", README.read_text(), re.DOTALL | re.MULTILINE)[0]
+    command = command.removesuffix("```").replace("http://127.0.0.1:8009", demo.orchestrator)
+    return subprocess.run(["bash", "-c", command], check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+@pytest.mark.parametrize("quantity", ["1", "4"], ids=["confirmed", "cancelled"])
+def test_readme_checkout_works_twice_after_an_order_in_the_shop(page, demo, quantity):
+    first = requests.get(f"{demo.url}/panier/4", timeout=5).json()
+    sales = demo.balance("ventes")
+    for product in ("101", "456"):
+        page.locator(f"#q{product}").fill("0")
+    page.locator("#q789").fill(quantity)
+    buy(page, "Buy, and watch")
+    expect_state(page, "CONFIRMEE" if quantity == "1" else "ANNULEE")
+    eventually(lambda: requests.get(f"{demo.url}/panier/4", timeout=5).json() == first, "the cart is emptied")
+    for _ in range(2):
+        assert run_readme_checkout(demo).startswith("HTTP/1.1 201"), "the cart of the shop's order is used again"
+    bought = 12.5 if quantity == "1" else 0
+    assert round(demo.balance("ventes")["total"] - sales["total"], 2) == round(bought + 2 * first["montant"], 2)
+    expect(page.get_by_role("button", name="Stock: normal")).to_have_attribute("aria-pressed", "true")
+    demo.assert_books_agree()
 
 
 def press_until(page, name):
