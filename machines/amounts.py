@@ -1,4 +1,4 @@
-"""What a step does with money, for the people who read its sagas: `amount=taken("price")` or `amount=paid("price")`.
+"""What a step does with money, for the people who read its sagas: `amount=taken("price", "EUR")` or `paid("price")`.
 
 It is wording: nothing is sent because of it, and it may change under a running saga.
 """
@@ -17,37 +17,52 @@ _LONGEST = 40
 _CENTS = 2
 
 
+#: Characters of a currency: its code in ISO 4217.
+CURRENCY_LETTERS = 3
+
+
 @dataclass(frozen=True)
 class Amount:
     """The amount that a step moves."""
 
     #: The word of the table: "taken" or "paid".
     name: str
-    #: The reference to the amount, alone in a tuple, so that it is written in differences as the table writes it.
-    arguments: tuple[str]
+    #: The reference to the amount, and the currency if the table names one, as the table writes them in differences.
+    arguments: tuple[str, ...]
 
     @property
     def reference(self) -> str:
         return self.arguments[0]
 
+    @property
+    def currency(self) -> str:
+        """The currency's code of three letters; "": the table names none."""
+        return self.arguments[1] if len(self.arguments) > 1 else ""
+
     def __str__(self) -> str:
-        return f"{self.name}({self.reference})"
+        return f"{self.name}({', '.join(map(str, self.arguments))})"
 
 
 @word
-def taken(reference: str, /) -> Amount:
+def taken(reference: str, currency: str = "", /) -> Amount:
     """Return the amount that a step takes from the customer; its undo gives the amount back."""
-    return Amount("taken", (reference,))
+    return Amount("taken", (reference,) if currency == "" else (reference, currency))
 
 
 @word
-def paid(reference: str, /) -> Amount:
+def paid(reference: str, currency: str = "", /) -> Amount:
     """Return the amount that a step pays to the customer; its undo takes the amount back."""
-    return Amount("paid", (reference,))
+    return Amount("paid", (reference,) if currency == "" else (reference, currency))
+
+
+def money_text(amount: Amount, data: Mapping[str, Any], results: Mapping[str, Any]) -> str | None:
+    """Return the amount of one saga with its currency, such as "109.88 EUR"; None while it is not known."""
+    text = amount_text(amount, data, results)
+    return text if text is None else f"{text} {amount.currency}".strip()
 
 
 def amount_text(amount: Amount, data: Mapping[str, Any], results: Mapping[str, Any]) -> str | None:
-    """Return the amount of one saga as people read it; None while it is not known. results: step → its reply."""
+    """Return the amount of one saga as a number that people read; None: it is not known. results: step → its reply."""
     try:
         value = look_up(amount.reference, data, results)
     except FillError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
-from machines.amounts import Amount
+from machines.amounts import CURRENCY_LETTERS, Amount
 from machines.check_scope import NUMBERS, ReferenceProblem, Scope, field_of, named
 from machines.check_types import column_of, mend, misused, no_text, shown
 from machines.fields import FieldKind
@@ -37,6 +37,7 @@ def step_wording_problems(step: Step) -> Iterator[str]:
         yield from misused("amount", amount)
     elif isinstance(amount, Amount):
         yield from no_text("amount=", column_of(amount, "reference"))
+        yield from _currency_problems(amount.currency)
         if step.kind not in EFFECTFUL:
             yield f"a {step.kind} moves no money, so amount= would be ignored; drop it"
     elif amount is not None:
@@ -64,6 +65,15 @@ def _title_problems(what: str, title: object) -> Iterator[str]:
         yield from no_text(what, title)
     elif not title.isprintable() or title != title.strip() or len(title) > LONGEST_TITLE:
         yield f"{what} {shown(title)} is no title; write one line of {LONGEST_TITLE} characters at most"
+
+
+def _currency_problems(currency: object) -> Iterator[str]:
+    if currency == "":
+        return
+    if not isinstance(currency, str):
+        yield f"amount= has the currency {shown(currency)}; write its code, such as 'EUR'"
+    elif not (len(currency) == CURRENCY_LETTERS and currency.isascii() and currency.isalpha() and currency.isupper()):
+        yield f"amount= has the currency {shown(currency)}, no code of three capitals; write 'EUR', for example"
 
 
 def _reference_problems(scope: Scope, reference: str) -> Iterator[str]:

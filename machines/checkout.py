@@ -28,7 +28,7 @@ CHECKOUT = Saga(
                       done="STOCK_RESERVE", refused="ECHEC_STOCK"),
         compensatable("payer", post("client", "/{client_id}/payer", montant="lire_panier.montant"),
                       undo=post("client", "/{client_id}/rembourser", montant="lire_panier.montant"),
-                      undoing="REMBOURSEMENT", title="Take the payment", amount=taken("lire_panier.montant"),
+                      undoing="REMBOURSEMENT", title="Take the payment", amount=taken("lire_panier.montant", "EUR"),
                       done="PAIEMENT_EFFECTUE", refused="ECHEC_PAIEMENT"),
         pivot("enregistrer_vente",
               post("ventes", "/ventes", client_id="client_id", magasin_id="magasin_id",

@@ -43,7 +43,7 @@ ORDER = Saga(
                       done="InventaireReserve", refused="InventaireFail"),
         compensatable("payer", post("client", "/{client_id}/payer", montant="lire_produits.montant"),
                       undo=post("client", "/{client_id}/rembourser"), undoing="RemboursementPaiement",
-                      title="Take the payment", amount=taken("lire_produits.montant"),
+                      title="Take the payment", amount=taken("lire_produits.montant", "EUR"),
                       done="PaiementConfirm", refused="PaiementCancel"),
         pivot("envoyer_recu",
               post("recus", "/recus", commande_id="creer_commande.commande_id", client_id="client_id",

@@ -33,7 +33,7 @@ RETURN = Saga(
         compensatable("PROCESS_REFUND",
                       post("client", "/{customer_id}/crediter", montant="refund_amount", achat="VALIDATE_RETURN.achat"),
                       undo=post("client", "/{customer_id}/crediter/annuler"), undoing="REVERSE_REFUND",
-                      title="Pay the refund", amount=paid("refund_amount"),
+                      title="Pay the refund", amount=paid("refund_amount", "EUR"),
                       done="REFUND_PROCESSED", refused="REFUND_FAILED"),
         compensatable("RESTORE_INVENTORY",
                       post("stock", "/remettre", produits="items", achat="VALIDATE_RETURN.achat"),

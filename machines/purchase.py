@@ -30,7 +30,7 @@ PURCHASE = Saga(
                       done="INVENTORY_RESERVED", refused="RESERVATION_FAILED"),
         compensatable("PROCESS_PAYMENT", post("client", "/{customer_id}/payer", montant="amount"),
                       undo=post("client", "/{customer_id}/rembourser"), undoing="REFUND_PAYMENT",
-                      title="Take the payment", amount=taken("amount"),
+                      title="Take the payment", amount=taken("amount", "EUR"),
                       done="PAYMENT_PROCESSED", refused="PAYMENT_FAILED"),
         compensatable("CREATE_SALE",
                       post("ventes", "/ventes", client_id="customer_id", magasin_id="store_id", produits="items",

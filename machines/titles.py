@@ -7,7 +7,7 @@ person looks.
 from collections.abc import Mapping
 from typing import Any
 
-from machines.amounts import Amount, amount_text
+from machines.amounts import Amount, money_text
 from machines.history import Effect, StepEffect
 from machines.saga import Saga
 from machines.transitions import Direction, Phase, State
@@ -50,12 +50,12 @@ def money_words(
     data: Mapping[str, Any],
     results: Mapping[str, Any],
 ) -> str:
-    """Return what a step has done with money, such as "109.88 taken from customer 4, not given back".
+    """Return what a step has done with money, such as "109.88 EUR taken from customer 4, not given back".
 
     "": its table names no amount, or the amount is not known. phase: of the saga's state. results: step → its reply.
     """
     amount = effect.step.amount
-    if amount is None or (text := amount_text(amount, data, results)) is None:
+    if amount is None or (text := money_text(amount, data, results)) is None:
         return ""
     return f"{text} {_moved(amount, effect, client if saga.client else None)}{_back(amount, effect, phase)}"
 

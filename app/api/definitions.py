@@ -11,6 +11,7 @@ from app.views.saga_data import json_schema
 from machines.registry import UnknownSagaError
 from machines.saga import Saga
 from machines.samples import example
+from machines.titles import state_title
 
 blueprint = Blueprint("definitions", __name__, url_prefix="/api/v1/definitions")
 
@@ -41,6 +42,7 @@ def _whole(definition: Saga) -> dict[str, object]:
     return {
         "type": definition.name,
         "version": definition.version,
+        "title": definition.title,
         "initial": definition.initial,
         "completed": definition.completed,
         "compensated": definition.compensated,
@@ -49,6 +51,7 @@ def _whole(definition: Saga) -> dict[str, object]:
         "steps": [
             {
                 "name": step.name,
+                "title": step.title,
                 "kind": step.kind,
                 "call": str(step.action),
                 "undo": str(step.undo) if step.undo else None,
@@ -59,7 +62,12 @@ def _whole(definition: Saga) -> dict[str, object]:
             for step in definition.steps
         ],
         "states": [
-            {"name": state.name, "phase": state.phase, "step": state.step.name if state.step else None}
+            {
+                "name": state.name,
+                "title": state_title(definition, state.name),
+                "phase": state.phase,
+                "step": state.step.name if state.step else None,
+            }
             for state in definition.states.values()
         ],
         "rows": [

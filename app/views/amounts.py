@@ -1,6 +1,6 @@
 """The amount of each saga of a list: what the first step of its table with an amount takes or pays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -9,13 +9,20 @@ from sqlalchemy import Row
 from app.store import queries
 from app.store.models import SagaRow
 from app.views.masking import shown
-from machines.amounts import Amount, amount_text
+from machines.amounts import Amount, money_text
 from machines.history import replies
 from machines.registry import Registry, UnknownSagaError
 
 
-def amounts_of(registry: Registry, rows: Sequence[SagaRow | Row[Any]]) -> Mapping[UUID, str]:
-    """Return the amounts that are known, by id of the saga. A list whose tables name no amount costs no query."""
+def amounts_of(
+    registry: Registry,
+    rows: Sequence[SagaRow | Row[Any]],
+    words: Callable[[Amount, Mapping[str, Any], Mapping[str, Any]], str | None] = money_text,
+) -> Mapping[UUID, str]:
+    """Return the amounts that are known, by id of the saga. A list whose tables name no amount costs no query.
+
+    words: `money_text` for people, or `amount_text` for programs, which read the number alone.
+    """
     named = {row.id: amount for row in rows if (amount := _amount(registry, row)) is not None}
     if not named:
         return {}
@@ -25,7 +32,7 @@ def amounts_of(registry: Registry, rows: Sequence[SagaRow | Row[Any]]) -> Mappin
     amounts: dict[UUID, str] = {}
     for saga_id, stored in found.items():
         saga, journal = shown(registry, stored, journals[saga_id])
-        if (text := amount_text(named[saga_id], saga.data, replies(journal))) is not None:
+        if (text := words(named[saga_id], saga.data, replies(journal))) is not None:
             amounts[saga_id] = text
     return amounts
 

@@ -7,6 +7,10 @@ from machines.step import Kind
 from machines.transitions import Phase, Trigger
 
 
+def _title() -> fields.String:
+    return fields.String(metadata={"description": "what people read in place of the name; empty: they read the name"})
+
+
 class DefinitionLine(Reply):
     type = fields.String()
     version = fields.Integer()
@@ -21,6 +25,7 @@ class DefinitionList(Reply):
 
 class DefinitionStep(Reply):
     name = fields.String()
+    title = _title()
     kind = one_of(Kind)
     call = fields.String()
     undo = maybe(fields.String)
@@ -31,6 +36,7 @@ class DefinitionStep(Reply):
 
 class DefinitionState(Reply):
     name = fields.String()
+    title = _title()
     phase = one_of(Phase)
     step = maybe(fields.String)
 
@@ -48,6 +54,7 @@ class Definition(Reply):
 
     type = fields.String()
     version = fields.Integer()
+    title = _title()
     initial = fields.String()
     completed = fields.String()
     compensated = fields.String()

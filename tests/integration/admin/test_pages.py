@@ -98,7 +98,7 @@ def test_page_says_what_was_done_with_the_money_of_a_titled_step(client, walk):
     page_text = seen(client.get(f"/admin/sagas/{saga.id}"))
     assert "Checkout checkout v1" in page_text
     assert "Take the payment payer" in page_text
-    assert "5 taken from customer 4, not given back" in page_text
+    assert "5 EUR taken from customer 4, not given back" in page_text
 
 
 def test_waiting_saga_shows_its_age_and_next_attempt(client, walk, aged):

@@ -58,6 +58,15 @@ def test_definitions_contain_states_transitions_and_schema(client):
     assert client.get(f"{DEFINITIONS}/odd").status_code == 404
 
 
+def test_definition_has_the_words_of_its_table_for_people(client):
+    whole = client.get(f"{DEFINITIONS}/checkout").get_json()
+    assert whole["title"] == "Checkout"
+    assert {step["name"]: step["title"] for step in whole["steps"]}["payer"] == "Take the payment"
+    titles = {state["name"]: state["title"] for state in whole["states"]}
+    assert (titles["PAIEMENT_EFFECTUE"], titles["STUCK_PAYER"]) == ("paid", "stuck: Take the payment")
+    assert {state["title"] for state in client.get(f"{DEFINITIONS}/purchase_saga").json["states"]} >= {""}
+
+
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/api/saga/health/", "/health"])
 def test_probes_of_every_contract_answer(client, path):
     assert client.get(path).status_code == 200

@@ -44,6 +44,8 @@ def test_a_bad_title_of_a_table_is_refused(refusal, columns, problem):
             {"amount": taken("prize")},
             "amount=taken(prize): 'prize' is no field of data; did you mean 'price'? or add it to data=, or write",
         ),
+        ({"amount": taken("price", "euro")}, "amount= has the currency 'euro', no code of three capitals"),
+        ({"amount": taken("price", None)}, "amount= has the currency None; write its code, such as 'EUR'"),
         ({"amount": taken("note")}, "amount=taken(note): 'note' is an object, no amount; name a number"),
         (
             {"amount": paid("pin")},

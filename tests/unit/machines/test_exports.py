@@ -10,6 +10,7 @@ INTERNAL = {
     "EffectStepColumns", "WaitColumns", "Outcome", "Function", "Value", "fill", "references", "described", "keep",
     "kept_of", "constants", "check", "path_problems", "DEFERRED", "DEFINITE", "collecting", "Problem", "new_step",
     "Amount", "amount_text",
+    "money_text",
 }  # fmt: skip
 
 

@@ -55,6 +55,14 @@ def test_money_words_name_no_customer_that_is_not_known():
     assert words(Effect.TOOK_EFFECT, Phase.COMPLETED, client=None) == "109.88 taken"
 
 
+def test_money_words_have_the_currency_of_the_table():
+    step = hold(title="take the money", amount=taken("price", "EUR"))
+    definition = saga(step, data={"client_id": integer(), "price": amount()}, client="client_id")
+    done = StepEffect(step=definition.steps[0], effect=Effect.TOOK_EFFECT, call=DO, direction=Direction.DO)
+    said = money_words(definition, done, "4", phase=Phase.COMPLETED, data=DATA, results={})
+    assert said == "109.88 EUR taken from customer 4"
+
+
 def test_a_step_without_amount_has_no_money_words():
     definition = saga(hold())
     effect = StepEffect(step=definition.steps[0], effect=Effect.UNDONE, call=UNDO, direction=Direction.UNDO)

@@ -18,7 +18,7 @@ COMPENSATED = """\
   error   ECHEC_ENREGISTREMENT: enregistrer_vente: 409 unpaid invoices
   whose   client 4, store 1
   result  Compensated: every step that was done is undone.
-  money   21.00 taken from customer 4, and given back
+  money   21.00 EUR taken from customer 4, and given back
   started 2026-03-01 02:30:00 UTC, 2m ago
   now     it ended 1m ago, after 700 ms
 
@@ -50,7 +50,7 @@ STUCK = """\
   whose   client 4, store 1
   result  The engine has stopped at enregistrer_vente; a person must decide.
           Check at ventes whether it happened.
-  money   21.00 taken from customer 4, not given back
+  money   21.00 EUR taken from customer 4, not given back
   started 2026-03-01 02:30:00 UTC, 2m ago
   now     nothing has moved for 1m
   you may saga retry 1f2e3d4c --reason '…'
