@@ -22,7 +22,7 @@ _ORDINARY = {"101": 1, "456": 2}
 CLIENTS = (
     Client(client_id=4, awaits="All goes well", explained="Enough stock, enough money.", wants=_ORDINARY),
     Client(client_id=1, awaits="Not enough stock", explained="Wants 5 of the rare edition.", wants={"789": 5}),
-    Client(client_id=2, awaits="Not enough money", explained="Has 10.00 on the account.", wants=_ORDINARY),
+    Client(client_id=2, awaits="Not enough money", explained="Has €10.00 on the account.", wants=_ORDINARY),
     Client(client_id=3, awaits="Refused by sales", explained="Has unpaid invoices.", wants=_ORDINARY),
 )
 

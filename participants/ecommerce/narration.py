@@ -8,19 +8,6 @@ from typing import Any
 from participants.ecommerce.orchestrator import Definition
 from participants.ecommerce.switches import TITLES
 
-#: What each step does, in a customer's words: (the action, its undo).
-STEPS: Mapping[str, tuple[str, str]] = {
-    "lire_panier": ("read the cart", ""),
-    "reserver_stock": ("reserve the goods", "release the goods"),
-    "payer": ("take the payment", "pay the money back"),
-    "enregistrer_vente": ("record the sale", ""),
-    "confirmer": ("hand over the goods", ""),
-    "VALIDATE_RETURN": ("announce the return to the sale", "withdraw the return from the sale"),
-    "PROCESS_REFUND": ("pay the money back", "take the money back again"),
-    "RESTORE_INVENTORY": ("put the goods back on the shelf", "take the goods off the shelf again"),
-    "UPDATE_SALE": ("note the return on the sale", "strike the return from the sale"),
-}
-
 #: The meaning of each state in a participant's ledger.
 LEDGER: Mapping[str, str] = {
     "done": "done",
@@ -51,7 +38,7 @@ class Call:
     """One call of the saga."""
 
     who: str  # the participant, in a customer's words
-    what: str  # the action, in a customer's words
+    what: str  # the action, in the words of the table
     step: str
     undoes: bool
     outcome: str  # done, refused, no answer, not sent or under way
@@ -70,6 +57,7 @@ class Narration:
     """The narration of one saga."""
 
     state: str
+    title: str  # the state in the words of the table; "": it has none
     headline: str
     tone: str  # going, undoing, good, undone or stuck
     mark: str  # changes with every move of the saga
@@ -91,6 +79,7 @@ def narrate(saga: dict[str, Any], definition: Definition) -> Narration:
     under_way = _under_way(saga, definition, phase)
     return Narration(
         state=saga["state"],
+        title=definition.state(saga["state"]),
         headline=_headline(saga, definition, phase, under_way),
         tone=_TONES.get(phase, "going"),
         mark=f"{len(saga['journal'])}-{saga['state']}",
@@ -101,7 +90,7 @@ def narrate(saga: dict[str, Any], definition: Definition) -> Narration:
 def _call(definition: Definition, entry: dict[str, Any], *, taken_over: bool) -> Call:
     return Call(
         who=_who(definition, entry["step"]),
-        what=step_words(entry["step"], entry["direction"]),
+        what=action_words(definition, entry["step"], entry["direction"]),
         step=entry["step"],
         undoes=entry["direction"] == "undo",
         outcome=_OUTCOMES[entry["outcome"]],
@@ -120,7 +109,7 @@ def _under_way(saga: dict[str, Any], definition: Definition, phase: str) -> Call
     attempts = [e for e in saga["journal"] if e["outcome"] and (e["step"], e["direction"]) == (step, direction)]
     return Call(
         who=_who(definition, step),
-        what=step_words(step, direction),
+        what=action_words(definition, step, direction),
         step=step,
         undoes=phase == "undoing",
         outcome="under way",
@@ -130,22 +119,31 @@ def _under_way(saga: dict[str, Any], definition: Definition, phase: str) -> Call
 
 def _headline(saga: dict[str, Any], definition: Definition, phase: str, under_way: Call | None) -> str:
     """Return the latest event in one or two sentences."""
-    what = "The return" if saga["type"] == "return_saga" else "The order"
+    which = "The return" if saga["type"] == "return_saga" else "The order"
     why = _failure(saga, definition)
     if under_way is None:
         resting = {
-            "completed": f"{what} is confirmed: {_by_hand(saga) or 'every step is done'}.",
-            "compensated": f"{what} is cancelled. {why}{_undone(saga, definition)}",
-            "stuck": f"{what} is stuck: its outcome is in doubt, so a person decides.",
+            "completed": f"{which} is confirmed: {_by_hand(saga, definition) or 'every step is done'}.",
+            "compensated": f"{which} is cancelled. {why}{_undone(saga, definition)}",
+            "stuck": f"{which} is stuck: {_stuck(saga, definition)}, so a person decides.",
         }
-        return resting.get(phase, f"{what} is about to begin.")
+        return resting.get(phase, f"{which} is about to begin.")
     last = next((entry for entry in reversed(saga["journal"]) if entry["outcome"]), None)
-    asked = f"{under_way.who} is asked to {under_way.what}"
+    what = under_way.what[:1].lower() + under_way.what[1:]
     if last and last["trigger"] in ("retry", "defer"):
         return f"{under_way.who}: {_plain(last['reason'])}. {_consequence(definition, last)}."
     if phase == "undoing":
-        return f"{why}Going back: {asked}."
-    return f"{asked} …"
+        return f"{why}Going back: {under_way.who} {what}."
+    return f"{under_way.who} is asked to {what} …"
+
+
+def _stuck(saga: dict[str, Any], definition: Definition) -> str:
+    """Return why the saga is stuck: a refusal where there is no way back, or a call without a clear answer."""
+    last = next((entry for entry in reversed(saga["journal"]) if entry["outcome"]), None)
+    if last and last["outcome"] == "refused":
+        why = _plain(last["reason"])
+        return f"{_who(definition, last['step'])} refused{f' ({why})' if why else ''}, and there is no way back"
+    return "its outcome is in doubt"
 
 
 def _failure(saga: dict[str, Any], definition: Definition) -> str:
@@ -167,16 +165,16 @@ def _consequence(definition: Definition, entry: dict[str, Any]) -> str:
     return (_CONSEQUENCES_OF_A_READ if kind == "read" else _CONSEQUENCES)[entry["trigger"]]
 
 
-def _by_hand(saga: dict[str, Any]) -> str:
+def _by_hand(saga: dict[str, Any], definition: Definition) -> str:
     """Return which steps a person marked as done, or an empty text."""
-    steps = [step_words(entry["step"], "do") for entry in saga["journal"] if entry["trigger"] == "resolve"]
+    steps = [_doing(definition, entry["step"]) for entry in saga["journal"] if entry["trigger"] == "resolve"]
     return f"a person saw to it by hand ({', '.join(steps)})" if steps else ""
 
 
 def _undone(saga: dict[str, Any], definition: Definition) -> str:
     """Return what is undone at the end of a cancelled saga. A pivot without a clear answer stays unknown."""
     unclear = [
-        step_words(entry["step"], "do") for entry in saga["journal"]
+        _doing(definition, entry["step"]) for entry in saga["journal"]
         if entry["trigger"] in ("exhausted", "refused_in_doubt") and definition.kinds.get(entry["step"]) == "pivot"
     ]  # fmt: skip
     if unclear:
@@ -195,6 +193,11 @@ def _who(definition: Definition, step: str) -> str:
     return TITLES.get(name, name)
 
 
-def step_words(step: str, direction: str) -> str:
-    do, undo = STEPS.get(step, (step, f"undo {step}"))
-    return undo if direction == "undo" else do
+def action_words(definition: Definition, step: str, direction: str) -> str:
+    return definition.undo(step) if direction == "undo" else definition.action(step)
+
+
+def _doing(definition: Definition, step: str) -> str:
+    """Return what a step does, for the middle of a sentence."""
+    words = definition.action(step)
+    return words if words == step else words[:1].lower() + words[1:]

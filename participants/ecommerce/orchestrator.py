@@ -25,12 +25,38 @@ class NoSagaError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:
-    """The definition of a saga."""
+    """The definition of a saga, and its words for people. A state or a step without a title is read by its name."""
 
     phases: dict[str, str]  # phase by state
     steps: dict[str, str | None]  # step by state
-    participants: dict[str, str]  # participant by step
+    participants: dict[str, str]  # participant by step, in the order of the steps
     kinds: dict[str, str]  # kind by step: read, compensatable, pivot or retriable
+    step_titles: dict[str, str]
+    state_titles: dict[str, str]
+    completed: str
+    compensated: str
+
+    def action(self, step: str) -> str:
+        """Return what a step does, such as "Take the payment"."""
+        return self.step_titles.get(step) or step
+
+    def undo(self, step: str) -> str:
+        """Return what the undo of a step does, such as "Refunds the payment"; "" for a step without an undo."""
+        state = self.undoing_state(step)
+        return state and _capital(self.state_titles.get(state) or state)
+
+    def undoing_state(self, step: str) -> str:
+        return self._state_of(step, "undoing")
+
+    def forward_state(self, step: str) -> str:
+        """Return the state in which a step is done; "" when the table has no such step."""
+        return self._state_of(step, "forward")
+
+    def state(self, state: str) -> str:
+        return _capital(self.state_titles.get(state) or "")
+
+    def _state_of(self, step: str, phase: str) -> str:
+        return next((name for name, its in self.steps.items() if its == step and self.phases[name] == phase), "")
 
 
 class Orchestrator:
@@ -84,6 +110,10 @@ class Orchestrator:
                 # A call is a text such as "POST stock/reserver". The participant is between the space and the slash.
                 participants={s["name"]: s["call"].split(" ")[1].partition("/")[0] for s in body["steps"]},
                 kinds={s["name"]: s["kind"] for s in body["steps"]},
+                step_titles={s["name"]: s["title"] for s in body["steps"]},
+                state_titles={state["name"]: state["title"] for state in body["states"]},
+                completed=body["completed"],
+                compensated=body["compensated"],
             )
         return self._definitions[name]
 
@@ -97,6 +127,10 @@ class Orchestrator:
         if not response.ok:
             raise AwayError(_detail(response))
         return response
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _saga_id(response: requests.Response, saga_id: Any) -> UUID:

@@ -1,5 +1,7 @@
 """The live page of one order: its diagram, its calls and the participants' books; and the return of the order."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -11,26 +13,36 @@ from werkzeug.wrappers import Response as AnyResponse
 from participants.ecommerce import purchases
 from participants.ecommerce.basket import from_rows, key_of
 from participants.ecommerce.http_client import AwayError
-from participants.ecommerce.narration import LEDGER, STEPS, Narration, narrate
-from participants.ecommerce.orchestrator import NoSagaError, RefusedError
+from participants.ecommerce.ladder import Ladder, ladder
+from participants.ecommerce.narration import LEDGER, Narration, narrate
+from participants.ecommerce.orchestrator import CHECKOUT, RETURN, NoSagaError, RefusedError
 from participants.ecommerce.routes import link, page, panel, part, place, routes, shop
 from participants.ecommerce.switches import TITLES
-from participants.payloads import on_the_wire
+from participants.payloads import on_the_wire, whole_cents
 
 #: The participants whose books are shown. The cart is missing, because it is only read.
 _BOOKED = ("stock", "client", "ventes")
 _REASON = "brought back to the shop"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the page shows of a saga."""
+
+    narration: Narration
+    ladder: Ladder
+
+
 @routes.get("/orders/<uuid:saga_id>")
 def order(saga_id: UUID) -> Response:
-    purchase, narration = _known(saga_id)
+    purchase, seen = _known(saga_id)
     return page(
         "order",
         saga_id=saga_id,
         purchase=purchase,
         lines=from_rows(purchase["produits"]) if purchase else [],
-        narration=narration,
+        narration=seen and seen.narration,
+        ladder=seen and seen.ladder,
         **_books(saga_id, purchase),
     )
 
@@ -38,16 +50,20 @@ def order(saga_id: UUID) -> Response:
 @routes.get("/orders/<uuid:saga_id>/live")
 def live(saga_id: UUID) -> Response:
     """Return the parts of the page that change. The diagram is included when the saga's mark differs from ?mark=."""
-    purchase, narration = _known(saga_id)
+    purchase, seen = _known(saga_id)
+    narration = seen and seen.narration
     here = place("order", saga_id=saga_id)
     parts = {
         "now": part("now", here, narration=narration, saga_id=saga_id),
         "ledgers": part("ledgers", here, **_books(saga_id, purchase)),
         "switches": part("switches", here, back=saga_id, **panel()),
     }
-    answer: dict[str, Any] = {"parts": parts, "away": narration is None, "ended": bool(narration and narration.ended)}
-    if narration:
+    ended = bool(narration and narration.ended)
+    closed = purchase is None or purchase["retour_de"] is not None or bool(purchase["clos"])
+    answer: dict[str, Any] = {"parts": parts, "away": narration is None, "ended": ended, "closed": closed}
+    if seen and narration:
         parts["calls"] = part("calls", here, narration=narration)
+        parts["ladder"] = part("ladder", here, ladder=seen.ladder, narration=narration)
         answer |= {"mark": narration.mark, "stuck": narration.tone == "stuck"}
         if narration.mark != request.args.get("mark"):
             try:
@@ -120,36 +136,47 @@ def _sale(saga_id: UUID) -> str:
     raise Conflict("This order has ended in no sale, so there is nothing to bring back.")
 
 
-def _known(saga_id: UUID) -> tuple[purchases.Purchase | None, Narration | None]:
-    """Return the purchase and the narration of an order. The narration is None while the orchestrator is away."""
+def _known(saga_id: UUID) -> tuple[purchases.Purchase | None, Seen | None]:
+    """Return the purchase, and the saga as it is seen; None while the orchestrator is away."""
     purchase = purchases.find(saga_id)
     try:
         saga = shop().orchestrator.saga(saga_id)
-        return purchase, narrate(saga, shop().orchestrator.definition(saga["type"]))
+        definition = shop().orchestrator.definition(saga["type"])
     except NoSagaError:
         raise NotFound(f"There is no order {saga_id}.") from None
     except AwayError:
         return purchase, None
+    return purchase, Seen(narration=narrate(saga, definition), ladder=ladder(saga, definition))
 
 
 def _books(saga_id: UUID, purchase: purchases.Purchase | None) -> dict[str, Any]:
     participants = shop().participants
     try:
         books = participants.books()
-        ledgers = {name: [_ledger_row(row) for row in participants.ledger(name, saga_id)] for name in _BOOKED}
+        rows = {name: participants.ledger(name, saga_id) for name in _BOOKED}
     except AwayError:
         return {"books": None}
+    actions = _actions(RETURN if purchase and purchase["retour_de"] else CHECKOUT)
+    ledgers = {name: [_ledger_row(row, actions) for row in its] for name, its in rows.items()}
     names = {it.product_id: it.name for it in from_rows(purchase["produits"])} if purchase else {}
     return {"books": books, "ledgers": ledgers, "titles": TITLES, "product_names": names}
 
 
-def _ledger_row(row: dict[str, Any]) -> dict[str, Any]:
+def _actions(saga: str) -> Mapping[str, str]:
+    """Return the title of each step; empty while the orchestrator is away."""
+    try:
+        return shop().orchestrator.definition(saga).step_titles
+    except AwayError:
+        return {}
+
+
+def _ledger_row(row: dict[str, Any], actions: Mapping[str, str]) -> dict[str, Any]:
     """Return the values that the template shows of a ledger's row."""
-    reply = row["reply"] or {}
+    paid = (row["reply"] or {}).get("montant")
     return {
         "undoes": row["direction"] == "undo",
-        "what": STEPS.get(row["step"], (row["step"],))[0],
+        "what": actions.get(row["step"]) or row["step"],
         "state": row["state"],
         "says": LEDGER.get(row["state"], row["state"]),
-        "montant": reply.get("montant"),
+        "cents": None if paid is None else whole_cents(paid),
     }

@@ -18,6 +18,9 @@ from participants.ecommerce.other_participants import OtherParticipants
 from participants.ecommerce.settings import ShopSettings
 from participants.ecommerce.switches import EXPLAINED, Mode, positions
 
+#: The currency of all prices, as the tables of the sagas name it in `amount=`; shop.js writes it, too.
+CURRENCY, SYMBOL = "EUR", "€"
+
 routes = Blueprint(
     "ecommerce",
     __name__,
@@ -103,7 +106,9 @@ def panel() -> dict[str, Any]:
 
 @routes.app_template_filter("money")
 def money(cents: int) -> str:
-    return f"{Decimal(cents).scaleb(-2):,.2f}"
+    """Return an amount with its currency, such as €1,109.88."""
+    sign = "-" if cents < 0 else ""
+    return f"{sign}{SYMBOL}{Decimal(abs(cents)).scaleb(-2):,.2f}"
 
 
 @routes.errorhandler(HTTPException)

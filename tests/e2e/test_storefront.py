@@ -120,8 +120,9 @@ def buy(page, how="Buy at full speed"):
 
 def expect_state(page, state):
     """Wait until the page names this state and the diagram marks it. The saga moves on, so one check covers both."""
-    marked = f'body:has(#now .state:text-is("{state}")) #diagram g.now[data-state="{state}"]'
-    expect(page.locator(marked)).to_have_count(1, timeout=SLOW)
+    named = f'body:has(#now .state:text-is("{state}"))'
+    drawn = f'{named}:has(#ladder [data-state="{state}"][aria-current=step]) #diagram g.now[data-state="{state}"]'
+    expect(page.locator(drawn)).to_have_count(1, timeout=SLOW)
 
 
 def expect_passed(page, state):
@@ -133,6 +134,10 @@ def call(page, text):
     return page.locator(".call", has_text=text)
 
 
+def step(page, title):
+    return page.locator("#ladder .do", has_text=title)
+
+
 def test_order_page_shows_each_state_until_the_order_is_confirmed(page, demo):
     before = demo.balance("stock")["produits"]["101"]["vendu"]
     buy(page, "Buy, and watch")
@@ -141,7 +146,7 @@ def test_order_page_shows_each_state_until_the_order_is_confirmed(page, demo):
     expect_state(page, "CONFIRMEE")
     assert page.locator("#diagram g.edge.taken").count() == 5
     expect(page.locator(".call .outcome")).to_have_text(["done"] * 5)
-    expect(page.locator(".ledgers")).to_contain_text("take the payment 109.88: done")
+    expect(page.locator(".ledgers")).to_contain_text("Take the payment €109.88: done")
     expect(page.locator(".verdict")).to_contain_text("The books agree")
     operator = f"{demo.orchestrator}/admin/sagas/{page.url.rpartition('/')[2]}"
     expect(page.get_by_role("link", name="As the operator sees it")).to_have_attribute("href", operator)
@@ -166,9 +171,53 @@ def test_page_shows_the_compensation_of_a_refused_payment(page, demo):
     expect_passed(page, "LIBERATION_STOCK")
     expect_state(page, "ANNULEE")
     expect(call(page, "take the payment")).to_contain_text("refused")
-    expect(call(page, "release the goods")).to_contain_text("done")
-    expect(page.locator(".ledgers")).to_contain_text("reserve the goods: done, then undone")
+    expect(call(page, "Releases the goods")).to_contain_text("done")
+    expect(page.locator(".ledgers")).to_contain_text("Reserve the goods: done, then undone")
     demo.assert_books_agree()
+
+
+def test_diagram_and_calls_are_in_sight_together_while_the_order_goes_back(open_page):
+    page = open_page("/", viewport={"width": 1440, "height": 900})
+    turn(page, "Sales", "refuse")
+    buy(page, "Buy, and watch")
+    expect_passed(page, "REMBOURSEMENT")
+    expect_state(page, "ANNULEE")
+    expect(page.locator(".call")).to_have_count(6)
+    for part in (page.locator("#ladder"), page.locator("#calls")):
+        box = part.bounding_box()
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= 900, "one must scroll to see it"
+    assert page.locator("#calls").evaluate("it => it.scrollHeight <= it.clientHeight"), "every call is in sight"
+    expect(step(page, "Read the cart")).to_contain_text("done")
+    expect(step(page, "Take the payment")).to_contain_text("done, then undone")
+    expect(step(page, "Record the sale")).to_contain_text("refused")
+    expect(step(page, "Confirm the goods")).to_contain_text("not done")
+
+
+def test_steps_to_come_are_grey_and_steps_passed_are_ticked(page, demo):
+    """The stock confirms nothing, and a step after the pivot is tried for minutes: the order stays where it is."""
+    fault = {"kind": "fail", "path": "/confirmer", "times": None}
+    requests.post(f"{demo.url}/stock/_faults", json=fault, timeout=5).raise_for_status()
+    buy(page)
+    expect(step(page, "Confirm the goods").locator(".sign")).to_have_text("▶")
+    expect(page.locator("#ladder .do .sign")).to_have_text(["✓"] * 4 + ["▶"])
+    end = page.locator("#ladder .end", has_text="Confirmed")
+    expect(end.locator(".sign")).to_have_text("○")
+    expect(end).to_contain_text("to come")
+    grey = "it => getComputedStyle(it).color === getComputedStyle(document.querySelector('.lead')).color"
+    assert end.evaluate(grey)
+    page.get_by_role("button", name="Everything back to normal").click()
+    expect_state(page, "CONFIRMEE")
+    expect(page.locator("#ladder .do .sign")).to_have_text(["✓"] * 5)
+
+
+def test_order_page_fits_on_a_narrow_phone(open_page):
+    page = open_page("/", viewport={"width": 320, "height": 640})
+    buy(page)
+    expect_state(page, "CONFIRMEE")
+    assert not overflows(page)
+    ladder, calls = (page.locator(name).bounding_box() for name in ("#ladder", "#calls"))
+    assert ladder["y"] + ladder["height"] <= calls["y"], "one below the other"
 
 
 def test_call_with_a_lost_reply_is_repeated_with_one_effect(page, demo):
@@ -222,11 +271,11 @@ def test_order_is_completed_after_a_kill_of_the_orchestrator(page, demo):
 
 def test_basket_is_kept_and_bought_once_while_the_orchestrator_is_away(page, demo):
     before, times_back = demo.sagas(), demo.said().count("is back")
-    page.get_by_label("Souris", exact=True).fill("3")
+    page.get_by_label("Mouse", exact=True).fill("3")
     subprocess.run(["bash", "-c", page.locator(".command code").first.inner_text()], check=True)
     page.get_by_role("button", name="Buy at full speed").click()
     expect(page.get_by_role("alert")).to_contain_text("your basket is kept")
-    assert page.get_by_label("Souris", exact=True).input_value() == "3"
+    assert page.get_by_label("Mouse", exact=True).input_value() == "3"
     key = page.locator("[name=key]").input_value()
     eventually(lambda: demo.said().count("is back") > times_back, "it is back")
     assert page.locator("[name=key]").input_value() == key
@@ -301,13 +350,13 @@ def press_until(page, name):
 
 
 def test_storefront_works_with_the_keyboard_alone(page):
-    press_until(page, "Souris")
+    press_until(page, "Mouse")
     page.keyboard.press("ArrowUp")
     press_until(page, "Buy at full speed")
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/orders/"))
     expect_state(page, "CONFIRMEE")
-    expect(page.locator(".lead")).to_contain_text("1 × Souris")  # noqa: RUF001
+    expect(page.locator(".lead")).to_contain_text("1 × Mouse")  # noqa: RUF001
     press_until(page, "slow")
     page.keyboard.press("Enter")
     expect(page.locator(":focus")).to_have_attribute("aria-pressed", "true")
@@ -320,11 +369,11 @@ def test_every_page_is_accessible_and_fits(open_page, scheme, size):
     pages = {"shop": violations(page)}
     assert not overflows(page)
     turn(page, "Stock", "lose")
-    page.get_by_label("Souris", exact=True).evaluate("it => { it.removeAttribute('max'); it.value = 100 }")
+    page.get_by_label("Mouse", exact=True).evaluate("it => { it.removeAttribute('max'); it.value = 100 }")
     page.get_by_role("button", name="Buy at full speed").click()
-    expect(page.get_by_role("alert")).to_contain_text("Souris: the quantity must be a whole number from 0 to 99")
+    expect(page.get_by_role("alert")).to_contain_text("Mouse: the quantity must be a whole number from 0 to 99")
     pages["mistake"] = violations(page)
-    page.get_by_label("Souris", exact=True).fill("0")
+    page.get_by_label("Mouse", exact=True).fill("0")
     buy(page, "Buy, and watch")
     expect_passed(page, "STOCK_RESERVE")
     pages["under way"] = violations(page)

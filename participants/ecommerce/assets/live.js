@@ -26,6 +26,6 @@ async function look(place) {
   swap(seen.parts);
   if (seen.diagram) draw(seen.diagram);
   if (seen.mark !== undefined) place.dataset.mark = seen.mark;
-  if (seen.ended) return 0;
-  return seen.away || seen.stuck ? WAITING_MS : RUNNING_MS;
+  if (seen.ended && seen.closed) return 0; // the shop has tidied up after the order, so the switches are right, too
+  return seen.away || seen.stuck || seen.ended ? WAITING_MS : RUNNING_MS;
 }

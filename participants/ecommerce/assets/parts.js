@@ -7,7 +7,9 @@ export function swap(parts) {
     if (!place || shown.get(name) === html) continue;
     shown.set(name, html);
     const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
+    const atEnd = place.scrollTop + place.clientHeight >= place.scrollHeight - 4;
     place.innerHTML = html;
+    if (atEnd) place.scrollTop = place.scrollHeight; // the newest call stays in sight
     if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
   }
 }

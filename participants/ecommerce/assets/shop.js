@@ -2,7 +2,7 @@
 import { follow } from "./live.js";
 import { swap } from "./parts.js";
 
-const money = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const money = new Intl.NumberFormat("en", { style: "currency", currency: "EUR" });
 const quantities = [...document.querySelectorAll("input[data-price]")];
 
 function addUp() {

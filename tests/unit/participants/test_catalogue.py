@@ -3,15 +3,15 @@ def test_catalogue_returns_all_products_and_one(catalogue):
     assert [each["produit_id"] for each in listed] == [
         "101", "102", "103", "456", "550e8400-e29b-41d4-a716-446655440001", "789",
     ]  # fmt: skip
-    assert catalogue.get("/produits/456").json == listed[3] == {"produit_id": "456", "nom": "Câble", "prix": 29.99}
+    assert catalogue.get("/produits/456").json == listed[3] == {"produit_id": "456", "nom": "Cable", "prix": 29.99}
 
 
 def test_lines_have_the_catalogues_price_and_not_the_requests(catalogue):
     lines = [{"produit_id": 456, "quantite": 2, "prix": 0.01}, {"product_id": "789", "quantity": 1}]
     assert catalogue.ask("/produits/consulter", {"produits": lines}).json == {
         "produits": [
-            {"produit_id": "456", "nom": "Câble", "prix": 29.99, "quantite": 2},
-            {"produit_id": "789", "nom": "Édition rare", "prix": 12.5, "quantite": 1},
+            {"produit_id": "456", "nom": "Cable", "prix": 29.99, "quantite": 2},
+            {"produit_id": "789", "nom": "Rare edition", "prix": 12.5, "quantite": 1},
         ],
         "montant": 72.48,
         "quantite_totale": 3,

@@ -3,8 +3,8 @@ from uuid import UUID, uuid4
 from participants.ecommerce.basket import CLIENTS, Product, picked
 
 SHELF = [
-    Product(product_id="101", name="Casque", price=49_90, on_hand=3),
-    Product(product_id="456", name="Câble", price=29_99, on_hand=3),
+    Product(product_id="101", name="Headphones", price=49_90, on_hand=3),
+    Product(product_id="456", name="Cable", price=29_99, on_hand=3),
 ]
 KEY = uuid4()
 

@@ -22,6 +22,12 @@ CHECKOUT = Definition(
         "lire_panier": "read", "reserver_stock": "compensatable", "payer": "compensatable",
         "enregistrer_vente": "pivot",
     },
+    step_titles={
+        "lire_panier": "Read the cart", "reserver_stock": "Reserve the goods", "payer": "Take the payment",
+        "enregistrer_vente": "Record the sale",
+    },
+    state_titles={"LIBERATION_STOCK": "releases the goods", "REMBOURSEMENT": "refunds the payment"},
+    completed="CONFIRMEE", compensated="ANNULEE",
 )  # fmt: skip
 
 
@@ -37,9 +43,9 @@ def narration_of(state, *journal, kind="checkout", status="in_progress"):
 def test_the_call_in_flight_is_the_last_of_the_list_and_the_headline():
     narration = narration_of("STOCK_RESERVE", entry("lire_panier"), entry("reserver_stock"))
     assert [(call.who, call.what, call.outcome) for call in narration.calls] == [
-        ("Cart", "read the cart", "done"),
-        ("Stock", "reserve the goods", "done"),
-        ("Payment", "take the payment", "under way"),
+        ("Cart", "Read the cart", "done"),
+        ("Stock", "Reserve the goods", "done"),
+        ("Payment", "Take the payment", "under way"),
     ]
     assert narration.headline == "Payment is asked to take the payment …"
     assert (narration.tone, narration.ended) == ("going", False)
@@ -48,11 +54,14 @@ def test_the_call_in_flight_is_the_last_of_the_list_and_the_headline():
 def test_refusal_is_described_with_reason_and_consequence():
     refused = entry("payer", "refused", "refused", reason="402 Client 2 has less than 5.00")
     narration = narration_of("LIBERATION_STOCK", entry("reserver_stock"), refused)
-    assert (
-        narration.headline
-        == "Payment refused: Client 2 has less than 5.00. Going back: Stock is asked to release the goods."
-    )
+    assert narration.headline == "Payment refused: Client 2 has less than 5.00. Going back: Stock releases the goods."
     assert (narration.calls[-1].undoes, narration.tone) == (True, "undoing")
+
+
+def test_order_that_is_stuck_by_a_refusal_is_not_said_to_be_in_doubt():
+    refused = entry("payer", "refused", "refused", reason="409 Closed")
+    headline = narration_of("STUCK_PAYER", refused).headline
+    assert headline == "The order is stuck: Payment refused (Closed), and there is no way back, so a person decides."
 
 
 def test_lost_reply_is_described_as_possible_effect():

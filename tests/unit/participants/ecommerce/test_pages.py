@@ -43,11 +43,11 @@ def test_while_the_orchestrator_is_away_the_basket_and_its_key_are_kept(shop, ne
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"q101": "many"}, "Casque: the quantity must be a whole number from 0 to 99"),
-        ({"q101": "100"}, "Casque: the quantity must be"),
-        ({"q101": "-1"}, "Casque: the quantity must be"),
-        ({"q101": "1.5"}, "Casque: the quantity must be"),
-        ({"q101": "²"}, "Casque: the quantity must be"),
+        ({"q101": "many"}, "Headphones: the quantity must be a whole number from 0 to 99"),
+        ({"q101": "100"}, "Headphones: the quantity must be"),
+        ({"q101": "-1"}, "Headphones: the quantity must be"),
+        ({"q101": "1.5"}, "Headphones: the quantity must be"),
+        ({"q101": "²"}, "Headphones: the quantity must be"),
         ({"q101": ""}, "The basket is empty"),
         ({"client": "17"}, "client: choose one of 4, 1, 2, 3"),
         ({"key": "x"}, "key: the form has lost its key"),

@@ -2,7 +2,7 @@ from uuid import uuid4
 
 from participants.ecommerce import purchases
 
-ROW = {"client_id": 4, "produits": [{"id": "456", "name": "Câble", "quantity": 1, "price": 29_99}], "montant": 29_99}
+ROW = {"client_id": 4, "produits": [{"id": "456", "name": "Cable", "quantity": 1, "price": 29_99}], "montant": 29_99}
 
 
 def test_a_purchase_is_recorded_once_and_found_by_its_key_on_each_database(serve, database_url):
