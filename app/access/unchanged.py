@@ -5,8 +5,8 @@ import re
 
 from flask import Flask, Response, request
 
-#: The token of a form. It differs in each answer and says nothing to the reader.
-_TOKEN = re.compile(rb'name="csrf_token" value="[^"]*"')
+#: The token of a form, and the server's clock. They differ in each answer and say nothing new to the reader.
+_VARYING = re.compile(rb'name="csrf_token" value="[^"]*"|data-now="[^"]*"')
 
 
 def install(app: Flask) -> None:
@@ -18,7 +18,7 @@ def not_modified(answer: Response) -> Response:
     """Add the ETag to an answer to GET. Drop the body when the reader has it already (If-None-Match)."""
     if request.method != "GET" or answer.status_code != 200 or answer.is_streamed or "ETag" in answer.headers:  # noqa: PLR2004
         return answer
-    body = _TOKEN.sub(b"", answer.get_data()) if answer.mimetype == "text/html" else answer.get_data()
+    body = _VARYING.sub(b"", answer.get_data()) if answer.mimetype == "text/html" else answer.get_data()
     answer.set_etag(hashlib.sha256(body).hexdigest()[:32], weak=True)
     answer.make_conditional(request)
     return answer

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from flask import flash, redirect, render_template, request, url_for
+from markupsafe import Markup
 from marshmallow import RAISE, Schema, fields
 from werkzeug.wrappers import Response
 
@@ -10,6 +11,7 @@ from app.access.permissions import Role, keeps_to_tenant, needs
 from app.access.principal import principal
 from app.admin.forms import form_of, form_reason
 from app.admin.pages import pages
+from app.admin.times import time_element, zone
 from app.services import services
 from app.store import cases, queries
 from app.store.database import db
@@ -86,7 +88,8 @@ def snooze(saga_id: UUID) -> Response:
     saga, until = queries.get(saga_id), form_of(_Snoozing(), request.form)["until"]
     check_snooze(until)
     cases.snooze(db.engine, saga, principal().actor, until, form_reason())
-    return _back(saga_id, f"The saga is off the list of stuck sagas until {until:%Y-%m-%d %H:%M} UTC.")
+    words = Markup("The saga is off the list of stuck sagas until {} {}.")
+    return _back(saga_id, words.format(time_element(until, "minute"), zone()))
 
 
 @blueprint.post("/admin/sagas/<uuid:saga_id>/case/wake")

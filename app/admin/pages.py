@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from app.access.permissions import Role
 from app.access.principal import principal
-from app.admin import error_pages
+from app.admin import error_pages, times
 from app.admin.error_pages import as_pages
 from app.services import services
 from app.values import written
@@ -48,9 +48,6 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
     """
     app.jinja_env.filters |= {
         "duration": formatting.duration,
-        "moment": formatting.moment,
-        "exact_moment": formatting.exact_moment,
-        "time_of_day": formatting.time_of_day,
         "as_json": as_json,
         "cause": _cause,
         "redacted": redacted,
@@ -72,6 +69,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "has_webhooks": lambda: bool(services().webhooks) or any(table.at_end for table in services().registry),
     }
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    times.install(app)
     error_pages.install(app, otherwise)
 
 

@@ -21,12 +21,12 @@ from app.errors import ConflictError, InvalidError
 from app.services import services
 from app.store.database import db
 from app.store.provider_accounts import move_to_provider
-from app.views.formatting import age
+from app.views.formatting import age, moment
 
 _USER_COLUMNS = (
     Column(title="NAME", gives_way=True),
     Column(title="ROLE"),
-    Column(title="SINCE"),
+    Column(title="SINCE (UTC)"),
 )
 _KEY_COLUMNS = (
     Column(title="NAME", gives_way=True),
@@ -34,7 +34,7 @@ _KEY_COLUMNS = (
     Column(title="SCOPES"),
     Column(title="LIMITS", gives_way=True),
     Column(title="STATE"),
-    Column(title="LAST USED"),
+    Column(title="USED (UTC)"),
 )
 #: Shown when a user or a key has a tenant.
 _TENANT_COLUMN = Column(title="TENANT", gives_way=True)
@@ -78,7 +78,7 @@ def list_users(as_json: bool) -> None:
             added = {"tenant": row.tenant, "issuer": row.issuer, "created_at": row.created_at.isoformat()}
             write_json({"name": row.name, "role": row.role} | added)
         return
-    cells = [(cell(row.name, "bold"), cell(row.role), cell(f"{row.created_at:%F}")) for row in rows]
+    cells = [(cell(row.name, "bold"), cell(row.role), cell(moment(row.created_at, "day"))) for row in rows]
     _draw(_USER_COLUMNS, rows, cells, "There are no users yet.")
 
 
@@ -164,7 +164,7 @@ def list_keys(as_json: bool) -> None:
     if as_json:
         for row in rows:
             moments = {name: getattr(row, name) for name in _KEY_MOMENTS}
-            texts = {name: moment and moment.isoformat() for name, moment in moments.items()}
+            texts = {name: at and at.isoformat() for name, at in moments.items()}
             limits = {"networks": row.networks or [], "rate_limit": row.rate_limit, "tenant": row.tenant}
             write_json({"name": row.name, "key": row.prefix, "scopes": row.scopes} | limits | texts)
         return
@@ -175,7 +175,7 @@ def list_keys(as_json: bool) -> None:
             cell(" ".join(row.scopes)),
             cell(" ".join(filter(None, [*(row.networks or ()), row.rate_limit]))),
             cell(_state(row), "yellow" if expires_soon(row.left_s) else ""),
-            cell(f"{row.last_used_at:%F %H:%M}" if row.last_used_at else "never"),
+            cell(moment(row.last_used_at, "minute") if row.last_used_at else "never"),
         )
         for row in rows
     ]

@@ -15,10 +15,11 @@ from app.cli.output import Column, Line, cell, draw, grid, printable, screen, wr
 from app.store import audit
 from app.store.audit_anchors import problem_of_anchors, write_anchor
 from app.store.database import db
+from app.views.formatting import moment
 
 _COLUMNS = (
     Column(title="NO", right=True),
-    Column(title="AT"),
+    Column(title="AT (UTC)"),
     Column(title="WHO", gives_way=True),
     Column(title="WHAT"),
     Column(title="ON", gives_way=True),
@@ -107,7 +108,7 @@ def _line(row: Row[Any]) -> Line:
     return Line(
         cells=(
             cell(str(row.seq)),
-            cell(f"{row.at:%F %T}"),
+            cell(moment(row.at)),
             cell(printable(row.actor)),
             cell(row.action),
             cell(printable(on)),

@@ -13,7 +13,7 @@ from app.cli.output import STATUS_LOOKS, Column, Line, Mark, cell, grid, printab
 from app.cli.saga_path import Calls, StepOnPath, commands_for, goes_back, passed_pivot, path_of
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
-from app.views.formatting import age, short_duration
+from app.views.formatting import age, moment, short_duration, time_of_day
 from app.views.summary import summary
 from app.views.titles import money_of
 from app.views.waits import ALONE, Family, sentence, wait_of
@@ -81,7 +81,7 @@ def header(  # noqa: PLR0917
 ) -> Iterator[RenderableType]:
     """Draw the saga's state, the saga's error, what it waits for, and the commands that the table allows."""
     owners = [f"{name} {printable(value)}" for name, value in (("client", saga.client), ("store", saga.store)) if value]
-    started = f"{saga.created_at:%Y-%m-%d %H:%M:%S} UTC, {age((now - saga.created_at).total_seconds())} ago"
+    started = f"{moment(saga.created_at)} UTC, {age((now - saga.created_at).total_seconds())} ago"
     facts = [
         ("saga", str(saga.id), ""),
         ("error", printable(saga.error or ""), "dim" if saga.status == Status.COMPLETED else "red"),
@@ -152,7 +152,7 @@ def _now(saga: SagaRow, now: datetime) -> str:
         return f"nothing has moved for {still}"
     if saga.status == Status.PENDING:
         start_at = start_of(saga)
-        return f"it starts at {start_at:%Y-%m-%d %H:%M:%S} UTC" if start_at else "not executed yet"
+        return f"it starts at {moment(start_at)} UTC" if start_at else "not executed yet"
     if saga.due_at is None:
         return (
             f"it ended {still} ago, after {short_duration((saga.updated_at - saga.created_at).total_seconds() * 1000)}"
@@ -250,7 +250,7 @@ def _move_line(row: JournalRow) -> Line:
     return Line(
         cells=(
             cell(str(row.seq), "dim"),
-            cell(f"{row.at:%H:%M:%S.%f}"[:-3], "dim"),
+            cell(time_of_day(row.at), "dim"),
             cell(what, _STYLES.get(row.trigger, "")),  # type: ignore[call-overload]
             cell(row.dest, "dim" if row.source == row.dest else ""),
             cell(short_duration(row.duration_ms) if row.duration_ms is not None else "", "dim"),

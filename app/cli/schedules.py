@@ -4,11 +4,13 @@ from typing import Any
 
 import click
 from rich.text import Text
+from sqlalchemy import Row
 
 from app.cli.arguments import actor_named, data_from, definition_named
 from app.cli.group import SagaGroup, saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
 from app.services import services
+from app.views.formatting import moment
 from app.views.schedules import (
     ALLOW,
     SKIP,
@@ -57,9 +59,7 @@ def add(  # noqa: PLR0917  the arguments of the command
     given = {"name": name, "type": definition.name, "cron": cron, "zone": zone, "overlap": overlap}
     new = new_schedule(registry, given | {"data": data_from(definition, data, pairs)})
     services().schedules.add(new, added_entry(registry, new, actor_named()))
-    click.echo(
-        f"{name} starts its first {definition.name} at {services().schedules.store.find(name).next_at:%F %R} UTC."
-    )
+    click.echo(f"{name} starts its first {definition.name} at {_next(name)} UTC.")
 
 
 @schedule.command("change")
@@ -86,7 +86,9 @@ def change(  # noqa: PLR0917  the arguments of the command
     values = schedule_change(registry, row, given)
     schedules.change(name, values, change_entry(registry, values, actor_named()))
     next_at = schedules.store.find(name).next_at
-    click.echo(f"{name} is changed. " + (f"Its next time is {next_at:%F %R} UTC." if next_at else "It is paused."))
+    click.echo(
+        f"{name} is changed. " + (f"Its next time is {moment(next_at, 'minute')} UTC." if next_at else "It is paused.")
+    )
 
 
 @schedule.command("list")
@@ -105,9 +107,9 @@ def list_schedules(as_json: bool) -> None:
                 cell(row.definition),
                 cell(row.cron),
                 cell(row.zone),
-                cell(f"{row.next_at:%F %R}" if row.next_at else "paused"),
+                cell(moment(row.next_at, "minute") if row.next_at else "paused"),
             ),
-            note=Text(printable(f"{row.last_at:%F %R}: {row.last_result}"), style="dim") if row.last_at else None,
+            note=_last(row) if row.last_at else None,
         )
         for row in rows
     ]
@@ -136,4 +138,12 @@ def pause(name: str) -> None:
 def resume(name: str) -> None:
     """Start sagas of a paused schedule again, from its next time on."""
     services().schedules.resume(name, changed_entry("resume", name, actor_named()))
-    click.echo(f"{name} starts its next saga at {services().schedules.store.find(name).next_at:%F %R} UTC.")
+    click.echo(f"{name} starts its next saga at {_next(name)} UTC.")
+
+
+def _next(name: str) -> str:
+    return moment(services().schedules.store.find(name).next_at, "minute")
+
+
+def _last(row: Row[Any]) -> Text:
+    return Text(printable(f"{moment(row.last_at, 'minute')} UTC: {row.last_result}"), style="dim")

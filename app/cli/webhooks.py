@@ -14,10 +14,11 @@ from app.cli.output import Column, Line, cell, draw, grid, printable, screen, wr
 from app.errors import MalformedError
 from app.events import webhook_letters
 from app.services import services
+from app.views.formatting import moment
 
 _COLUMNS = (
     Column(title="NO", right=True),
-    Column(title="AT"),
+    Column(title="AT (UTC)"),
     Column(title="WEBHOOK", gives_way=True),
     Column(title="EVENT"),
     Column(title="SAGA"),
@@ -82,7 +83,7 @@ def _line(row: Row[Any]) -> Line:
     return Line(
         cells=(
             cell(str(row.id)),
-            cell(f"{row.at:%F %T}"),
+            cell(moment(row.at)),
             cell(printable(row.webhook)),
             cell(row.event),
             cell(str(row.saga_id)[:8]),

@@ -7,6 +7,8 @@ from app.values import written
 
 #: Largest number of characters of a field that is shown on one line.
 _BRIEF = 120
+#: Unit to which a time is shown → its characters in `2027-01-31 09:30:00.000`.
+_LENGTHS = {"day": 10, "minute": 16, "second": 19, "millisecond": 23}
 _MS_PER_S, _MINUTE_S, _HOUR_S, _DAY_S = 1000, 60, 3600, 86_400
 
 
@@ -44,19 +46,14 @@ def age(seconds: float) -> str:
     return f"{max(int(seconds), 0)}s"
 
 
-def moment(at: datetime) -> str:
-    """Return a date and time in UTC, without fractions of a second."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
-def exact_moment(at: datetime) -> str:
-    """Return a date and time in UTC, with milliseconds."""
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+def moment(at: datetime, unit: str = "second") -> str:
+    """Return a date and time in UTC, to the `day`, `minute`, `second` or `millisecond`."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[: _LENGTHS[unit]]
 
 
 def time_of_day(at: datetime) -> str:
     """Return the time of day in UTC, with milliseconds."""
-    return at.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
+    return moment(at, "millisecond")[_LENGTHS["day"] + 1 :]
 
 
 def cause(error: str | None) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
+from app.views.formatting import moment
 from app.views.waits import ALONE, Family, Wait, sentence, stuck_words, wait_of
 from machines.history import Effect, StepEffect, skipped_steps
 from machines.saga import Saga
@@ -41,7 +42,7 @@ def summary(  # noqa: PLR0917
             return _stuck(at, effects)
         case _ if row.status == Status.PENDING:
             start_at = start_of(row)
-            return f"It starts at {start_at:%Y-%m-%d %H:%M:%S} UTC." if start_at else "Created, and not executed yet."
+            return f"It starts at {moment(start_at)} UTC." if start_at else "Created, and not executed yet."
         case _:
             return _under_way(row, at, wait) + _so_far(wait) + _then(stuck_words(family))
 
@@ -125,7 +126,7 @@ def _so_far(wait: Wait | None) -> str:
     """Return the polls of a saga that asks for an answer, as a sentence; "" for another saga."""
     if wait is None or wait.polls is None:
         return ""
-    return f" It waits until {wait.polls.until:%Y-%m-%d %H:%M:%S} UTC; {wait.polls.words}."
+    return f" It waits until {moment(wait.polls.until)} UTC; {wait.polls.words}."
 
 
 def _resolved_by_hand(journal: Sequence[JournalRow], direction: Direction) -> str:

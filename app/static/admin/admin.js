@@ -7,11 +7,15 @@
   const lost = document.getElementById("lost");
   let seenAt = new Date();
 
-  // A part in use (data-keep) stays unchanged as long as its meaning is the same.
+  // A part in use (data-keep) stays unchanged as long as its meaning is the same, and a time as `times.js` shows it.
   // The slider that a person moves is ahead of the page.
+  const stays = (old, fresh) =>
+    (old.dataset.keep && old.dataset.keep === fresh.dataset.keep) ||
+    (old.matches("time") && old.dateTime === fresh.dateTime && old.dataset.unit === fresh.dataset.unit) ||
+    (old.matches(".zone") && fresh.matches(".zone")) ||
+    (old.type === "range" && old === document.activeElement);
   Idiomorph.defaults.callbacks.beforeNodeMorphed = (old, fresh) =>
-    !(old instanceof Element && fresh instanceof Element && old.dataset.keep && old.dataset.keep === fresh.dataset.keep) &&
-    !(old.type === "range" && old === document.activeElement);
+    !(old instanceof HTMLElement && fresh instanceof HTMLElement && stays(old, fresh));
 
   const follow = () => {
     if (document.visibilityState === "visible" && live()) htmx.trigger(live(), "follow");
@@ -22,7 +26,9 @@
   const reached = (yes) => {
     if (yes) seenAt = new Date();
     lost.hidden = yes;
-    if (!yes) lost.querySelector("time").textContent = seenAt.toLocaleTimeString();
+    if (yes) return;
+    lost.querySelector("time").dateTime = seenAt.toISOString();
+    document.dispatchEvent(new Event("times"));
   };
   document.addEventListener("htmx:sendError", () => reached(false));
   document.addEventListener("htmx:timeout", () => reached(false));
