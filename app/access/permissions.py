@@ -100,6 +100,16 @@ def view_keeps_to_limits(view: Callable[..., Any]) -> bool:
     return bool(vars(view).get("keeps_to_limits"))
 
 
+def by_itself(view: View) -> View:
+    """Declare that an open page calls a view by itself, so a request is no sign that the person is still there."""
+    vars(view)["by_itself"] = True
+    return view
+
+
+def is_by_itself(view: Callable[..., Any]) -> bool:
+    return bool(vars(view).get("by_itself"))
+
+
 def need_of(endpoint: str, view: Callable[..., Any]) -> Need | None:
     """Return the permission of a view; None when the view declares none."""
     found: Need | None = vars(view).get("need", _OF_LIBRARIES.get(endpoint))

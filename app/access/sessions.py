@@ -9,7 +9,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from sqlalchemy import Row
 
 from app.access.address import client_address
-from app.access.permissions import role_named
+from app.access.permissions import is_by_itself, role_named
 from app.access.principal import Principal, user
 from app.access.second_factor import matching_step, secret_of
 from app.config import Config
@@ -112,6 +112,8 @@ def code_is_right(user: Row[Any], code: str) -> bool:
 
 def _made_by_a_person() -> bool:
     """Return False for a request that an open page makes by itself to follow what happens."""
+    if is_by_itself(current_app.view_functions.get(request.endpoint or "", _made_by_a_person)):
+        return False
     return request.method not in ("GET", "HEAD") or request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate"
 
 

@@ -22,7 +22,7 @@ from app.admin.saga_details import SagaDetails, saga_details
 from app.admin.timeline import timeline
 from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from app.services import services
-from app.store import cases, queries
+from app.store import cases, presence, queries
 from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
@@ -169,6 +169,7 @@ def _page(saga: SagaRow, query: Mapping[str, Any] = MappingProxyType({}), notice
         events=queries.published_moves(saga.id),
         unpublished=queries.unpublished(saga.id),
         notice=notice,
+        colleagues=presence.others(saga.id, principal().actor),
     )
 
 

@@ -228,6 +228,18 @@ class CaseRow(db.Model):  # type: ignore[name-defined,misc]
     note: Mapped[str | None]
 
 
+class PresenceRow(db.Model):  # type: ignore[name-defined,misc]
+    """A person who has the page of a saga open, see app.store.presence."""
+
+    __tablename__ = "presence"
+
+    # There is no foreign key, because its check would lock the row of the saga. Old rows are deleted soon anyway.
+    saga_id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: Principal that looks.
+    actor: Mapped[str] = mapped_column(primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class SagaTagRow(db.Model):  # type: ignore[name-defined,misc]
     """A value by which people find a saga: a field of its data that the `tags` of its table name."""
 

@@ -102,6 +102,7 @@ ROUTES = {
     "GET /admin/sagas/<uuid:saga_id>": "viewer",
     "GET /admin/sagas/export.<any(csv,json):form>": "viewer",
     "GET /admin/sagas/<uuid:saga_id>/replay": "viewer",
+    "POST /admin/sagas/<uuid:saga_id>/presence": "viewer",
     "POST /admin/sagas/<uuid:saga_id>": "operator",
     "POST /admin/sagas/<uuid:saga_id>/signals/<name>": "operator",
     "POST /admin/sagas/<uuid:saga_id>/checked": "operator",

@@ -10,7 +10,17 @@ from app.errors import ConflictError, InvalidError
 from app.services import services
 from app.store.audit import Entry
 from app.store.bulk import BulkStore
-from app.store.models import ArrivalRow, AuditRow, BulkItemRow, BulkJobRow, CaseRow, JournalRow, RequestKeyRow, SagaRow
+from app.store.models import (
+    ArrivalRow,
+    AuditRow,
+    BulkItemRow,
+    BulkJobRow,
+    CaseRow,
+    JournalRow,
+    PresenceRow,
+    RequestKeyRow,
+    SagaRow,
+)
 from app.store.tenants import act_for, acting_for, acting_tenant
 from tests.integration.access.conftest import AT, Browser, hashed
 from tests.integration.access.test_matrix import ROUTES, VALUES
@@ -21,7 +31,7 @@ CLIENT = 777_123
 #: A parameter in the path of a route: `<uuid:saga_id>`.
 PARAMETER = re.compile(r"<(?:[a-z]+(?:\(.*?\))?:)?([a-z_]+)>")
 _PAGES = ("viewer", "operator", "admin")
-TABLES = (SagaRow, RequestKeyRow, JournalRow, ArrivalRow, CaseRow, BulkJobRow, BulkItemRow)
+TABLES = (SagaRow, RequestKeyRow, JournalRow, ArrivalRow, CaseRow, PresenceRow, BulkJobRow, BulkItemRow)
 
 
 class Program:
