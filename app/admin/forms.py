@@ -15,6 +15,9 @@ from machines.send_now import SEND_NOW
 from machines.statuses import Status
 
 _STATUSES = tuple(Status)
+#: Columns of the list of sagas that a person may choose, and those of a person who has not chosen.
+COLUMNS = ("client", "store", "order", "amount", "started", "changed", "took", "error")
+USUAL_COLUMNS = ("client", "order", "amount", "started", "took", "error")
 
 
 class _Names(fields.Field[tuple[str, ...]]):
@@ -52,6 +55,8 @@ class ListQuery(_Query):
     state = _Names(load_default=())
     status = _Statuses(load_default=())
     stuck = fields.Boolean(load_default=False)
+    #: Columns of the table beside those that it always has; empty: the usual ones.
+    column = fields.List(fields.String(validate=validate.OneOf(COLUMNS)), load_default=list)
 
 
 class StuckQuery(_Query):
@@ -132,10 +137,9 @@ def query_of(schema: Schema) -> dict[str, Any]:
     given: dict[str, Any] = {
         name: value for name, value in request.args.items() if value.strip() or name in can_be_empty
     }
-    if ids := request.args.getlist("id"):
-        given["id"] = ids
-    if tags := [tag for tag in request.args.getlist("tag") if tag]:
-        given["tag"] = tags
+    for name in ("id", "tag", "column"):
+        if values := [value for value in request.args.getlist(name) if value]:
+            given[name] = values
     return load(schema, given)
 
 

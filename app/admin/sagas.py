@@ -10,8 +10,9 @@ from werkzeug.wrappers import Response
 
 from app.access.permissions import Role, keeps_to_tenant, needs
 from app.admin.export import exported, took_s
-from app.admin.forms import ListQuery, query_of
+from app.admin.forms import COLUMNS, USUAL_COLUMNS, ListQuery, query_of
 from app.admin.pages import pages
+from app.admin.saved_views import views_of
 from app.services import services
 from app.store import queries
 from app.store.lists import LARGEST_TOTAL, MOST_SORTED, SagaFilter, newest, total
@@ -37,7 +38,8 @@ def show() -> str | Response:
 
     The first digits of an id are enough.
     """
-    query, registry, words = query_of(ListQuery()), services().registry, query_of(ListQuery()).get("q", "")
+    query, registry = query_of(ListQuery()), services().registry
+    words, columns = query.get("q", ""), query["column"] or USUAL_COLUMNS
     wanted, searched_from = bounded(_filter(query))
     ends, order = final_states(registry), query["sort"]
     found = newest(wanted, ends, PAGE + 1, query["after"], registry, order=order)
@@ -49,7 +51,9 @@ def show() -> str | Response:
         following=cursor_at(found[PAGE - 1].created_at, found[PAGE - 1].id) if more else None,
         total=total(wanted, ends, registry) if len(found) > PAGE or query["after"] else len(found),
         most=LARGEST_TOTAL, sorted_of=MOST_SORTED, searched=MOST_SEARCHED,
-        searched_from=searched_from, amounts=amounts_of(registry, found[:PAGE]), page=PAGE,
+        searched_from=searched_from, page=PAGE,
+        amounts=amounts_of(registry, found[:PAGE]) if "amount" in columns else {},
+        columns=columns, all_columns=COLUMNS, **views_of("sagas"),
         cut=MOST_BEGINNING if words and len(found) > 1 and found[0].is_cut else 0,
         **_children(found[:PAGE] if "parent" in query else ()),
         waits=sentences(registry, found[:PAGE]),

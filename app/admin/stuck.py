@@ -12,6 +12,7 @@ from app.access.permissions import Role, keeps_to_tenant, needs
 from app.access.principal import principal
 from app.admin.forms import StuckQuery, query_of
 from app.admin.pages import pages
+from app.admin.saved_views import views_of
 from app.errors import InvalidError
 from app.services import services
 from app.store import cases
@@ -80,6 +81,7 @@ def show() -> str:
         participants=participants_of(registry),
         cases=cases.of([row.id for row in found[:PAGE]]),
         snoozed=attention.count_of(SagaFilter(case=("snoozed", ""))),
+        **views_of("stuck"),
     )
 
 

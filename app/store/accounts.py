@@ -8,6 +8,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import ConflictError, InvalidError, NotFoundError
+from app.store import saved_views
 from app.store.audit import Entry, append, has_acted
 from app.store.database import db_now, in_seconds, seconds_until
 from app.store.models import SessionRow, UserRow
@@ -102,6 +103,7 @@ class Users:
             before = self._known(connection, name, stays_admin=False)
             connection.execute(delete(_SESSION).where(_SESSION.c.user_name == name))
             connection.execute(delete(_USER).where(_USER.c.name == name))
+            saved_views.forget(connection, f"user:{name}")
             append(connection, _entry(actor, "user.remove", name, before={"role": before.role}))
 
     def sign_in(self, name: str, session: str, lasts_s: float, address: str) -> None:

@@ -240,6 +240,27 @@ class PresenceRow(db.Model):  # type: ignore[name-defined,misc]
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class SavedViewRow(db.Model):  # type: ignore[name-defined,misc]
+    """A view of a list of sagas that a person has saved, see app.store.saved_views."""
+
+    __tablename__ = "saved_view"
+    __table_args__ = (UniqueConstraint("owner", "page", "name", name="saved_view_name"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    #: Principal that saved it.
+    owner: Mapped[str]
+    #: The list: `sagas` or `stuck`.
+    page: Mapped[str]
+    name: Mapped[str]
+    #: The query string of the list.
+    query: Mapped[str]
+    #: True: everybody of the tenant sees it.
+    shared: Mapped[bool]
+    #: Tenant of the owner; NULL: none.
+    tenant: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class SagaTagRow(db.Model):  # type: ignore[name-defined,misc]
     """A value by which people find a saga: a field of its data that the `tags` of its table name."""
 

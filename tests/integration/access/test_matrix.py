@@ -103,6 +103,9 @@ ROUTES = {
     "GET /admin/sagas/export.<any(csv,json):form>": "viewer",
     "GET /admin/sagas/<uuid:saga_id>/replay": "viewer",
     "POST /admin/sagas/<uuid:saga_id>/presence": "viewer",
+    "POST /admin/views/<any(sagas,stuck):page>": "viewer",
+    "POST /admin/views/<any(sagas,stuck):page>/<uuid:view_id>/rename": "viewer",
+    "POST /admin/views/<any(sagas,stuck):page>/<uuid:view_id>/delete": "viewer",
     "POST /admin/sagas/<uuid:saga_id>": "operator",
     "POST /admin/sagas/<uuid:saga_id>/signals/<name>": "operator",
     "POST /admin/sagas/<uuid:saga_id>/checked": "operator",
@@ -170,6 +173,8 @@ OPEN_ANSWERS = {"POST /login": 401, "POST /logout": 303}
 VALUES = {
     "saga_id": "00000000-0000-0000-0000-000000000000",
     "name": "nobody-of-that-name",
+    "view_id": "00000000-0000-0000-0000-000000000000",
+    "page": "sagas",
     "job_id": "00000000-0000-0000-0000-000000000000",
     "form": "csv",
     "action": "pause",
