@@ -262,7 +262,10 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         tables = Tables(db.engine, registry, owner)
         waits = Waits(arrivals=Arrivals(db.engine))
         families = Families(children=Children(db.engine), registry=registry)
-        pauses, replicas = Pauses(ParticipantStore(db.engine)), Replicas(db.engine, owner, config.database_connections)
+        pauses, replicas = (
+            Pauses(ParticipantStore(db.engine)),
+            Replicas(db.engine, owner, config.database_connections, config.release),
+        )
         saga_gauges = SagaGauges(Bounded(partial(saga_counts, db.engine, registry)), registry)
     client = HttpClient(config.requests + config.threads, participants=participants)
     if config.failpoint:

@@ -15,6 +15,7 @@ from app.errors import BusyError, NotFoundError
 from app.services import services
 from app.store.lists import StateKey
 from app.store.rates import Rates, rates
+from app.store.releases import Deploy
 from machines.registry import Registry
 from machines.statuses import Status
 from machines.transitions import Phase
@@ -67,6 +68,7 @@ def show() -> str:
         "admin/rates.html",
         query=query, windows=list(WINDOWS_S), types=names, parts=parts, part_s=part_s, found=found, busy=busy,
         charts=[_bars(found, chosen, status, parts, window_s) for status in _STATUSES] if found else [],
+        marks=_marks(found, part_s),
         by_type={name: [_bars(found, (name,), each, parts, window_s) for each in _STATUSES] for name in chosen}
         if found
         else {},
@@ -91,6 +93,13 @@ def _ends(registry: Registry, chosen: Iterable[str]) -> dict[StateKey, Status]:
         for state in table.states.values()
         if state.phase in _PHASES
     }
+
+
+def _marks(found: Rates | None, part_s: int) -> list[tuple[float, Deploy]]:
+    """Return the releases that appeared in the window, each with its place on a chart."""
+    if found is None:
+        return []
+    return [(round((each.at - found.since).total_seconds() / part_s, 2), each) for each in found.deploys]
 
 
 def _bars(found: Rates, names: Sequence[str], status: Status, parts: int, window_s: int) -> Bars:

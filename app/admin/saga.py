@@ -26,6 +26,7 @@ from app.store import cases, presence, queries
 from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
+from app.store.releases import releases_of
 from app.views.child_rows import item_words, part_words
 from app.views.links import links_of_call, links_of_saga
 from app.views.masking import shown
@@ -163,6 +164,7 @@ def _page(saga: SagaRow, query: Mapping[str, Any] = MappingProxyType({}), notice
         timeline=line,
         past=past_of(definition, saga, journal, query.get("at")) if definition and journal else None,
         exchange=exchange_of(saga, journal, line.chosen.attempt) if line and line.chosen.attempt else None,
+        releases=releases_of({row.actor for row in journal}),
         **_children(saga.id),
         stuck_below=family.stuck,
         picture_version=_picture_version(definition, saga),

@@ -14,6 +14,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from app.store import releases
 from app.store.database import DAY_S, Json, db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import SAGA_COLUMNS, instance, journals
@@ -31,12 +32,13 @@ FORGOTTEN_AFTER_S = 3600.0
 class Replicas:
     """The list of processes that run sagas; this process writes its heartbeat to it.
 
-    connections: the most database connections that this process opens.
+    connections: the most database connections that this process opens. release: what it runs; "": not known.
     """
 
-    def __init__(self, database: Database, owner: str, connections: int | None = None) -> None:
+    def __init__(self, database: Database, owner: str, connections: int | None = None, release: str = "") -> None:
         self._database = database
         self._owner = owner
+        self._release = release  # "" also when it is written down already
         insert = sqlite.insert if database.dialect.name == "sqlite" else postgresql.insert
         again = {"beat_at": db_now(), "participants": bindparam("report", type_=Json), "role": bindparam("role")}
         new = insert(_REPLICA).values(owner=owner, started_at=db_now(), connections=connections, **again)
@@ -47,6 +49,9 @@ class Replicas:
 
         report: what this process sees of each participant.
         """
+        if self._release:
+            releases.begin(self._database, self._owner, self._release)
+            self._release = ""
         with self._database.connect() as connection:
             connection.execute(self._beat, {"report": report or None, "role": role})
 

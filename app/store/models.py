@@ -473,6 +473,16 @@ class ReplicaRow(db.Model):  # type: ignore[name-defined,misc]
     connections: Mapped[int | None]
 
 
+class ProcessReleaseRow(db.Model):  # type: ignore[name-defined,misc]
+    """The release that a process runs, or has run, see app.store.releases."""
+
+    __tablename__ = "process_release"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    release: Mapped[str]
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class ParticipantPauseRow(db.Model):  # type: ignore[name-defined,misc]
     """A participant to which no calls are sent, because a person has paused it."""
 

@@ -14,6 +14,7 @@ from app.store.database import db, in_seconds, part_of
 from app.store.figures import bounded_statements
 from app.store.lists import StateKey
 from app.store.models import JournalRow, SagaRow
+from app.store.releases import Deploy, deploys
 from machines.statuses import Status
 
 _P50, _P95 = 0.5, 0.95
@@ -40,6 +41,8 @@ class Rates:
     #: (definition, status, number of the part of the window) → number of sagas that came to this status then.
     arrivals: Mapping[tuple[str, str, int], int]
     times: Sequence[StepTimes]
+    #: The releases that appeared in the window.
+    deploys: Sequence[Deploy]
 
 
 def rates(ends: Mapping[StateKey, Status], definitions: Sequence[str], window_s: float, part_s: float) -> Rates:
@@ -62,12 +65,14 @@ def rates(ends: Mapping[StateKey, Status], definitions: Sequence[str], window_s:
         )
         rows = connection.execute(arrived).all()
         times = connection.execute(_times(since, definitions)).all()
+        appeared = deploys(connection, since)
     arrivals: Counter[tuple[str, str, int]] = Counter()
     for row in rows:
         status = ends.get((row.definition, row.definition_version, row.dest))
         if status is not None and (row.is_root or status is Status.STUCK):
             arrivals[row.definition, status, row.part] += row.sagas
-    return Rates(since=since, arrivals=arrivals, times=[StepTimes(**each._mapping) for each in times])  # noqa: SLF001
+    steps = [StepTimes(**each._mapping) for each in times]  # noqa: SLF001
+    return Rates(since=since, arrivals=arrivals, times=steps, deploys=appeared)
 
 
 def _times(since: datetime, definitions: Sequence[str]) -> Select[tuple[str, str, str, int, float, float]]:

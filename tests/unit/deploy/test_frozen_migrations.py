@@ -38,6 +38,7 @@ FROZEN = {
     "0027_request_keys.py": "d1c1964d5eac5d60ae3938d8faa5b5904ddbfc8f019ef690e7a566861ef728f3",
     "0028_presence.py": "2ff049349dae76a434e0e1fa5bc8150c845f3c3089dbd64c29baa3b458f0e57c",
     "0029_saved_views.py": "fba44fefdaceea45828c8fbfb1b188822a8b511ec976df383a5666c4268e63fd",
+    "0030_releases.py": "8db97ab4eb4ccdda3075b917f64945ed952d4dabb044dbf8930ce56392a4b951",
 }
 
 
