@@ -1,13 +1,14 @@
 """The query strings and forms of the pages, validated as strictly as the API validates requests."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import request
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 from app.store.lists import ORDERS
-from app.views.saga_filters import FilterWords
+from app.views.known_names import StateName, StepName, check_state, check_type
+from app.views.saga_filters import CASES, AttentionWords, FilterWords
 from app.views.unknown_effects import FOUND
 from app.views.validation import LONGEST_REASON, Cursor, Resolution, load, storable
 from machines.progress import OPERATOR_ACTIONS
@@ -21,11 +22,17 @@ USUAL_COLUMNS = ("client", "order", "amount", "started", "took", "error")
 
 
 class _Names(fields.Field[tuple[str, ...]]):
-    """Names separated by commas, as the links in the Grafana dashboards write them."""
+    """Names separated by commas, as the links in the Grafana dashboards write them. check: refuses an unknown one."""
+
+    def __init__(self, check: Callable[[str], object] = storable, **options: Any) -> None:
+        super().__init__(**options)
+        self._check = check
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[str, ...]:
-        storable(str(value))
-        return tuple(name for part in str(value).split(",") if (name := part.strip()))
+        names = tuple(name for part in str(value).split(",") if (name := part.strip()))
+        for name in names:
+            self._check(name)
+        return names
 
 
 class _Statuses(_Names):
@@ -45,39 +52,35 @@ class _Trimmed(fields.String):
         return super()._deserialize(value, *arguments, **more).strip()
 
 
-class _Query(FilterWords):
-    type = _Names(load_default=())
+class ListQuery(FilterWords):
+    type: fields.Field[Any] = _Names(check_type, load_default=())
     after = Cursor(load_default=None)
-
-
-class ListQuery(_Query):
     sort = fields.String(load_default=ORDERS[0], validate=validate.OneOf(ORDERS))
-    state = _Names(load_default=())
+    state: fields.Field[Any] = _Names(check_state, load_default=())
     status = _Statuses(load_default=())
     stuck = fields.Boolean(load_default=False)
     #: Columns of the table beside those that it always has; empty: the usual ones.
     column = fields.List(fields.String(validate=validate.OneOf(COLUMNS)), load_default=list)
 
 
-class StuckQuery(_Query):
+class StuckQuery(AttentionWords):
     """The filter of stuck sagas."""
 
-    state = fields.String(load_default="", validate=storable)
-    step = fields.String(load_default="", validate=storable)
+    type: fields.Field[Any] = _Names(check_type, load_default=())
+    after = Cursor(load_default=None)
+
+    state = StateName(load_default="")
+    step = StepName(load_default="")
     status = fields.String(load_default="", validate=validate.OneOf(("", *_STATUSES)))
     #: The exact error; None: any error.
     error = fields.String(load_default=None, validate=storable)
     #: The cause of the error, see `app.store.causes.cause`; None: any cause.
     cause = fields.String(load_default=None, validate=storable)
-    #: By case: `open` (not snoozed), `mine`, `taken`, `free`, `snoozed`, or `all`.
-    case = fields.String(
-        load_default="open", validate=validate.OneOf(("open", "mine", "taken", "free", "snoozed", "all"))
-    )
+    case = fields.String(load_default="open", validate=validate.OneOf(CASES))
     #: Ticked sagas; empty: all.
     id = fields.List(fields.UUID(), load_default=list)
     #: True: the query comes from the boxes of a list, so at least one saga must be ticked.
     ticked = fields.Boolean(load_default=False)
-    #: The sagas that are stuck again after this bulk job; None: all.
     job = fields.UUID(load_default=None)
 
 

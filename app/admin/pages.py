@@ -63,7 +63,9 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "query_with": _query_with,
         "release": lambda: services().release,
         "narrows": lambda query: any(
-            value not in (None, ()) for name, value in narrowed(query).items() if name != "words"
+            value not in (None, ())
+            for name, value in narrowed(query).items()
+            if name not in ("words", "definitions", "states")
         ),
         "participant_names": lambda: participants_of(services().registry),
         "has_webhooks": lambda: bool(services().webhooks) or any(table.at_end for table in services().registry),

@@ -89,9 +89,7 @@ def _filter(query: dict[str, Any]) -> SagaFilter:
             or query.get("still_unknown")
             or "parent" in query
         ),
-        definitions=query["type"],
         statuses=query["status"] or stuck,
-        states=query["state"],
         **narrowed(query),
     )
 

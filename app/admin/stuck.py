@@ -17,7 +17,7 @@ from app.errors import InvalidError
 from app.services import services
 from app.store import cases
 from app.store.lists import SagaFilter
-from app.views.saga_filters import narrowed
+from app.views.saga_filters import attention as attention_filter
 from app.views.states import attention_of, participant_of, participants_of, state_of
 from app.views.validation import cursor_at
 from machines.transitions import Direction
@@ -108,14 +108,4 @@ def filter_of(query: dict[str, Any]) -> SagaFilter:
     """Return the filter of a query string."""
     if query["ticked"] and not query["id"]:
         raise InvalidError(("/id", "Tick at least one saga."))
-    return SagaFilter(
-        definitions=query["type"],
-        states=(query["state"],) if query["state"] else (),
-        statuses=(query["status"],) if query["status"] else (),
-        error=query["error"],
-        cause=query["cause"],
-        ids=tuple(query["id"]),
-        job=query["job"],
-        case=(query["case"], principal().actor) if query["case"] != "all" else None,
-        **narrowed(query),
-    )
+    return attention_filter(query, principal().actor)

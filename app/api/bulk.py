@@ -1,6 +1,5 @@
 """/api/v1/bulk: one action on many stuck sagas, as a job that the service carries out."""
 
-from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, url_for
@@ -13,28 +12,18 @@ from app.api.request_parsing import json_object
 from app.api.schemas.bulk import BulkJob, BulkJobList, BulkJobWhole, BulkPreview
 from app.engine.bulk import PACE
 from app.services import services
-from app.store.lists import SagaFilter
 from app.views.bulk import BULK_ACTIONS, LARGEST_PACE, change_job, fits, job_json, job_whole_json, start_job
-from app.views.saga_filters import FilterWords, narrowed
+from app.views.saga_filters import AttentionWords, attention
 from app.views.states import attention_of
 from app.views.validation import LONGEST_REASON, load, storable
-from machines.statuses import Status
 
 blueprint = Blueprint("bulk", __name__, url_prefix="/api/v1/bulk")
 #: Largest number of jobs of a list.
 JOBS = 50
 
 
-class BulkFilter(FilterWords):
+class BulkFilter(AttentionWords):
     """The sagas that need attention and match each of these words, as `saga stuck` lists them."""
-
-    type = fields.String(validate=storable)
-    status = fields.String(
-        validate=validate.OneOf([status.value for status in Status]), metadata={"description": "as the journal has it"}
-    )
-    state = fields.String(validate=storable)
-    error = fields.String(validate=storable, metadata={"description": "exactly this error"})
-    job = fields.UUID(metadata={"description": "the sagas that are stuck again after this job"})
 
 
 class BulkBody(Schema):
@@ -76,10 +65,9 @@ def start() -> Response:
     """Retry or compensate each saga that needs attention and matches the filter, at a pace; the service does it."""
     given = json_object()
     body = load(BulkBody(), given)
-    wanted = _filter(body["filter"])
+    wanted = attention(body["filter"], principal().actor)
     if body["dry_run"]:
-        attention = attention_of(services().registry)
-        by_state = attention.by_state(wanted)
+        by_state = attention_of(services().registry).by_state(wanted)
         fit = fits(services().registry, by_state)[body["action"]]
         return jsonify(sagas=fit.sagas, matching=sum(row.sagas for row in by_state))
     job_id = start_job(
@@ -134,17 +122,6 @@ def stop(job_id: UUID) -> Response:
     """End a job; the sagas that it has not moved stay as they are."""
     change_job(services(), job_id, "stop", principal().actor)
     return _shown(job_id)
-
-
-def _filter(words: dict[str, Any]) -> SagaFilter:
-    return SagaFilter(
-        definitions=(words["type"],) if "type" in words else (),
-        statuses=(words["status"],) if "status" in words else (),
-        states=(words["state"],) if "state" in words else (),
-        error=words.get("error"),
-        job=words.get("job"),
-        **narrowed(words),
-    )
 
 
 def _shown(job_id: UUID) -> Response:

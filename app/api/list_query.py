@@ -12,7 +12,7 @@ from app.access.principal import principal
 from app.errors import InvalidError
 from app.store.lists import SORTS, Page, SagaFilter
 from app.views.saga_filters import FilterWords, bounded, narrowed
-from app.views.validation import LARGEST_PAGE, Cursor, cursor_at, load, storable
+from app.views.validation import LARGEST_PAGE, Cursor, cursor_at, load
 from machines.statuses import SAGA_STATUSES, Status
 
 #: Largest offset, in sagas. The database reads and skips every saga before the offset, so later pages need a cursor.
@@ -35,9 +35,7 @@ def offset_of() -> fields.Integer:
 class ListQuery(FilterWords):
     """The parameters of the list; all of them are optional."""
 
-    type = fields.String(validate=storable, metadata={"description": "name of the definition"})
     status = fields.String(validate=validate.OneOf(sorted(set(SAGA_STATUSES.values()))))
-    state = fields.String(validate=storable)
     stuck = fields.Boolean(metadata={"description": "true: only sagas that wait for a person"})
     sort = fields.String(
         load_default="-created_at", validate=validate.OneOf([sign + name for name in SORTS for sign in ("-", "")])
@@ -71,9 +69,7 @@ def requested_page() -> Requested:
     if query.get("stuck"):
         statuses = (Status.STUCK,) if not statuses or Status.STUCK in statuses else ("none",)
     wanted = SagaFilter(
-        definitions=(query["type"],) if "type" in query else (),
         statuses=statuses,
-        states=(query["state"],) if "state" in query else (),
         # A child that is stuck, without a table or still unknown needs a person itself, so the list has it.
         roots=not ("parent" in query or query.get("stuck") or query.get("without_table") or query.get("still_unknown")),
         reach=principal().reach(Scope.READ),

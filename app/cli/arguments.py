@@ -61,7 +61,7 @@ class Seconds(click.FloatRange):
 
 #: The options that choose sagas, in each command that works on a list of them.
 _FILTER_OPTIONS = (
-    click.option("--type", "definition", metavar="TYPE", help="Sagas of this definition."),
+    click.option("--type", metavar="TYPE", help="Sagas of this definition."),
     click.option("--status", type=click.Choice([status.value for status in Status]), help="Sagas with this status."),
     click.option("--state", help="Sagas in this state of their table."),
     click.option("--client", help="Sagas of this client."),
@@ -153,8 +153,13 @@ def definition_named(registry: Registry, name: str) -> Saga:
         raise MalformedError(f"TYPE: there is no saga {name!r}; take one of {known}") from None
 
 
-def filters_from(words: Mapping[str, str | None], tags: Sequence[str]) -> dict[str, Any]:
+def filters_from(words: Mapping[str, Any], tags: Sequence[str]) -> dict[str, Any]:
     """Return the arguments of a `SagaFilter`. tags: `NAME=VALUE`. Raise MalformedError for an illegal option."""
+    return narrowed(filter_words(FilterWords(), words, tags))
+
+
+def filter_words(schema: FilterWords, words: Mapping[str, Any], tags: Sequence[str]) -> dict[str, Any]:
+    """Return the validated options. The arguments and the error are those of `filters_from`."""
     for tag in tags:
         if "=" not in tag:
             raise MalformedError(f"--tag: {tag!r} is no NAME=VALUE; try: saga list --tag customer=Ada")
@@ -162,7 +167,7 @@ def filters_from(words: Mapping[str, str | None], tags: Sequence[str]) -> dict[s
     if tags:
         given["tag"] = [tag.replace("=", ":", 1) for tag in tags]
     try:
-        return narrowed(load(FilterWords(), given))
+        return load(schema, given)
     except InvalidError as error:
         wrong = error.members["errors"][0]
         name = wrong["pointer"].split("/")[1].replace("_", "-")

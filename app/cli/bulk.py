@@ -54,7 +54,8 @@ def bulk() -> None:
 @actor_option
 def start(action: str, *, pace: float, dry_run: bool, reason: str | None, actor: str | None, **words: Any) -> None:
     """Start a job on the sagas that need attention, as /admin/stuck lists them, and that match each option."""
-    wanted, given = attention_filter(words), {name: str(value) for name, value in words.items() if value}
+    wanted = attention_filter(words, actor_named(actor))
+    given = {name: list(value) if isinstance(value, tuple) else str(value) for name, value in words.items() if value}
     if dry_run:
         _show_dry_run(action, wanted)
         return

@@ -58,17 +58,15 @@ _TREE_LINES = 20
 @click.option("--limit", type=click.IntRange(1, LARGEST_PAGE), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line, as the API does.")
 def list_sagas(
-    *, definition: str | None, status: str | None, state: str | None, tags: tuple[str, ...], stuck: bool,
-    unknown: bool, still_unknown: bool, limit: int, as_json: bool, **words: str | None,
+    *, status: str | None, tags: tuple[str, ...], stuck: bool, unknown: bool, still_unknown: bool, limit: int,
+    as_json: bool, **words: str | None,
 ) -> None:  # fmt: skip
     """List sagas, the newest first."""
     if stuck and status not in (None, Status.STUCK):
         raise MalformedError(f"--stuck and --status {status} exclude each other; leave one out")
     registry, flags = services().registry, {"unknown": unknown, "still_unknown": still_unknown}
     wanted = lists.SagaFilter(
-        definitions=(definition,) if definition else (),
         statuses=(Status.STUCK,) if stuck else (status,) if status else (),
-        states=(state,) if state else (),
         # A stuck child waits for a person itself, so the list of stuck sagas has it.
         roots=not (words["parent"] or stuck or unknown or still_unknown or status == Status.STUCK),
         **filters_from(words | {name: "true" for name, on in flags.items() if on}, tags),

@@ -6,13 +6,14 @@ from typing import Any
 import click
 from rich.console import RenderableType
 
-from app.cli.arguments import filter_options, filters_from
+from app.cli.arguments import actor_named, filter_options, filter_words, saga_with_id
 from app.cli.group import saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
 from app.services import services
 from app.store.attention import CauseGroup
 from app.store.lists import SagaFilter
 from app.views.formatting import age, cause
+from app.views.saga_filters import CASES, AttentionWords, attention
 from app.views.states import attention_of, participant_of, state_of
 
 _GROUPS = (
@@ -23,8 +24,6 @@ _GROUPS = (
     Column(title="PARTICIPANT"),
     Column(title="CAUSE", gives_way=True),
 )
-#: The options that are no filter word, or that `attention_filter` reads itself.
-_NO_WORDS = ("definition", "status", "state", "tags", "error", "job")
 _NO_ERROR = "stays longer than its table allows"
 
 
@@ -32,22 +31,26 @@ def attention_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose sagas that need attention; `attention_filter` reads them."""
     for option in (
         click.option("--job", type=click.UUID, metavar="ID", help="Sagas that are stuck again after this bulk job."),
+        click.option("--id", metavar="ID", multiple=True, help="This saga, by the first digits of its id; repeat it."),
+        click.option(
+            "--case",
+            type=click.Choice(CASES),
+            help="By case; `open` is not snoozed, `mine` are those of the login name.",
+        ),
+        click.option("--step", metavar="NAME", help="Sagas whose call in flight or stuck is of this step."),
+        click.option("--cause", help="Sagas with exactly this cause, as `saga stuck --json` shows it."),
         click.option("--error", help="Sagas with exactly this error, as `saga list --json` shows it."),
     ):
         command = option(command)
     return filter_options(command)
 
 
-def attention_filter(words: Mapping[str, Any]) -> SagaFilter:
-    """Return the filter of the options. Raise MalformedError for an illegal one."""
-    return SagaFilter(
-        definitions=(words["definition"],) if words["definition"] else (),
-        statuses=(words["status"],) if words["status"] else (),
-        states=(words["state"],) if words["state"] else (),
-        error=words["error"],
-        job=words["job"],
-        **filters_from({name: value for name, value in words.items() if name not in _NO_WORDS}, words["tags"]),
-    )
+def attention_filter(words: Mapping[str, Any], actor: str) -> SagaFilter:
+    """Return the filter of the options. actor: whose cases are `mine`. Raise MalformedError for an illegal option."""
+    given = {name: value for name, value in words.items() if name not in ("tags", "id")}
+    if words["id"]:
+        given["id"] = [str(saga_with_id(text).id) for text in words["id"]]
+    return attention(filter_words(AttentionWords(), given, words["tags"]), actor)
 
 
 @saga.command("stuck")
@@ -58,7 +61,7 @@ def stuck(*, as_json: bool, **words: Any) -> None:
 
     `saga bulk start` acts on the same sagas with the same options, `saga list --stuck` lists them one by one.
     """
-    groups = attention_of(services().registry).groups(attention_filter(words))
+    groups = attention_of(services().registry).groups(attention_filter(words, actor_named()))
     if as_json:
         for row in groups:
             write_json(_as_json(row))

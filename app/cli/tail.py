@@ -41,14 +41,12 @@ _COLUMNS = (
 @click.option("--once", is_flag=True, help="Show the moves of --since and end.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object per move.")
 def tail(
-    *, definition: str | None, status: str | None, state: str | None, tags: tuple[str, ...], since: float,
-    interval: float, once: bool, as_json: bool, **words: str | None,
+    *, status: str | None, tags: tuple[str, ...], since: float, interval: float, once: bool, as_json: bool,
+    **words: str | None,
 ) -> None:  # fmt: skip
     """Follow the moves of all sagas that match, until you interrupt it. `saga show` has the reasons and replies."""
     wanted = SagaFilter(
-        definitions=(definition,) if definition else (),
         statuses=(status,) if status else (),
-        states=(state,) if state else (),
         **filters_from(words, tags),
     )
     console, head = screen(), True

@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, false, func, not_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, false, func, not_, or_, select, tuple_
 from sqlalchemy import Engine as Database
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.settings import ConfigError
-from app.store.database import db_now
-from app.store.models import UNFINISHED, SagaRow, SagaTableRow
+from app.store.database import db, db_now
+from app.store.models import ENDED, UNFINISHED, SagaRow, SagaTableRow
 from machines.digest import change
 from machines.registry import Registry
 from machines.saga import Saga
@@ -47,6 +47,19 @@ def table_is_known(registry: Registry) -> ColumnElement[bool]:
 def without_table(registry: Registry) -> ColumnElement[bool]:
     """Return the SQL condition for unfinished sagas whose table the registry lacks. This process cannot move them."""
     return and_(UNFINISHED, not_(table_is_known(registry)))
+
+
+def stored_types(name: str) -> set[str]:
+    """Return the types of all recorded tables, and this name if a stored saga has it as its type."""
+    found = set(db.session.scalars(select(_TABLE.c.definition).distinct()))
+    # Two conditions, because each has an index. A saga from before migration 0006 may have no recorded table.
+    of_name = [select(_SAGA.c.id).where(_SAGA.c.definition == name, part).exists() for part in (UNFINISHED, ENDED)]
+    return found | ({name} if db.session.scalar(select(or_(*of_name))) else set())
+
+
+def stored_state(name: str) -> bool:
+    """Return True when a stored saga is in this state. Without an index, so ask only for a state of no table."""
+    return bool(db.session.scalar(select(select(_SAGA.c.id).where(_SAGA.c.state == name).exists())))
 
 
 class Tables:

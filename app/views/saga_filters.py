@@ -10,9 +10,11 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from app.services import services
 from app.store.lists import SagaFilter
 from app.store.search import oldest_searched
+from app.views.known_names import ParticipantName, StateName, StepName, TypeName
 from app.views.moments import Moment
-from app.views.states import participants_of, states_with, waiting_in
+from app.views.states import states_with, waiting_in
 from app.views.validation import storable
+from machines.statuses import Status
 
 
 class _Tag(fields.String):
@@ -29,16 +31,6 @@ class _Tag(fields.String):
         return name, wanted
 
 
-class _Participant(fields.String):
-    """Name of a participant that a table calls."""
-
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
-        known = participants_of(services().registry)
-        if value not in known:
-            raise ValidationError(f"No table calls the participant {value!r}; they call {', '.join(known)}.")
-        return value
-
-
 class _Trimmed(fields.String):
     """A text without white space at its ends."""
 
@@ -46,6 +38,8 @@ class _Trimmed(fields.String):
         return super()._deserialize(value, *arguments, **more).strip()
 
 
+#: What a filter can ask of a saga's case.
+CASES = ("open", "mine", "taken", "free", "snoozed", "all")
 #: Longest text of a search, in characters; and the longest time that a saga can have taken, in seconds.
 LONGEST_SEARCH, LONGEST_S = 200, 1e9
 
@@ -56,6 +50,8 @@ class FilterWords(Schema):
     class Meta:
         unknown = RAISE
 
+    type: fields.Field[Any] = TypeName(metadata={"description": "name of the definition"})
+    state: fields.Field[Any] = StateName()
     q = _Trimmed(
         validate=[validate.Length(1, LONGEST_SEARCH), storable],
         metadata={
@@ -76,7 +72,7 @@ class FilterWords(Schema):
         metadata={"description": "true: only ended sagas with an effect that nobody knows and nobody has checked"}
     )
     version = fields.Integer(validate=validate.Range(1, 2**31 - 1), metadata={"description": "version of the table"})
-    participant = _Participant(
+    participant = ParticipantName(
         metadata={"description": "unfinished sagas whose next call, or the call in flight or stuck, goes to it"}
     )
     error_contains = fields.String(
@@ -87,12 +83,33 @@ class FilterWords(Schema):
         validate=validate.Range(0, LONGEST_S),
         metadata={"description": "sagas that have taken at least these seconds, until their end or until now"},
     )
-    waiting_for = _Participant(metadata={"description": "sagas that wait before their next call to this participant"})
+    waiting_for = ParticipantName(
+        metadata={"description": "sagas that wait before their next call to this participant"}
+    )
     parent = fields.UUID(metadata={"description": "the sagas that a step of this saga has started"})
     tag = fields.List(
         _Tag(),
         metadata={"description": "NAME:VALUE of a field in the table's `tags=`; repeat it for several, all must match"},
     )
+
+
+class AttentionWords(FilterWords):
+    """Filters of the sagas that need attention: those of each list, and those of a group of `saga stuck`."""
+
+    status = fields.String(
+        validate=validate.OneOf([status.value for status in Status]), metadata={"description": "as the journal has it"}
+    )
+    step = StepName(metadata={"description": "sagas whose call in flight or stuck is of this step"})
+    error = fields.String(validate=storable, metadata={"description": "exactly this error"})
+    cause = fields.String(
+        validate=storable, metadata={"description": "exactly this cause, as `saga stuck --json` shows it"}
+    )
+    case = fields.String(
+        validate=validate.OneOf(CASES),
+        metadata={"description": "by case: `open` is not snoozed, `free` is taken by nobody"},
+    )
+    id = fields.List(fields.UUID(), metadata={"description": "one of these sagas"})
+    job = fields.UUID(metadata={"description": "the sagas that are stuck again after this job"})
 
 
 #: Filter word → its argument of `SagaFilter`.
@@ -106,11 +123,26 @@ _ARGUMENTS = {
 def narrowed(query: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a `SagaFilter` for the filter words in a validated query. A page also has a step."""
     given = {argument: query[name] for name, argument in _ARGUMENTS.items() if name in query}
+    given |= {"definitions": _several(query.get("type")), "states": _several(query.get("state"))}
     if "waiting_for" in query:
         given["waiting_in"] = waiting_in(services().registry, query["waiting_for"])
     if of_states := {name: query.get(name, "") for name in ("step", "participant") if query.get(name)}:
         given["state_keys"] = states_with(services().registry, **{"step": "", "participant": ""} | of_states)
     return given | {"tags": tuple(query.get("tag", ())), "unknown": query.get("without_table")}
+
+
+def attention(query: Mapping[str, Any], actor: str) -> SagaFilter:
+    """Return the filter of a validated query of `AttentionWords`. actor: whose cases are `mine`."""
+    case = query.get("case", "all")
+    return SagaFilter(
+        statuses=(query["status"],) if query.get("status") else (),
+        error=query.get("error"),
+        cause=query.get("cause"),
+        ids=tuple(query.get("id", ())),
+        job=query.get("job"),
+        case=None if case == "all" else (case, actor),
+        **narrowed(query),
+    )
 
 
 def bounded(wanted: SagaFilter) -> tuple[SagaFilter, datetime | None]:
@@ -122,6 +154,13 @@ def bounded(wanted: SagaFilter) -> tuple[SagaFilter, datetime | None]:
         return wanted, None
     searched_from = oldest_searched(wanted.created_to, with_error=wanted.error_contains is not None)
     return replace(wanted, created_from=searched_from), searched_from
+
+
+def _several(names: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the names of a word that a page takes several times."""
+    if not names:
+        return ()
+    return (names,) if isinstance(names, str) else names
 
 
 def _known(tags: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from app.cli import saga as commands
 from app.config import from_environment
 from app.store.database import db
 from app.store.models import JournalRow, SagaRow
+from app.views.saga_filters import AttentionWords
 from machines import Saga, integer, pivot, post, text
 from machines.registry import Registry
 from tests.integration.client.conftest import listen
@@ -30,11 +31,9 @@ from tests.support.servers import OPEN
 
 ROOT = Path(__file__).parents[2]
 #: Words of one list that choose no sagas: pages, order, form.
-NO_FILTERS = {"sort", "limit", "offset", "cursor", "after", "json"}
-#: Words of a page that are no filter word elsewhere: they name a group of stuck sagas, or those of a person.
-OF_PAGES = {"step", "error", "cause", "case"}
-#: Words that name single sagas: those that a person has ticked, or that a bulk job has left stuck.
-OF_JOBS = {"id", "ticked", "job"}
+NO_FILTERS = {"sort", "limit", "offset", "cursor", "after", "json", "column"}
+#: Words of the lists of sagas that need attention: they name a group of them, those of a person, or single ones.
+OF_ATTENTION = {"step", "error", "cause", "case", "id", "job"}
 WORDS = {
     "type", "status", "state", "stuck", "client", "store", "order", "tag", "created_from", "created_to", "parent",
     "unknown", "still_unknown", "waiting_for", "q", "version", "participant", "error_contains", "slower_than",
@@ -56,16 +55,17 @@ def names(schema):
     return {field.data_key or name for name, field in schema().fields.items()}
 
 
-def of_the_command_line():
-    options = {
-        option for each in commands.commands["list"].params if isinstance(each, click.Option) for option in each.opts
-    }
+def of_the_command_line(*path):
+    command = commands
+    for name in path:
+        command = command.commands[name]
+    options = {option for each in command.params if isinstance(each, click.Option) for option in each.opts}
     return {option.removeprefix("--").replace("-", "_") for option in options}
 
 
 LISTS = {
     "API": lambda: names(list_query.ListQuery),
-    "command line": of_the_command_line,
+    "command line": lambda: of_the_command_line("list"),
     "/admin/sagas": lambda: names(forms.ListQuery),
     "client": lambda: set(SagaFilters.__annotations__),
 }
@@ -73,11 +73,22 @@ LISTS = {
 
 @pytest.mark.parametrize("place", LISTS)
 def test_list_has_the_filter_words_of_all_lists(place):
-    assert LISTS[place]() - NO_FILTERS - OF_PAGES == WORDS
+    assert LISTS[place]() - NO_FILTERS == WORDS
 
 
-def test_page_of_stuck_sagas_has_the_words_but_stuck():
-    assert names(forms.StuckQuery) - NO_FILTERS - OF_PAGES - OF_JOBS == WORDS - {"stuck"}
+#: The options of `bulk start` that choose no sagas, and the words that its options lack, because they say little here.
+OF_START, NOT_ON_THE_LINE = {"pace", "dry_run", "reason", "actor"}, {"unknown", "still_unknown"}
+ATTENTION = {
+    "API": lambda: names(AttentionWords),
+    "page": lambda: names(forms.StuckQuery) - {"ticked"},
+    "saga stuck": lambda: of_the_command_line("stuck") | NOT_ON_THE_LINE,
+    "saga bulk start": lambda: (of_the_command_line("bulk", "start") - OF_START) | NOT_ON_THE_LINE,
+}
+
+
+@pytest.mark.parametrize("place", ATTENTION)
+def test_list_of_sagas_that_need_attention_has_the_same_words_everywhere(place):
+    assert ATTENTION[place]() - NO_FILTERS == WORDS - {"stuck"} | OF_ATTENTION
 
 
 def test_both_clients_take_the_same_filters():
