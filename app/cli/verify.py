@@ -163,13 +163,12 @@ def _lines(result: Result, registry: Registry) -> list[str]:
         named = f" ({finding.name})" if finding.step else ""
         lines += [f"{what}: {PROPERTIES[finding.broken]}{named}", f"  {printable(finding.why)}"]
         lines += lines_of(finding)
-        if finding.path:
-            lines += [
-                "  A test that reproduces it:",
-                "",
-                *_indented(test_of(result.definition, finding, registry, as_child=result.as_child)),
-                "",
-            ]
+        lines += [
+            "  A test that reproduces it:",
+            "",
+            *_indented(test_of(result.definition, finding, registry, as_child=result.as_child)),
+            "",
+        ]
     if result.unreached:
         lines.append(f"never reached: {', '.join(result.unreached)}")
     return lines
@@ -202,5 +201,5 @@ def _finding(result: Result, finding: Finding, registry: Registry) -> dict[str, 
     return {
         "property": finding.broken, "step": finding.step, "why": finding.why, "risk": finding.risk,
         "repeats_from": finding.repeats_from, "path": path,
-        "test": test_of(result.definition, finding, registry, as_child=result.as_child) if finding.path else "",
+        "test": test_of(result.definition, finding, registry, as_child=result.as_child),
     }  # fmt: skip

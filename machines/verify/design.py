@@ -9,6 +9,7 @@ from machines.step import Step
 from machines.verify.flaw import Flaw
 from machines.verify.meanings import UNTRUE, Truth, doubtful, subject_of
 from machines.verify.pivots import TOO_EARLY, pivots_too_early
+from machines.verify.probes import SHARED, shared_probes
 from machines.verify.staleness import STALE, stale_reads
 
 
@@ -16,13 +17,14 @@ def flaws(definition: Saga, registry: Registry) -> Iterator[Flaw]:
     """Yield every flaw of a table that its columns show, alone or together with those of its children."""
     yield from pivots_too_early(definition, registry)
     yield from stale_reads(definition, registry)
+    yield from shared_probes(definition)
     yield from _inverted_probes(definition)
 
 
 def acceptable(definition: Saga, registry: Registry) -> Iterator[str]:
     """Yield the name of each flaw that the author of a table may accept."""
     for name, step in _steps(definition.steps, registry, ""):
-        yield from (f"{each}:{name}" for each in (TOO_EARLY, STALE))
+        yield from (f"{each}:{name}" for each in (TOO_EARLY, STALE, SHARED))
         for call in (step.call, step.undo, step.probe, step.poll):
             if isinstance(call, Call):
                 yield from (f"{UNTRUE}:{subject_of(step, call, each.key)}" for each in doubtful(step, call))

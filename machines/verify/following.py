@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from machines.registry import Registry
 from machines.saga import Saga
-from machines.verify.design import acceptable
+from machines.verify.design import acceptable, flaws
 from machines.verify.events import Edge
 from machines.verify.properties import Broken
 from machines.verify.proving import Proofs
@@ -19,14 +19,18 @@ from machines.verify.world import World
 
 
 def follow(
-    definition: Saga, *path: str, registry: Registry | None = None, as_child: bool = False, repeats_from: int = 0
-) -> str | None:
+    definition: Saga, *path: str, registry: Registry | None = None, as_child: bool = False, repeats_from: int = 0,
+    design: bool = False,
+) -> str | None:  # fmt: skip
     """Go a path. Return why a property does not hold at its end; None: all hold, or the saga does not go this way.
 
     registry: all tables; default: this one alone. as_child: the table is that of a child, whose parent may ask it to
-    compensate. repeats_from: number of the sentence from which the events repeat for ever; 0: they do not.
+    compensate. repeats_from: number of the sentence from which the events repeat for ever; 0: they do not. design: the
+    path is that of a flaw in the design, which the table has or does not have; nothing is searched.
     """
     registry, as_child = registry or Registry([definition]), as_child or definition.is_branch
+    if design:
+        return next((each.why for each in flaws(definition, registry) if each.path == path), None)
     order = Proofs(registry).order(definition)
     children = [table for table, of_child in order if of_child and table is not definition]
     proofs = Proofs(registry, accepted=[flaw for table in children for flaw in acceptable(table, registry)])

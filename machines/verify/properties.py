@@ -29,6 +29,7 @@ PROPERTIES: Mapping[str, str] = {
     "undo knows its id": "an undo that needs a value of its step's reply can get it again when the reply is lost",
     "pivot too early": "no step after the point of no return is refused, when it could stand before",
     "stale read": "no action uses what was read before a long wait",
+    "shared probe": "a probe or a poll finds only what its own saga has done",
     "untrue meaning": "a reply means what the table takes it for",
     "no error": "the engine raises no unexpected error",
 }

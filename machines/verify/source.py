@@ -21,6 +21,7 @@ from machines.testing import (
     unheard,
 )
 from machines.testing.written import answer_source, literal, words_of
+from machines.verify.design_source import following_flaw, scripted_flaw
 from machines.verify.events import Event
 from machines.verify.kin_source import SAME_END, answers_of, given_source
 from machines.verify.meanings import UNTRUE, Truth
@@ -51,6 +52,9 @@ def test_of(definition: Saga, finding: Finding, registry: Registry, *, as_child:
 
     Otherwise the test follows the path itself. registry: all tables. as_child: the fault is that of a child.
     """
+    if finding.sentences:
+        source = scripted_flaw(definition, finding)
+        return source if source is not None and _fails(source, registry) else following_flaw(definition, finding)
     if not (as_child or any(_has_no_words(definition, event) for event, _ in finding.path)):
         scripted = _scripted(definition, finding, registry)
         if _fails(scripted, registry):

@@ -11,16 +11,22 @@ from machines import (
     compensatable,
     delete,
     get,
+    integer,
     money,
+    object_of,
     pause,
     pivot,
+    poll,
     post,
     read,
     retriable,
     text,
+    uuid,
 )
+from machines.registry import Registry
 from machines.verify import verify
 from tests.unit.machines.tables import saga
+from tests.unit.machines.verify.written import passes, source_for
 
 DAY_S = 86_400
 MONTH = {"deadline_s": 30 * DAY_S}
@@ -57,6 +63,25 @@ FLAWED = {
         saga(PRICE, release(), pay(total="price.total"), **MONTH),
         "stale read:price",
     ),
+    "probe of the last payment": (
+        saga(pivot("pay", post("shop", "/pay"), probe=get("shop", "/pay"), retry=NEVER, done="DONE", refused="NO")),
+        "shared probe:pay",
+    ),
+    "probe by a customer": (
+        saga(hold(probe=get("shop", "/hold", query={"of": "client_id"}), retry=NEVER), pay()),
+        "shared probe:hold",
+    ),
+    "probe by a customer, of a call that is sent once": (
+        saga(
+            pay("PAID"),
+            retriable("tell", post("shop", "/tell", retry=NEVER), probe=get("shop", "/told/{client_id}"), done="DONE"),
+        ),
+        "shared probe:tell",
+    ),
+    "poll of the last job": (
+        saga(hold(later=poll(get("shop", "/jobs/last"), every_s=5, within_s=50), retry=NEVER), pay()),
+        "shared probe:hold",
+    ),
     "price read before a pause": (
         saga(PRICE, pause("cool", for_s=DAY_S, done="COOLED", refused="NOT_COOLED"), pay(total="price.total"), **MONTH),
         "stale read:price",
@@ -78,7 +103,48 @@ def test_author_accepts_a_flaw(flaw):
     assert not verify(table, most_states=1, accepted=[name]).faults
 
 
+#: The table without its flaw.
+MENDED = {
+    "read after the pivot": saga(
+        read("stock", get("shop", "/stock/{client_id}"), done="KNOWN", refused="NO_STOCK"), pay()
+    ),
+    "refusable by a field after the pivot": saga(
+        pivot("ship", post("shop", "/ship", means={"ok": {False: REFUSED}}), done="SHIPPED", refused="NOT_SHIPPED"),
+        retriable("pay", post("shop", "/pay"), done="DONE"),
+    ),
+    "price read before a pause": saga(
+        pause("cool", for_s=DAY_S, done="COOLED", refused="NOT_COOLED"), PRICE, pay(total="price.total"), **MONTH
+    ),
+    "probe by a customer": saga(hold(probe=get("shop", "/hold", query={"of": "saga.id"}), retry=NEVER), pay()),
+}
+
+
+@pytest.mark.parametrize("flaw", FLAWED)
+def test_written_test_fails_until_the_flaw_is_mended(flaw):
+    table, name = FLAWED[flaw]
+    source = source_for(verify(table, most_states=1), Registry([table]))
+    assert not passes(source, Registry([table]))
+    assert ("given(TABLE)" in source) == name.startswith("pivot too early")
+    if flaw in MENDED:
+        assert passes(source, Registry([MENDED[flaw]]))
+
+
 SOUND = {
+    "probe with the key of its call": saga(hold(probe=get("shop", "/hold")), pay()),
+    "probe by its id": saga(hold(probe=get("shop", "/hold/{saga.id}"), retry=NEVER), pay()),
+    "probe by a header with its key": saga(
+        hold(probe=get("shop", "/hold", headers={"Ref": "saga.key"}), retry=NEVER), pay()
+    ),
+    "probe by a uuid of the data": saga(
+        hold(probe=get("shop", "/hold/{of.order}"), retry=NEVER),
+        pay(),
+        data={"client_id": integer(), "of": object_of({"order": uuid()})},
+    ),
+    "probe by an earlier reply": saga(
+        read("price", get("shop", "/price", keeps={"quote": text(low=1)}), done="PRICED", refused="NO_PRICE"),
+        hold(probe=get("shop", "/hold/{price.quote}"), retry=NEVER),
+        pay(),
+    ),
     "read that needs the reply of the pivot": saga(
         pivot("pay", post("shop", "/pay", keeps={"id": text()}), done="PAID", refused="NO_PAY"),
         read("slip", get("shop", "/slip/{pay.id}"), done="DONE"),

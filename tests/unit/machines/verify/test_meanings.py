@@ -31,7 +31,7 @@ TWICE = Retry(attempts=2)
 
 
 def selling(means=None, probe=None, **columns):
-    probe = None if probe is None else get("shop", "/sale", means=probe)
+    probe = None if probe is None else get("shop", "/sale/{saga.id}", means=probe)
     kept = {"keeps": columns.pop("keeps")} if "keeps" in columns else {}
     call = post("shop", "/sale", means=means or {}, **kept)
     return saga(pivot("sell", call, probe=probe, done="DONE", refused="NO_SALE", **({"retry": TWICE} | columns)))
