@@ -137,6 +137,22 @@ class Config(SignInSettings):
     database_statement_timeout_s: float = seconds(
         "DATABASE_STATEMENT_TIMEOUT_S", 30.0, "PostgreSQL cancels a statement that takes longer"
     )
+    database_service_role: str = setting(
+        "DATABASE_SERVICE_ROLE",
+        server_urls.role_name,
+        "",
+        "for migrations only: the role with which the service runs, when another one owns the tables; `db upgrade` "
+        "gives it its rights ([how](#two-database-roles))",
+        shown="none: the service runs as the owner",
+    )
+    database_service_password: str = setting(
+        "DATABASE_SERVICE_PASSWORD",
+        settings.as_written,
+        "",
+        "for migrations only: the password with which `db upgrade` makes that role, when it is missing",
+        shown="none: an administrator makes it",
+        secret=True,
+    )
 
     # Redis and the broker.
     redis_url: str | None = setting(

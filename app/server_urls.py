@@ -75,6 +75,14 @@ def _postgresql(rest: str, name: str) -> str:
     return f"{driver}{parts['user']}{parts['name']}?{query}&{parts['query'][1:]}".removesuffix("&")
 
 
+def role_name(environ: Mapping[str, str], name: str, default: str) -> str:
+    """Return the name of a database role, which is written into statements."""
+    role = environ.get(name, "") or default
+    if role and not re.fullmatch("[a-z_][a-z0-9_]{0,62}", role):
+        raise ConfigError(f"{name} must be 1 to 63 of a-z, 0-9 and _, the first no digit, not {role[:80]!r}")
+    return role
+
+
 def http_url(environ: Mapping[str, str], name: str, default: str) -> str:
     written = environ.get(name, default)
     url = written.rstrip("/")

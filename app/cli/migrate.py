@@ -9,9 +9,11 @@ from flask.cli import ScriptInfo
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.cli.group import one_line
+from app.errors import ConflictError
 from app.readiness import MIGRATIONS
 from app.store.database import db
 from app.store.database_errors import Meaning, in_one_line, meaning, sqlstate
+from app.store.service_role import grant_rights
 from app.store.sqlite_file import check_database_file
 
 #: PostgreSQL's error code (SQLSTATE) "duplicate_table".
@@ -42,7 +44,9 @@ class MigrateCommand(click.Command):
         try:
             with command.make_context(ctx.info_name, [*ctx.args], parent=ctx.parent) as inner:
                 check_database_file(app.config["SQLALCHEMY_DATABASE_URI"], writes=True)
-                return command.invoke(inner)
+                done = command.invoke(inner)
+                _grant_rights(app, ctx)
+                return done
         except SystemExit as error:
             if not error.code:
                 ctx.exit(0)
@@ -59,6 +63,18 @@ class MigrateCommand(click.Command):
                 raise
             with one_line(ctx):
                 raise
+
+
+def _grant_rights(app: Flask, ctx: click.Context) -> None:
+    """Grant the role of DATABASE_SERVICE_ROLE its rights, also those on tables that a migration has made."""
+    role, password = app.config["DATABASE_SERVICE"]
+    if role:
+        try:
+            with app.app_context():
+                grant_rights(db.engine, role, password)
+        except ConflictError as error:
+            with one_line(ctx):
+                raise click.ClickException(error.detail) from error
 
 
 def _is_foreign(error: SQLAlchemyError) -> bool:

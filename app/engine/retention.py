@@ -6,8 +6,10 @@ from contextlib import AbstractContextManager
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.store.bulk import BulkStore
+from app.store.database_errors import Meaning, meaning
 from app.store.retention import delete_ended, ended_before
 from app.store.turns import RETENTION, Turns
 
@@ -46,7 +48,13 @@ class Retention:
     def run(self, progressed: Callable[[], None]) -> None:
         """Delete what is old until the process is to end."""
         while not self._stopping.is_set():
-            self.step(progressed)
+            try:
+                self.step(progressed)
+            except SQLAlchemyError as error:
+                if meaning(error) is not Meaning.FORBIDDEN:
+                    raise
+                _log.error("retention.forbidden", remedy="run `saga prune` as the owner of the tables instead")
+                self._turns.prolong(RETENTION, EVERY_S)
             progressed()
             self._stopping.wait(IDLE_S)
 

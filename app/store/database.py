@@ -49,6 +49,7 @@ def install(app: Flask, config: Config) -> None:
     """Connect `db.engine` of this application to the database of DATABASE_URL."""
     options = database_options(config.database_url, config.threads, config.database_connections)
     app.config.update(SQLALCHEMY_DATABASE_URI=config.database_url, SQLALCHEMY_ENGINE_OPTIONS=options)
+    app.config["DATABASE_SERVICE"] = (config.database_service_role, config.database_service_password)
     db.init_app(app)
     with app.app_context():
         make_durable(db.engine, config.database_statement_timeout_s)

@@ -42,9 +42,14 @@ image: "{{ .root.Values.image.repository }}{{ with .root.Values.image.digest }}@
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
 envFrom:
   - secretRef: {name: {{ .root.Values.existingSecret | quote }}}
+  {{- with .owner }}
+  - secretRef: {name: {{ . | quote }}}
+  {{- end }}
 env:
   {{- range $name, $value := .root.Values.settings }}
+  {{- if not (and $.owner (eq $name "DB_USERNAME")) }}
   - {name: {{ $name }}, value: {{ $value | quote }}}
+  {{- end }}
   {{- end }}
   - {name: HOST, value: 0.0.0.0}
   {{- if .root.Values.sagas.configMap }}

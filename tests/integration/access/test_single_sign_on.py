@@ -142,6 +142,7 @@ def test_request_to_the_provider_has_pkce_a_state_and_a_nonce_that_differ_each_t
     "changed",
     [
         {"nonce": "of another sign-in"}, {"nonce": None}, {"aud": ["another-service"]}, {"aud": None},
+        {"aud": ["another-service"], "azp": CLIENT_ID},
         {"aud": [CLIENT_ID, "other"]}, {"aud": [CLIENT_ID, "other"], "azp": "other"},
         {"iss": "https://evil.example"}, {"iss": None}, {"exp": 1_700_000_000}, {"exp": None}, {"sub": None},
         {"at_hash": "wrong"}, {"nbf": 1 << 33},
