@@ -17,6 +17,7 @@ leases           which process holds which saga
 tables           the tables that sagas use
 queries, lists, attention, statistics    the sagas as people and metrics read them
 retention        sagas that ended long ago
+request_keys     the Idempotency-Keys of requests, and their own retention
 outbox, dead_letters    events to publish, and incoming messages that were not accepted
 deliveries       messages to webhooks
 accounts, audit  users and API keys, and the record of what people and keys did

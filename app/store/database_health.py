@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as NoAnswerError
 #: Table → the rights without which no saga runs. /ready does not need rights on the other tables: people use those.
 _NEEDED = {
     "saga": ("SELECT", "INSERT", "UPDATE"),
+    "request_key": ("SELECT", "INSERT", "UPDATE"),
     "journal": ("SELECT", "INSERT"),
     "outbox": ("INSERT",),
     "replica": ("SELECT", "INSERT", "UPDATE"),
@@ -23,7 +24,7 @@ _FOUND = {
     "sqlite": "SELECT version_num, 'UTF8' AS encoding, NULL AS missing FROM alembic_version",
     "postgresql": f"""SELECT version_num, current_setting('server_encoding') AS encoding,
         (SELECT min(needed."right" || ' on ' || needed.name) FROM (VALUES {_RIGHTS}) AS needed(name, "right")
-         WHERE NOT has_table_privilege(needed.name, needed."right")) AS missing FROM alembic_version""",  # noqa: S608  built from constants
+         WHERE NOT has_table_privilege(to_regclass(needed.name), needed."right")) AS missing FROM alembic_version""",  # noqa: S608  built from constants
 }
 
 

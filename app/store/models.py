@@ -8,7 +8,6 @@ from sqlalchemy import (
     BigInteger,
     Double,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     UniqueConstraint,
@@ -378,8 +377,8 @@ class OutboxRow(db.Model):  # type: ignore[name-defined,misc]
     """A move whose event is not yet published. A trigger of the database writes this row together with the move."""
 
     __tablename__ = "outbox"
-    __table_args__ = (ForeignKeyConstraint(["saga_id", "seq"], ["journal.saga_id", "journal.seq"]),)
 
+    # There is no foreign key: the trigger writes both rows, and app.store.retention deletes no saga that has an event.
     id: Mapped[int] = mapped_column(_COUNTED, primary_key=True)
     saga_id: Mapped[UUID]
     seq: Mapped[int]

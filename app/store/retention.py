@@ -4,16 +4,17 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CTE, and_, delete, or_, select, tuple_
+from sqlalchemy import CTE, ColumnElement, Table, and_, delete, exists, or_, select, tuple_
 
 from app.store import request_keys
 from app.store.database import DAY_S, db, in_seconds
-from app.store.models import UNFINISHED, DeliveryRow, OutboxRow, SagaRow
+from app.store.models import UNFINISHED, DeliveryRow, JournalRow, OutboxRow, SagaRow
 from app.store.queries import step_started
 from app.store.transactions import atomic
 from machines.statuses import FINISHED
 
 _SAGA = SagaRow.__table__
+_OUTBOX: Table = OutboxRow.__table__
 #: Number of sagas whose children are read by one statement.
 _AT_ONCE = 500
 
@@ -37,14 +38,31 @@ def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
 
 def _kept_trees() -> CTE:
     """Return the sagas that have something to send, the children that have not ended, and the sagas above them."""
-    to_send = or_(
-        _SAGA.c.id.in_(select(OutboxRow.saga_id)),
-        _SAGA.c.id.in_(select(DeliveryRow.saga_id).where(DeliveryRow.due_at.is_not(None))),
-    )
     unfinished = and_(_SAGA.c.parent_id.is_not(None), UNFINISHED)
-    kept = select(_SAGA.c.id, _SAGA.c.parent_id).where(or_(to_send, unfinished)).cte("kept", recursive=True)
+    kept = (
+        select(_SAGA.c.id, _SAGA.c.parent_id)
+        .where(or_(_has_to_send(_SAGA.c.id), unfinished))
+        .cte("kept", recursive=True)
+    )
     above = _SAGA.alias("above")
     return kept.union(select(above.c.id, above.c.parent_id).where(above.c.id == kept.c.parent_id))
+
+
+def _has_to_send(saga_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    """Return the condition for sagas with an event or a message to a webhook that is still to be sent."""
+    due = select(DeliveryRow.saga_id).where(DeliveryRow.due_at.is_not(None))
+    return or_(saga_id.in_(select(OutboxRow.saga_id)), saga_id.in_(due))
+
+
+def delete_orphans() -> int:
+    """Delete the events whose moves are gone, because somebody has deleted sagas by hand. Return their number.
+
+    Nothing could publish such an event, and the oldest one would count as the delay of all events.
+    """
+    of_move = (JournalRow.saga_id == OutboxRow.saga_id, JournalRow.seq == OutboxRow.seq)
+    orphans = delete(_OUTBOX).where(~exists().where(*of_move))
+    with db.engine.connect() as connection:
+        return connection.execute(orphans).rowcount
 
 
 def trees(roots: Sequence[SagaRow], batch: int) -> Iterator[Sequence[SagaRow]]:
@@ -86,11 +104,11 @@ def descendants(saga_ids: Sequence[UUID]) -> Iterator[SagaRow]:
 
 
 def delete_ended(saga_ids: Sequence[UUID], keys_days: float | None = None) -> int:
-    """Delete these sagas with all their children in one transaction, except unfinished sagas.
+    """Delete these sagas with all their children in one transaction, except those that `ended_before` would not return.
 
     Return the number of deleted sagas. A saga that had ended can be unfinished now, because a person has compensated
-    the completed saga. Its children are then kept, because they are compensated with it. So the parents are locked.
-    keys_days: keys that are younger than this stay; None: the keys are deleted with the sagas.
+    the completed saga, or it has ended again and has something to send. So the parents are locked first. Their children
+    move with them only. keys_days: keys that are younger than this stay; None: the keys are deleted with the sagas.
     """
     ended = select(_SAGA.c.id).where(
         _SAGA.c.id.in_(saga_ids), _SAGA.c.status.in_(FINISHED), _SAGA.c.parent_id.is_(None)
@@ -99,9 +117,12 @@ def delete_ended(saga_ids: Sequence[UUID], keys_days: float | None = None) -> in
         roots = connection.scalars(ended.order_by(_SAGA.c.id).with_for_update()).all()
         if keys_days is not None:
             request_keys.outlive(connection, roots, keys_days)
-        tree = select(_SAGA.c.id).where(_SAGA.c.id.in_(roots)).cte("tree", recursive=True)
-        tree = tree.union_all(select(_SAGA.c.id).where(_SAGA.c.parent_id == tree.c.id))
-        gone = delete(_SAGA).where(_SAGA.c.id.in_(select(tree.c.id))).returning(_SAGA.c.id)
+        # A statement of its own, because it must see what was committed before the locks.
+        tree = select(_SAGA.c.id, _SAGA.c.id.label("root")).where(_SAGA.c.id.in_(roots)).cte("tree", recursive=True)
+        tree = tree.union_all(select(_SAGA.c.id, tree.c.root).where(_SAGA.c.parent_id == tree.c.id))
+        sends = select(tree.c.root).where(_has_to_send(tree.c.id))
+        whole = select(tree.c.id).where(tree.c.root.not_in(sends))
+        gone = delete(_SAGA).where(_SAGA.c.id.in_(whole)).returning(_SAGA.c.id)
         deleted = len(connection.execute(gone).all())
     db.session.expunge_all()
     return deleted

@@ -2,6 +2,7 @@ import threading
 from contextlib import nullcontext
 
 import pytest
+from flask import current_app
 from prometheus_client import CollectorRegistry, generate_latest
 
 from app import create_app
@@ -16,6 +17,7 @@ from app.store.outbox import Outbox
 from app.store.turns import RETENTION, Turns
 from machines.order import ORDER
 from machines.transitions import Trigger
+from tests.support.waiting import eventually
 
 ORDERED = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
 
@@ -93,6 +95,62 @@ def test_a_saga_whose_events_are_still_to_be_published_stays(stored):
     assert pruned(30) == 0
     publish(stored)
     assert pruned(30) == 1
+
+
+def event_of(saga_id, seq=1):
+    """Return a statement that adds an event of a saga to the outbox."""
+    return f"INSERT INTO outbox (saga_id, seq, at) SELECT id, {seq}, updated_at FROM saga WHERE id = '{saga_id}'"
+
+
+def test_saga_with_an_event_since_it_was_selected_is_not_deleted(stored):
+    parent, child, other = (cancelled(stored, days_ago=40) for _ in range(3))
+    publish(stored)
+    sent = {each: each.hex if stored.engine.dialect.name == "sqlite" else each for each in (parent, child)}
+    stored.rows(f"UPDATE saga SET parent_id = '{sent[parent]}' WHERE id = '{sent[child]}'")
+    for sends in (parent, child):
+        stored.rows(event_of(sent[sends]))
+        assert retention.delete_ended([parent]) == 0
+        publish(stored)
+    stored.rows(event_of(sent[parent]))
+    assert retention.delete_ended([parent, other]) == 1
+    publish(stored)
+    assert retention.delete_ended([parent]) == 2
+    assert left(stored) == set()
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_event_of_a_commit_that_is_awaited_keeps_its_saga(stored):
+    saga_id, deleted = cancelled(stored, days_ago=40), []
+    publish(stored)
+    app = current_app._get_current_object()
+
+    def delete():
+        with app.app_context():
+            deleted.append(retention.delete_ended([saga_id]))
+
+    with stored.engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN")
+        connection.exec_driver_sql("UPDATE saga SET version = version + 1")
+        deleting = threading.Thread(target=delete)
+        deleting.start()
+        waits = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        eventually(lambda: stored.rows(waits), "the deletion waits for the commit")
+        connection.exec_driver_sql(event_of(saga_id))
+        connection.exec_driver_sql("COMMIT")
+    deleting.join()
+    assert deleted == [0]
+    publish(stored)
+    assert pruned(30) == 1
+
+
+def test_only_events_without_a_move_are_orphans(stored):
+    kept, lost = cancelled(stored, days_ago=40), cancelled(stored, days_ago=40)
+    before = len(stored.rows("SELECT 1 FROM outbox"))
+    stored.rows(f"DELETE FROM saga WHERE id = '{lost.hex if stored.engine.dialect.name == 'sqlite' else lost}'")
+    assert retention.delete_orphans() == before / 2 > 0
+    assert retention.delete_orphans() == 0
+    outbox = Outbox(stored.engine, "one")
+    assert {row.saga_id for row in outbox.take(100, 30)} == {kept}
 
 
 def test_prune_batches_start_with_the_oldest_and_end(stored):
