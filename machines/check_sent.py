@@ -34,10 +34,10 @@ def _path_problems(call: Call) -> Iterator[str]:
     """Yield each problem of a path that a participant, or a proxy before it, may read as another path."""
     if not call.path.startswith("/"):
         yield f"path {call.path!r} must begin with a slash"
+    if not call.well_formed:  # first, because other errors may follow from it
+        yield f"path {call.path!r} has a brace without its other half; write {{field}} or {{step.field}}"
     if not _SENDABLE.fullmatch(call.path):
         yield f"path {call.path!r} has a character that no URL has; write it percent-encoded"
-    if not call.well_formed:
-        yield f"path {call.path!r} has a brace without its other half; write {{field}} or {{step.field}}"
     path, mark, query = call.plain_path.partition("?")
     segments = [_ENCODED_DOT.sub(".", segment) for segment in path.split("/")[1:]]
     if "#" in path + query:

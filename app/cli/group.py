@@ -46,6 +46,11 @@ _REMEDIES = {
     Meaning.BUSY: "try again",
 }
 
+#: Commands of the program `saga` that `flask --app app saga` does not have, because they need no service, or start one.
+PROGRAM_ONLY = frozenset({
+    "beat", "check", "client-types", "conform", "diff", "draw", "migrate", "new", "serve", "verify", "worker",
+})  # fmt: skip
+
 EPILOG = """\b
 Exit codes of start, retry, compensate and watch, by the saga's status:
     0  completed
@@ -74,6 +79,15 @@ class SagaGroup(AppGroup):
     def invoke(self, ctx: click.Context) -> Any:
         with one_line(ctx):
             return super().invoke(ctx)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:  # fmt: skip
+        """Return the command of a command line. Name the program of a command that this group does not have."""
+        if args[0] in PROGRAM_ONLY and args[0] not in self.commands:
+            instead = f"write `saga {args[0]}`, or `python -m app.cli {args[0]}` in a clone"
+            raise click.ClickException(f"{args[0]} is a command of the program `saga`; {instead}.")
+        return super().resolve_command(ctx, args)
 
     def command(  # type: ignore[override]  # as in AppGroup
         self, *names: Any, **options: Any
@@ -138,7 +152,7 @@ def one_line(ctx: click.Context) -> Iterator[None]:
         if code == FAULT and _verbose(ctx):
             raise
         if isinstance(error, click.UsageError):
-            text += f" See {(error.ctx or ctx).command_path} --help."
+            text += f"{'' if text.endswith(('.', '?')) else '.'} See {(error.ctx or ctx).command_path} --help."
         click.echo(f"saga: {printable(text)}", err=True)
         ctx.exit(code)
 

@@ -89,3 +89,8 @@ def test_a_probe_is_checked_like_any_call(refusal):
     assert "'look.price' begins with 'look', which is no earlier step and no field of data" in refusal(
         sell(probe=get("shop", "/sales/{look.price}"))
     )
+
+
+def test_missing_brace_is_named_before_what_follows_from_it(refusal):
+    text = refusal(sell(call=post("shop", "/sales/{client id/{day")))
+    assert "has a brace without its other half; write {field} or {step.field}" in text

@@ -8,6 +8,7 @@ from flask.cli import ScriptInfo
 from app import create_app
 from app.cli import saga
 from app.cli.__main__ import command_line
+from app.cli.group import PROGRAM_ONLY
 from app.config import from_environment
 from app.store.database import db
 from app.version import VERSION
@@ -48,6 +49,11 @@ def app(sqlite_template, tmp_path_factory):
         (["list", "--status", "x"], 2, "'x' is not one of 'pending'"),
         (["list", "--stuck", "--status", "running"], 2, "leave one out"),
         (["nothing"], 2, "No such command 'nothing'"),
+        (
+            ["new", "gift"],
+            2,
+            "new is a command of the program `saga`; write `saga new`, or `python -m app.cli new` in a",
+        ),
         (["--nothing"], 2, "No such option '--nothing'"),
     ],
 )
@@ -57,6 +63,12 @@ def test_bad_input_is_one_line_and_an_exit_code(app, arguments, code, said):
     assert ended.stderr.startswith("saga: ")
     assert said in ended.stderr
     assert (ended.stderr.count("\n"), ended.stdout) == (1, "")
+
+
+def test_commands_of_the_program_alone_are_those_that_are_named():
+    assert set(command_line().commands) - set(saga.commands) == PROGRAM_ONLY
+    ended = CliRunner().invoke(command_line(), ["verify"], prog_name="saga")
+    assert ended.stderr == "saga: give the name of a saga, or --all. See saga verify --help.\n"
 
 
 def test_version_needs_no_application():
