@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from machines.call import Call
 from machines.check_branching import group_problems
 from machines.check_end import end_problems, end_value_problems
 from machines.check_graph import path_problems
@@ -237,10 +238,17 @@ def _column_problems(step: Step) -> Iterator[str]:
         yield f"its probe does not keep {', '.join(sorted(missing))}, as its call does; add it to the probe's keeps="
 
 
+def _sent(call: Call) -> tuple[object, ...]:
+    """Return everything of a call that its participant gets, apart from the headers of the service."""
+    return call.method, call.participant, call.path, call.body, call.form, call.query, call.headers
+
+
 def _method_problems(step: Step) -> Iterator[str]:
     """Yield a problem for each call whose method does not fit its purpose."""
     if step.undo and step.undo.method == "GET":
         yield f"its undo {step.undo} only reads, so it would undo nothing; write post()"
+    if step.undo and step.call and step.starts is None and _sent(step.undo) == _sent(step.call):
+        yield f"its undo {step.undo} is the same request as its call; give it another path, method or body"
     if step.call and step.kind is Kind.READ and step.call.method in _CHANGING:
         yield f"it is a read, but its call {step.call} changes something; use get() or post(), or make it another kind"
     if step.probe and step.probe.method != "GET":

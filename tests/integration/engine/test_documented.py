@@ -22,9 +22,10 @@ def initials(name):
 
 LETTERS = post("shop", "/letters", letters=computed(initials, "name"))
 PLAIN = post("shop", "/plain", name="name")
+BACK = post("shop", "/plain/undo", name="name")
 
 
-def ring(hold=PLAIN, undo=PLAIN, sell=PLAIN, probe=None, tell=PLAIN):
+def ring(hold=PLAIN, undo=BACK, sell=PLAIN, probe=None, tell=PLAIN):
     return Saga(
         name="ring", version=1, initial="ASKED", completed="TOLD", compensated="BACK", data={"name": text()},
         participants=("shop",),
@@ -42,7 +43,7 @@ def once():
         name="once", version=1, initial="ASKED", completed="TOLD", compensated="BACK", data={"name": text()},
         participants=("shop",),
         steps=(
-            compensatable("hold", PLAIN, undo=PLAIN, retry=NEVER, done="HELD", refused="NONE_LEFT"),
+            compensatable("hold", PLAIN, undo=BACK, retry=NEVER, done="HELD", refused="NONE_LEFT"),
             pivot("sell", PLAIN, retry=NEVER, done="SOLD", refused="DECLINED"),
             retriable("tell", PLAIN, retry=NEVER, done="TOLD"),
         ),

@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from machines.call import get, post
+from machines.call import get, post, put
 from machines.checkout import CHECKOUT
 from machines.discovery import discover
 from machines.saga import Saga
@@ -23,7 +23,7 @@ def hostile() -> Saga:
         data=CHECKOUT.data, participants=(P,),
         steps=(
             read("node", get(P, HOSTILE), done="class", refused="digraph"),
-            compensatable("edge", post(P, HOSTILE), undo=post(P, HOSTILE), undoing="default",
+            compensatable("edge", post(P, HOSTILE), undo=put(P, HOSTILE), undoing="default",
                           done="subgraph", refused="strict"),
             pivot("loop", post(P, HOSTILE), done="participant", refused="actor"),
             retriable("alt", post(P, HOSTILE), done="state"),

@@ -167,7 +167,8 @@ def test_an_undo_that_refers_to_its_own_reply_says_how_a_lost_one_is_recovered(r
 
 def test_a_call_and_its_undo_may_refer_to_any_earlier_reply_and_to_data():
     price = post("shop", "/{client_id}", price="look.price", client="client_id")
-    table = saga(look(done="LOOKED"), hold(call=price, undo=price, done="HELD"), sell(call=price))
+    back = post("shop", "/back/{client_id}", price="look.price")
+    table = saga(look(done="LOOKED"), hold(call=price, undo=back, done="HELD"), sell(call=price))
     assert table.needed_fields == {"look": {"price"}, "hold": frozenset(), "sell": frozenset()}
 
 

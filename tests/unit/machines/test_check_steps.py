@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import pytest
 
-from machines.call import Call, get, post
+from machines.call import Call, get, post, put
 from machines.retry import Retry
+from machines.templates import const
 from tests.unit.machines.tables import hold, look, saga, sell, tell
 
 
@@ -94,3 +95,25 @@ def test_a_probe_is_checked_like_any_call(refusal):
 def test_missing_brace_is_named_before_what_follows_from_it(refusal):
     text = refusal(sell(call=post("shop", "/sales/{client id/{day")))
     assert "has a brace without its other half; write {field} or {step.field}" in text
+
+
+@pytest.mark.parametrize("same", [{}, {"query": {"of": "client_id"}}, {"headers": {"Of": "saga.id"}}])
+def test_undo_that_sends_what_its_call_sends_is_refused(refusal, same):
+    call = post("shop", "/hold", body={"of": "client_id"}, **same)
+    text = refusal(hold(call=call, undo=post("shop", "/hold", body={"of": "client_id"}, **same)))
+    assert "its undo POST shop/hold is the same request as its call; give it another path, method or body" in text
+
+
+@pytest.mark.parametrize(
+    "undo",
+    [
+        post("shop", "/hold/undo", body={"of": "client_id"}),
+        put("shop", "/hold", body={"of": "client_id"}),
+        post("shop", "/hold", body={"of": "client_id", "undo": const(True)}),
+        post("shop", "/hold", body={"of": "client_id"}, query={"undo": const("yes")}),
+        post("shop", "/hold", body={"of": "client_id"}, headers={"Undo": const("yes")}),
+        post("shop", "/hold", form={"of": "client_id"}),
+    ],
+)
+def test_undo_that_differs_from_its_call_is_legal(undo):
+    assert saga(hold(call=post("shop", "/hold", body={"of": "client_id"}), undo=undo))

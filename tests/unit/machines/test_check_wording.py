@@ -87,7 +87,7 @@ def test_titles_and_amounts_are_wording_so_running_sagas_keep_their_table():
 def test_titles_and_amounts_of_a_branch_are_wording_too():
     def order(**columns):
         call = post("shop", "/do", sku="item.sku")
-        inner = hold("pick", call=call, undo=call, done="PICKED", refused="NOT_PICKED", **columns)
+        inner = hold("pick", call=call, undo=post("shop", "/undo"), done="PICKED", refused="NOT_PICKED", **columns)
         lines = list_of({"sku": text(), "price": amount()})
         return saga(each("lines", inner, done="DONE", refused="NONE"), data={"lines": lines})
 
