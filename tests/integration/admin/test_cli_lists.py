@@ -94,3 +94,24 @@ def test_dry_run_of_an_action_that_the_saga_refuses_says_why(saga, walk):
     running = walk("succeeded")
     assert "its table does not allow it here" in saga("retry", str(running.id), "--dry-run", code=7)
     assert "Missing option '--reason'" in saga("retry", str(running.id), code=2)
+
+
+def test_bulk_takes_the_filters_of_the_page(client, saga, walk):
+    """By step, cause, case and id: the command line and the API find the sagas that the page finds."""
+    first, second = (walk(*STUCK, reason=f"503 request {number}") for number in (1, 2))
+    other = walk("succeeded", "succeeded", "exhausted", "refused", reason="409 no")
+    group = next(each for each in map(json.loads, saga("stuck", "--json").splitlines()) if each["sagas"] == 2)
+    filters = [
+        (["--step", "enregistrer_vente"], {"step": "enregistrer_vente"}, 2),
+        (["--cause", group["cause"]], {"cause": group["cause"]}, 2),
+        (["--id", str(first.id)[:8], "--id", str(other.id)], {"id": [str(first.id), str(other.id)]}, None),
+        (["--id", str(second.id)], {"id": [str(second.id)]}, 1),
+        (["--case", "taken"], {"case": "taken"}, 0),
+        (["--case", "free", "--step", "enregistrer_vente"], {"case": "free", "step": "enregistrer_vente"}, 2),
+    ]
+    for options, words, sagas in filters:
+        body = {"action": "retry", "reason": "x", "dry_run": True, "filter": words}
+        matching = client.post("/api/v1/bulk", json=body).json["matching"]
+        line = saga("bulk", "start", "retry", "--dry-run", *options)
+        assert f" of {matching} sagas." in line, (options, line)
+        assert sagas in (None, matching), (options, matching)
