@@ -23,6 +23,7 @@ from app.errors import ConflictError, NotFoundError
 from app.service_threads import ServiceThreads
 from app.store.arrivals import Arrivals, Signal
 from app.store.audit import Entry
+from app.store.children import only_a_person_moves
 from app.store.instance import Instance, SagaSnapshot
 from app.store.loading import snapshot_of
 from app.store.sagas import FencedError, KeyTakenError
@@ -283,13 +284,24 @@ class SagaService:
         poll_s = _FIRST_POLL_S if found.status == Status.WAITING else _DATABASE_POLL_S
         with self._runner.run_ends.watched(saga.id) as ran:
             while _is_under_way(saga, found) and time.monotonic() < until and not self._runner.stopping.is_set():
-                ran.wait(poll_s)
+                woken = ran.wait(poll_s)
                 ran.clear()
                 poll_s = min(poll_s * 1.2, _DATABASE_POLL_S)  # so an end is seen a fifth too late at most
                 row = self._store.find(saga.id)
                 assert row is not None, "no saga is deleted while it is under way"
                 found = snapshot_of(row)
+                if not woken and poll_s == _DATABASE_POLL_S and self._needs_a_person(saga, found, until):
+                    break
         return found
+
+    def _needs_a_person(self, saga: Instance, found: SagaSnapshot, until: float) -> bool:
+        """Return True when the saga waits for a child, and only a person can move one of them before this time.
+
+        This is asked only while the saga has waited for a while, so that a saga whose children end soon costs no query.
+        """
+        left_s = until - time.monotonic()
+        waits = saga.definition.states[found.state].awaits_child
+        return waits and only_a_person_moves(self._store.connections.database, saga.id, left_s)
 
     def _new(  # noqa: PLR0917  one private method for three public ones
         self, name: str, data: Mapping[str, Any], key: str | None, by: str, sent: Mapping[str, Any] | None,

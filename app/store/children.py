@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, case, func, or_, select, update
 from sqlalchemy import Engine as Database
 
-from app.store.database import db_now
+from app.store.database import db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import journals
 from app.store.models import SagaRow
@@ -78,6 +78,21 @@ class Children:
         """Return for each child the reply of each of its steps that succeeded."""
         with self._database.connect() as connection:
             return {child: replies(journal) for child, journal in journals(connection, children).items()}
+
+
+def only_a_person_moves(database: Database, saga_id: UUID, within_s: float) -> bool:
+    """Return True when a saga below this one is stuck, and no saga of the tree moves by itself within these seconds."""
+    columns = (_SAGA.c.id, _SAGA.c.status, _SAGA.c.owner, _SAGA.c.due_at)
+    tree = select(*columns).where(_SAGA.c.id == saga_id).cte("tree", recursive=True)
+    below = _SAGA.alias("below")
+    unfinished = below.c.status.not_in([status.value for status in FINISHED])
+    children = select(below.c.id, below.c.status, below.c.owner, below.c.due_at)
+    tree = tree.union_all(children.where(below.c.parent_id == tree.c.id, unfinished))
+    moves = or_(tree.c.owner.is_not(None), tree.c.due_at <= in_seconds(within_s))
+    stuck = func.count(case((tree.c.status == Status.STUCK.value, 1)))
+    with database.connect() as connection:
+        found = connection.execute(select(stuck.label("stuck"), func.count(case((moves, 1))).label("moving"))).one()
+    return bool(found.stuck and not found.moving)
 
 
 def wake_parent(connection: Connection, child: Instance) -> None:
