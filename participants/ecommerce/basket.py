@@ -17,13 +17,13 @@ class Client:
     wants: Mapping[str, int]  # the initial basket: quantity by product
 
 
-_ORDINARY = {"101": 1, "456": 2}
+ORDINARY: Mapping[str, int] = {"101": 1, "456": 2}
 
 CLIENTS = (
-    Client(client_id=4, awaits="All goes well", explained="Enough stock, enough money.", wants=_ORDINARY),
+    Client(client_id=4, awaits="All goes well", explained="Enough stock, enough money.", wants=ORDINARY),
     Client(client_id=1, awaits="Not enough stock", explained="Wants 5 of the rare edition.", wants={"789": 5}),
-    Client(client_id=2, awaits="Not enough money", explained="Has €10.00 on the account.", wants=_ORDINARY),
-    Client(client_id=3, awaits="Refused by sales", explained="Has unpaid invoices.", wants=_ORDINARY),
+    Client(client_id=2, awaits="Not enough money", explained="Has €10.00 on the account.", wants=ORDINARY),
+    Client(client_id=3, awaits="Refused by sales", explained="Has unpaid invoices.", wants=ORDINARY),
 )
 
 MAX_QUANTITY = 99

@@ -145,7 +145,7 @@ def _undo_look(done: Look, *, undone: bool, here: bool, back: bool, phase: str) 
         return {"look": Look.AHEAD}
     if back or phase == "completed":
         return {"look": Look.LEFT_OUT, "words": "not needed"}
-    return {"look": Look.LEFT_OUT, "words": "only if the saga goes back"}
+    return {"look": Look.LEFT_OUT, "words": "if needed"}
 
 
 def _stuck_undo(saga: dict[str, Any]) -> bool:

@@ -73,6 +73,13 @@ class Orchestrator:
         # id.
         return _saga_id(response, decoded(response).get("saga_id"))
 
+    def retry(self, saga_id: UUID) -> None:
+        """Have the stuck step of a saga tried again. Raise AwayError, DeniedError or RefusedError."""
+        path, headers = f"/api/v1/sagas/{saga_id}/retry", {"Prefer": "respond-async"}
+        response = self._http.send("POST", path, json={"reason": "the cause is mended"}, headers=headers)
+        if not response.ok:
+            raise RefusedError(_detail(response))
+
     def bring_back(self, data: dict[str, Any], key: str) -> UUID:
         """Start a return; each key starts at most one return. Raise AwayError or RefusedError."""
         body = {"type": RETURN, "data": data}

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from participants.ecommerce import purchases
 from participants.ecommerce.basket import from_rows, key_of
+from participants.ecommerce.experiments_page import outcome
 from participants.ecommerce.http_client import AwayError
 from participants.ecommerce.ladder import Ladder, ladder
 from participants.ecommerce.narration import LEDGER, Narration, narrate
@@ -31,6 +32,7 @@ class Seen:
 
     narration: Narration
     ladder: Ladder
+    experiment: dict[str, Any] | None
 
 
 @routes.get("/orders/<uuid:saga_id>")
@@ -43,6 +45,7 @@ def order(saga_id: UUID) -> Response:
         lines=from_rows(purchase["produits"]) if purchase else [],
         narration=seen and seen.narration,
         ladder=seen and seen.ladder,
+        outcome=seen and seen.experiment,
         **_books(saga_id, purchase),
     )
 
@@ -63,6 +66,8 @@ def live(saga_id: UUID) -> Response:
     answer: dict[str, Any] = {"parts": parts, "away": narration is None, "ended": ended, "closed": closed}
     if seen and narration:
         parts["calls"] = part("calls", here, narration=narration)
+        if seen.experiment:
+            parts["experiment"] = part("outcome", here, outcome=seen.experiment, narration=narration, saga_id=saga_id)
         parts["ladder"] = part("ladder", here, ladder=seen.ladder, narration=narration)
         answer |= {"mark": narration.mark, "stuck": narration.tone == "stuck"}
         if narration.mark != request.args.get("mark"):
@@ -146,7 +151,8 @@ def _known(saga_id: UUID) -> tuple[purchases.Purchase | None, Seen | None]:
         raise NotFound(f"There is no order {saga_id}.") from None
     except AwayError:
         return purchase, None
-    return purchase, Seen(narration=narrate(saga, definition), ladder=ladder(saga, definition))
+    experiment = outcome(saga, definition, purchase) if purchase else None
+    return purchase, Seen(narration=narrate(saga, definition), ladder=ladder(saga, definition), experiment=experiment)
 
 
 def _books(saga_id: UUID, purchase: purchases.Purchase | None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The HTTP client of the other participants: their products, their books, and their ordered faults."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -90,13 +91,17 @@ class OtherParticipants:
         response = self._http.send("GET", f"/{name}/_faults")
         return None if response.status_code == HTTPStatus.NOT_FOUND else list(response.json())
 
-    def order_fault(self, name: str, fault: dict[str, Any] | None) -> None:
-        """Replace all faults of a participant by this fault, or by none."""
+    def order_faults(self, name: str, *faults: Mapping[str, Any]) -> None:
+        """Replace all faults of a participant by these; a call gets the first one that fits."""
         self._http.send("DELETE", f"/{name}/_faults")
-        if fault:
+        for fault in faults:
             response = self._http.send("POST", f"/{name}/_faults", json=fault)
             if not response.ok:
                 raise AwayError(f"{name} takes no such fault: {response.text}")
+
+    def money_of(self, client_id: int) -> int:
+        """Return the client's balance in cents."""
+        return whole_cents(self._http.read(f"/client/{client_id}")["solde"])
 
     def close(self) -> None:
         self._http.close()

@@ -29,6 +29,18 @@ purchases_table = Table(
     Column("clos", Boolean),
 )
 
+#: The orders that are runs of experiments. `reponse`: what the visitor has guessed. `solde`: the client's balance
+#: before, in cents. `sagas`: the ids of the sagas in the answers to the requests of the run.
+experiments_table = Table(
+    "experiences",
+    db.metadata,
+    Column("saga_id", String(36), primary_key=True),
+    Column("nom", String(50), nullable=False),
+    Column("reponse", String(50), nullable=False),
+    Column("solde", BigInteger, nullable=False),
+    Column("sagas", JSON, nullable=False),
+)
+
 Purchase = dict[str, Any]
 #: The most purchases of one look for ends; an order that is stuck stays open until a person has decided.
 _MOST_OPEN = 50
@@ -39,6 +51,20 @@ def record(saga_id: UUID, key: str, **values: Any) -> None:
     with db.session.begin():
         connection = db.session.connection(execution_options=WRITING)
         insert_new(connection, purchases_table, saga_id=str(saga_id), cle=key, moment=datetime.now(UTC), **values)
+
+
+def record_experiment(saga_id: UUID, **values: Any) -> None:
+    with db.session.begin():
+        connection = db.session.connection(execution_options=WRITING)
+        insert_new(connection, experiments_table, saga_id=str(saga_id), **values)
+
+
+def experiment_of(saga_id: UUID) -> dict[str, Any] | None:
+    """Return the run of an experiment that made this order; None: it is no experiment."""
+    with db.session.begin():
+        query = select(experiments_table).where(experiments_table.c.saga_id == str(saga_id))
+        row = db.session.execute(query).mappings().one_or_none()
+        return dict(row) if row else None
 
 
 def of_key(key: str) -> UUID | None:

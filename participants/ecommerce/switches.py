@@ -24,7 +24,7 @@ class Mode(StrEnum):
 
 EXPLAINED: Mapping[Mode, str] = {
     Mode.NORMAL: "answers at once",
-    Mode.SLOW: f"each call lasts {SLOW_S} s",
+    Mode.SLOW: "each call lasts over a second",
     Mode.REFUSE: "says no to whatever is asked",
     Mode.LOSE: "does the next call, but its reply is lost",
     Mode.DOWN: "does nothing, and answers 503",
@@ -56,7 +56,15 @@ def positions(participants: OtherParticipants) -> list[Switch] | None:
 
 def turn(participants: OtherParticipants, name: str, mode: Mode) -> None:
     """Set the mode of one participant. Raise AwayError."""
-    participants.order_fault(name, _fault(name, mode))
+    fault = _fault(name, mode)
+    participants.order_faults(name, *([fault] if fault else []))
+
+
+def set_up(participants: OtherParticipants, faults: Mapping[str, Mapping[str, Any]], slow_s: float) -> None:
+    """Order the faults of an experiment, and slowness for all other calls of the saga. Raise AwayError."""
+    for name in TITLES:
+        slow = {"kind": _KINDS[Mode.SLOW], "seconds": slow_s, "times": None, "method": _method(name)}
+        participants.order_faults(name, *([faults[name]] if name in faults else []), slow)
 
 
 def slow_down(participants: OtherParticipants, slowed: Collection[str]) -> list[str]:
@@ -84,10 +92,14 @@ def _fault(name: str, mode: Mode) -> dict[str, Any] | None:
     if mode is Mode.NORMAL:
         return None
     fault = {"kind": _KINDS[mode], "seconds": SLOW_S, "times": 1 if mode is Mode.LOSE else None}
-    if name == "panier":
-        # Only the orchestrator's read of the cart is a GET. The shop must still be able to fill the cart.
-        fault["method"] = "GET"
-    elif mode in (Mode.REFUSE, Mode.LOSE):
-        # Only the calls of the saga are POST. The reads of the shop must not use up the fault.
-        fault["method"] = "POST"
+    if name == "panier" or mode in (Mode.REFUSE, Mode.LOSE):
+        fault["method"] = _method(name)
     return fault
+
+
+def _method(name: str) -> str:
+    """Return the method of the saga's calls to a participant.
+
+    The shop must still be able to fill the cart, and its reads must not use up a fault.
+    """
+    return "GET" if name == "panier" else "POST"

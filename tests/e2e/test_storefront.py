@@ -284,6 +284,51 @@ def test_basket_is_kept_and_bought_once_while_the_orchestrator_is_away(page, dem
     assert demo.sagas() == before + 1
 
 
+@pytest.mark.parametrize(
+    ("name", "guess", "verdict"),
+    [
+        ("refused-payment", "The saga releases them.", "You guessed it. The saga releases them."),
+        ("lost-reply", "Twice", "You guessed otherwise. Once."),
+        ("kill", "It continues where it stopped.", "You guessed it. It continues where it stopped."),
+        ("double-click", "Two orders.", "You guessed otherwise. One order"),
+    ],
+)
+def test_experiment_says_what_the_order_has_shown(page, demo, name, guess, verdict):
+    run_experiment(page, name, guess)
+    if name == "kill":
+        expect(call(page, "Read the cart")).to_contain_text("done")
+        page.get_by_role("button", name="Kill the orchestrator now").click()
+        expect(page.locator("#now .state")).to_have_text("AWAY", timeout=SLOW)
+    expect(page.locator(".experiment .verdict")).to_contain_text(verdict, timeout=SLOW)
+    expect(page.locator(".experiment")).to_contain_text("Read more")
+    assert page.request.get(page.get_by_role("link", name="Read more").evaluate("it => it.href")).ok
+    expect(page.get_by_role("button", name="Payment: normal")).to_have_attribute("aria-pressed", "true")
+    demo.assert_books_agree()
+
+
+def test_experiment_lets_the_visitor_be_the_operator_of_a_stuck_order(open_page, demo):
+    page = open_page("/", viewport={"width": 1440, "height": 900})
+    run_experiment(page, "no-way-back", "It stops, and asks a person.")
+    expect_state(page, "STUCK_CONFIRMER")
+    expect(page.locator(".experiment .verdict")).to_contain_text("You guessed it")
+    for part in ("#ladder", "#calls"):
+        box = page.locator(part).bounding_box()
+        assert box["y"] + box["height"] <= 900, "one must scroll to see it"
+    assert violations(page) == []
+    page.get_by_role("button", name="Try the step again").click()
+    expect_state(page, "CONFIRMEE")
+    expect(page.locator(".experiment .verdict")).to_contain_text("It stops, and asks a person.")
+    demo.assert_books_agree()
+
+
+def run_experiment(page, name, guess):
+    page.get_by_role("link", name="Experiments", exact=True).click()
+    form = page.locator(f"form[action$='experiments/{name}']")
+    form.get_by_label(guess).check()
+    form.get_by_role("button", name="Run it").click()
+    page.wait_for_url(re.compile("/orders/"))
+
+
 def test_repeated_form_buys_once(demo):
     form = {"client": "4", "key": "6d0fa27a-7a6a-4a5c-9fb6-0e1f3c0b8d11", "q102": "1", "fast": "1"}
     before = demo.sagas()
@@ -380,7 +425,7 @@ def test_every_page_is_accessible_and_fits(open_page, scheme, size):
     assert not overflows(page)
     expect_state(page, "CONFIRMEE")
     pages["confirmed"] = violations(page)
-    for name, path in {"orders": "/orders", "error": "/?client=17"}.items():
+    for name, path in {"orders": "/orders", "experiments": "/experiments", "error": "/?client=17"}.items():
         page.goto(path)
         pages[name] = violations(page)
         assert not overflows(page)

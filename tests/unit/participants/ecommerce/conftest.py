@@ -10,10 +10,29 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
+from machines.checkout import CHECKOUT as TABLE
+from machines.titles import state_title
+from participants.ecommerce.orchestrator import Definition
 from participants.ecommerce.settings import ShopSettings
 
+#: The definition of the checkout, as the shop reads it from the orchestrator's API.
+CHECKOUT = Definition(
+    phases={state.name: state.phase for state in TABLE.states.values()},
+    steps={state.name: state.step.name if state.step else None for state in TABLE.states.values()},
+    participants={step.name: step.action.participant for step in TABLE.steps},
+    kinds={step.name: step.kind for step in TABLE.steps},
+    step_titles={step.name: step.title for step in TABLE.steps},
+    state_titles={name: state_title(TABLE, name) for name in TABLE.states},
+    completed=TABLE.completed,
+    compensated=TABLE.compensated,
+)
 NOBODY = "http://127.0.0.1:1"
 NEIGHBOURS = ("panier", "stock", "client", "ventes", "catalogue", "recus")
+
+
+def did(step, trigger="succeeded", outcome="succeeded", direction="do"):
+    """Return a row of the journal of a call."""
+    return {"step": step, "trigger": trigger, "outcome": outcome, "direction": direction}
 
 
 @pytest.fixture

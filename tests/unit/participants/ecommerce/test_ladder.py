@@ -3,26 +3,11 @@
 import pytest
 
 from machines.checkout import CHECKOUT as TABLE
-from machines.titles import state_title
 from participants.ecommerce.ladder import Look, ladder
-from participants.ecommerce.orchestrator import Definition
 from participants.ecommerce.routes import CURRENCY
+from tests.unit.participants.ecommerce.conftest import CHECKOUT, did
 
-CHECKOUT = Definition(
-    phases={state.name: state.phase for state in TABLE.states.values()},
-    steps={state.name: state.step.name if state.step else None for state in TABLE.states.values()},
-    participants={step.name: step.action.participant for step in TABLE.steps},
-    kinds={step.name: step.kind for step in TABLE.steps},
-    step_titles={step.name: step.title for step in TABLE.steps},
-    state_titles={name: state_title(TABLE, name) for name in TABLE.states},
-    completed=TABLE.completed,
-    compensated=TABLE.compensated,
-)
 READ, RESERVE, PAY, SELL, CONFIRM = (step.name for step in TABLE.steps)
-
-
-def did(step, trigger="succeeded", outcome="succeeded", direction="do"):
-    return {"step": step, "trigger": trigger, "outcome": outcome, "direction": direction}
 
 
 def seen(state, *journal):
