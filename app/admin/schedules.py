@@ -6,7 +6,7 @@ from typing import Any
 from flask import flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from app.access.permissions import Role, needs
+from app.access.permissions import Role, keeps_to_tenant, needs
 from app.access.principal import principal
 from app.admin.pages import pages
 from app.errors import NotFoundError, ProblemError
@@ -30,6 +30,7 @@ _FIELDS = ("name", "type", "cron", "zone", "overlap")
 
 @blueprint.get("/admin/schedules")
 @needs(Role.VIEWER)
+@keeps_to_tenant
 def show() -> Response:
     return _page()
 

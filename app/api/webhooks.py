@@ -4,7 +4,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, jsonify
 
-from app.access.permissions import Scope
+from app.access.permissions import Scope, keeps_to_tenant
 from app.access.principal import principal
 from app.api.openapi.operation import BAD_BODY, operation
 from app.api.request_parsing import reason_given
@@ -28,6 +28,7 @@ def of_saga(saga_id: UUID) -> Response:
 
 @blueprint.get("/webhooks/dead")
 @operation("List the messages that were not delivered", "webhooks", {200: DeliveryList()})
+@keeps_to_tenant
 def dead() -> Response:
     """Return the oldest dead letters. Each waits until a person sends it again or discards it."""
     return jsonify(messages=[webhook_letters.as_json(row) for row in webhook_letters.dead()])
@@ -38,6 +39,7 @@ def dead() -> Response:
     "Send a message again", "webhooks", {200: DeliveryDue()}, body=Reason(), body_optional=True,
     problems=(*BAD_BODY, 404, 409), conflict="The message is still to be sent.", need=Scope.OPERATE,
 )  # fmt: skip
+@keeps_to_tenant
 def redeliver(delivery_id: int) -> Response:
     """Send a dead or a delivered message again, with the same id and all of its attempts."""
     found = webhook_letters.redeliver(delivery_id, principal().actor, reason_given())
@@ -49,6 +51,7 @@ def redeliver(delivery_id: int) -> Response:
     "Discard a message that was not delivered", "webhooks", {200: DeliveryDiscarded()}, body=Reason(),
     body_optional=True, problems=(*BAD_BODY, 404, 409), conflict="The message is no dead letter.", need=Scope.OPERATE,
 )  # fmt: skip
+@keeps_to_tenant
 def discard(delivery_id: int) -> Response:
     """Delete a dead letter. The audit trail keeps its event, its address and its last error."""
     webhook_letters.discard(delivery_id, principal().actor, reason_given())

@@ -27,6 +27,7 @@ from app.store.instance import Instance
 from app.store.sagas import KeyTakenError
 from app.store.schedules import OvertakenError, ScheduleStore
 from app.store.tables import Tables
+from app.store.tenants import acting_for
 from machines.registry import Registry
 from machines.saga import Saga
 
@@ -130,7 +131,8 @@ class Schedules:
         """Return the saga of the time that is due. Raise InvalidError when the data no longer fits its table."""
         definition = self._registry.latest(row.definition)
         data = self._check(definition, row.data)
-        return new_saga(definition, data, key_of(row.name, row.next_at), f"schedule:{row.name}", row.data)
+        with acting_for(row.tenant):
+            return new_saga(definition, data, key_of(row.name, row.next_at), f"schedule:{row.name}", row.data)
 
     def _advance(self, row: Row[Any], following: datetime, result: str, saga_id: UUID | None) -> None:
         self.store.advance(row, following, result, saga_id)

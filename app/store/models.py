@@ -282,6 +282,8 @@ class ScheduleRow(db.Model):  # type: ignore[name-defined,misc]
     __table_args__ = (Index("schedule_next", "next_at"),)
 
     name: Mapped[str] = mapped_column(primary_key=True)
+    #: Tenant that has added the schedule, and to which its sagas belong; NULL: none.
+    tenant: Mapped[str | None]
     #: Definition of the sagas; each is started by the latest version of its table.
     definition: Mapped[str]
     #: Data of each saga.

@@ -13,6 +13,7 @@ from app.errors import ConflictError, NotFoundError
 from app.store.audit import Entry, append
 from app.store.database import db_now
 from app.store.models import SagaRow, ScheduleRow
+from app.store.tenants import acting_tenant
 from app.store.transactions import atomic
 from machines.statuses import FINISHED
 
@@ -53,8 +54,13 @@ class ScheduleStore:
             return connection.execute(due.order_by(_SCHEDULE.c.next_at).limit(PASS_LIMIT)).all()
 
     def add(self, values: Mapping[str, Any], entry: Entry) -> None:
-        """Store a new schedule. Raise ConflictError when its name is taken."""
-        new = insert(_SCHEDULE).values(**values, version=1, created_at=db_now(), created_by=entry.actor)
+        """Store a new schedule, of the tenant for which this thread acts. Raise ConflictError when its name is taken.
+
+        Names are unique in the installation, because the keys and the audit rows of schedules have them.
+        """
+        new = insert(_SCHEDULE).values(
+            **values, version=1, created_at=db_now(), created_by=entry.actor, tenant=acting_tenant()
+        )
         try:
             with atomic(self._database) as connection:
                 if len(connection.execute(select(_SCHEDULE.c.name)).all()) >= MOST_SCHEDULES:

@@ -1,9 +1,11 @@
 """A sender with a tenant sees and moves only the sagas of this tenant, at every route and on both databases."""
 
 import re
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from app.access.permissions import Role, Scope
 from app.errors import ConflictError, InvalidError
@@ -16,10 +18,12 @@ from app.store.models import (
     BulkItemRow,
     BulkJobRow,
     CaseRow,
+    DeliveryRow,
     JournalRow,
     PresenceRow,
     RequestKeyRow,
     SagaRow,
+    ScheduleRow,
 )
 from app.store.tenants import act_for, acting_for, acting_tenant
 from tests.integration.access.conftest import AT, Browser, hashed
@@ -31,7 +35,14 @@ CLIENT = 777_123
 #: A parameter in the path of a route: `<uuid:saga_id>`.
 PARAMETER = re.compile(r"<(?:[a-z]+(?:\(.*?\))?:)?([a-z_]+)>")
 _PAGES = ("viewer", "operator", "admin")
-TABLES = (SagaRow, RequestKeyRow, JournalRow, ArrivalRow, CaseRow, PresenceRow, BulkJobRow, BulkItemRow)
+TABLES = (
+    SagaRow, RequestKeyRow, JournalRow, ArrivalRow, CaseRow, PresenceRow, BulkJobRow, BulkItemRow, ScheduleRow,
+    DeliveryRow,
+)  # fmt: skip
+#: A schedule of the other tenant, and one of acme.
+SCHEDULE, OWN_SCHEDULE = "nightly-of-other", "nightly-of-acme"
+#: Id of a message to a webhook about the other tenant's saga, which was not delivered.
+DELIVERY = 4711
 
 
 class Program:
@@ -43,6 +54,12 @@ class Program:
 
     def send(self, method, path, body=None, **headers):
         return self.client.open(path, method=method, json=body, headers=self.headers | headers)
+
+    def schedule(self, name, client_id=4):
+        data = {"client_id": client_id, "magasin_id": 1}
+        return self.send(
+            "POST", "/api/v1/schedules", {"name": name, "type": "checkout", "data": data, "cron": "0 3 * * *"}
+        )
 
     def draft(self, client_id=4, **headers):
         body = {"type": "checkout", "data": {"client_id": client_id, "magasin_id": 1}}
@@ -73,8 +90,14 @@ def acts_for():
 
 @pytest.fixture
 def foreign(admin_service, acts_for):
-    """The id of a stuck saga of the tenant other, with a case, a bulk job and audit rows."""
-    saga_id = Program(admin_service, "other-shop", "other").draft(CLIENT, **{"Idempotency-Key": "theirs"})
+    """The id of a stuck saga of the tenant other, with a case, a bulk job, a dead letter, a schedule and audit rows."""
+    other = Program(admin_service, "other-shop", "other")
+    saga_id = other.draft(CLIENT, **{"Idempotency-Key": "theirs"})
+    assert other.schedule(SCHEDULE, CLIENT).status_code == 201
+    letter = {"webhook": "erp", "event": "stuck", "url": f"https://other.example/{CLIENT}", "attempts": 9}
+    admin_service.run(
+        insert(DeliveryRow).values(id=DELIVERY, saga_id=UUID(saga_id), seq=1, at=datetime.now(UTC), **letter)
+    )
     admin_service.run(
         update(SagaRow).values(state="STUCK_STOCK_RESERVE", status="stuck", error=f"no stock for {CLIENT}")
     )
@@ -104,14 +127,17 @@ def requests(service, foreign):
     """Yield each route that needs a permission, its method, and its path to what belongs to another tenant."""
     with service.engine.connect() as connection:
         values = VALUES | {"saga_id": foreign, "name": "checkout", "job_id": connection.scalar(select(BulkJobRow.id))}
+    values["delivery_id"] = DELIVERY
     for route, need in ROUTES.items():
         method, path = route.split(" ")
+        values["name"] = SCHEDULE if "schedules" in path else "checkout"
         if need != "open":
             yield route, method, PARAMETER.sub(lambda found: str(values[found[1]]), path)
 
 
 def assert_hidden(route, answer, foreign):
-    if "saga_id" in route or "job_id" in route:
+    hidden = any(each in route for each in ("saga_id", "job_id", "delivery_id", "/api/v1/schedules/<name>"))
+    if hidden:
         assert answer.status_code == 404, (route, answer.status_code, answer.text)
     else:
         assert answer.status_code < 500, (route, answer.text)
@@ -169,13 +195,49 @@ def test_overview_counts_the_last_hour_of_the_tenant(admin_service, acme, person
 
 
 def test_what_is_for_all_tenants_is_refused_to_a_tenant(acme, person):
-    assert "acme" in acme.send("GET", "/api/v1/schedules").json["detail"]
-    for path in ("/api/v1/schedules", "/api/v1/participants", "/api/v1/events/parked", "/api/v1/webhooks/dead"):
+    assert "acme" in acme.send("GET", "/api/v1/participants").json["detail"]
+    for path in ("/api/v1/participants", "/api/v1/events/parked"):
         assert acme.send("GET", path).status_code == 403, path
     menu = person.get("/admin").text
-    for path in ("/admin/participants", "/admin/schedules", "/admin/parked", "/admin/webhooks"):
+    for path in ("/admin/participants", "/admin/parked"):
         assert person.get(path).status_code == 403, path
         assert f'href="{path}"' not in menu, path
+
+
+def test_tenant_sees_and_changes_only_its_own_schedules(admin_service, acme, person, foreign):
+    assert acme.schedule(OWN_SCHEDULE).status_code == 201
+    assert [each["name"] for each in acme.send("GET", "/api/v1/schedules").json["schedules"]] == [OWN_SCHEDULE]
+    assert acme.send("POST", f"/api/v1/schedules/{OWN_SCHEDULE}/pause", {}).status_code == 200
+    assert acme.send("POST", f"/api/v1/schedules/{OWN_SCHEDULE}/resume", {}).status_code == 200
+    page = person.get("/admin/schedules").text
+    assert OWN_SCHEDULE in page
+    assert SCHEDULE not in page
+    assert 'href="/admin/schedules"' in person.get("/admin").text
+    everything = admin_service.browser(Role.VIEWER).get("/admin/schedules").text
+    assert (SCHEDULE in everything, OWN_SCHEDULE in everything) == (True, True)
+    assert re.findall("tenant (acme|other)", everything) == ["acme", "other"]
+
+
+def test_saga_of_a_tenants_schedule_belongs_to_the_tenant(admin_service, acme, foreign):
+    assert acme.schedule(OWN_SCHEDULE).status_code == 201
+    past = datetime.now(UTC) - timedelta(minutes=1)
+    admin_service.run(update(ScheduleRow).where(ScheduleRow.name == OWN_SCHEDULE).values(next_at=past))
+    schedules = services(admin_service.app).schedules
+    schedules._tables.compare()
+    schedules.start_due()
+    (started,) = acme.send("GET", SAGAS).json["sagas"]
+    assert acme.send("GET", f"/api/v1/schedules/{OWN_SCHEDULE}").json["last_saga_id"] == started["id"]
+    with admin_service.engine.connect() as connection:
+        assert connection.scalar(select(SagaRow.tenant).where(SagaRow.id == UUID(started["id"]))) == "acme"
+
+
+def test_tenant_sees_and_moves_only_its_own_dead_letters(admin_service, acme, person, foreign):
+    own = UUID(acme.draft())
+    letter = {"webhook": "erp", "event": "stuck", "url": "https://acme.example", "attempts": 9, "error": "500"}
+    admin_service.run(insert(DeliveryRow).values(id=7, saga_id=own, seq=1, at=datetime.now(UTC), **letter))
+    assert [each["id"] for each in acme.send("GET", "/api/v1/webhooks/dead").json["messages"]] == [7]
+    assert "https://acme.example" in person.get("/admin/webhooks").text
+    assert acme.send("POST", "/api/v1/webhooks/7/redeliver", {"reason": "again"}).status_code == 200
 
 
 def test_audit_page_of_a_tenant_shows_its_sagas_and_an_intact_trail(acme, person, foreign):

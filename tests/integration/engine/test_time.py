@@ -231,6 +231,14 @@ def test_retry_after_at_an_undo_is_obeyed_for_an_hour_in_all(scene, reply):
     assert max(scene.slept[1:]) <= 60.0, "then the ordinary waits"
 
 
+def test_wait_that_this_process_asks_for_is_obeyed_for_longer(scene):
+    """An open circuit breaker and a paused participant say when the next try makes sense."""
+    scene.at_each_sleep = lambda: setattr(scene, "now", scene.now + scene.slept[-1])
+    held = Reply(error="paused", sent=False, withheld=True, retry_after_s=1800.0)
+    scene.given(enregistrer_vente=[answer(409)], undo_payer=[held] * 4).run(max_sleep_s=10_000)
+    assert scene.slept == [1800.0] * 4
+
+
 def test_stored_wait_ends_at_the_deadline(scene):
     saga = scene.given(payer=[BUSY]).run(max_sleep_s=0)
     left = {"sqlite": "julianday(due_at) - julianday(deadline_at)", "postgresql": "due_at - deadline_at"}

@@ -40,6 +40,7 @@ FROZEN = {
     "0029_saved_views.py": "fba44fefdaceea45828c8fbfb1b188822a8b511ec976df383a5666c4268e63fd",
     "0030_releases.py": "8db97ab4eb4ccdda3075b917f64945ed952d4dabb044dbf8930ce56392a4b951",
     "0031_outbox_without_foreign_key.py": "79551d277e1c68899216a6fc32f6e522a6846626b987b25432125a3e6b648f77",
+    "0032_tenants_of_schedules.py": "c559de1831d39e267827a3b895247099937038e7d9c2931d458d0c97691ed818",
 }
 
 
