@@ -270,6 +270,13 @@ class Config(SignInSettings):
         "how many days after their end sagas are deleted, by one process at a time ([how](#retention))",
         shown="none: they stay until `saga prune`",
     )
+    retention_keys_days: int | None = setting(
+        "RETENTION_KEYS_DAYS",
+        partial(settings.optional_number, high=MOST_DAYS),
+        None,
+        "with RETENTION_DAYS: how many days after its start an Idempotency-Key is free again ([how](#retention))",
+        shown="none: when its saga is deleted",
+    )
     grace_s: int = count(
         "GRACE_S",
         25,
@@ -387,6 +394,8 @@ def from_environment(environ: Mapping[str, str]) -> Config:
         raise ConfigError("BROKER_URL needs a database for many machines; set DATABASE_URL to a PostgreSQL")
     if config.embedded and config.workers > 1:
         raise ConfigError("WORKERS must be 1 on SQLite, which has one process alone; set DATABASE_URL to a PostgreSQL")
+    if config.retention_keys_days is not None and config.retention_days is None:
+        raise ConfigError("RETENTION_KEYS_DAYS needs RETENTION_DAYS; set both, or run `saga prune --keys-days`")
     check_sign_in(config)
     return config
 

@@ -390,8 +390,9 @@ def _retention(  # noqa: PLR0917  connects parts that are built already
     if config.retention_days is None:
         return None
     return Retention(
-        config.retention_days, Turns(database), bulk_jobs, metrics, context=app.app_context, stopping=runner.stopping
-    )
+        config.retention_days, Turns(database), bulk_jobs, metrics, context=app.app_context, stopping=runner.stopping,
+        keys_days=config.retention_keys_days,
+    )  # fmt: skip
 
 
 def _webhook_client(config: Config, webhooks: Webhooks) -> HttpClient:

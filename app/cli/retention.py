@@ -56,7 +56,7 @@ def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None
             break
     click.echo(f"{deleted} deleted")
     if keys_days is not None:
-        click.echo(f"{request_keys.free_old(db.engine, keys_days)} Idempotency-Keys are free again")
+        click.echo(f"{sum(request_keys.free_old(db.engine, keys_days))} Idempotency-Keys are free again")
     if orphans := retention.delete_orphans():
         click.echo(f"{orphans} events of sagas that somebody else deleted are deleted")
     jobs, removed = 0, 1

@@ -9,7 +9,9 @@ from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.store.bulk import BulkStore
+from app.store.database import db
 from app.store.database_errors import Meaning, meaning
+from app.store.request_keys import free_old
 from app.store.retention import delete_ended, ended_before
 from app.store.turns import RETENTION, Turns
 
@@ -25,7 +27,10 @@ LEASE_S = 60.0
 
 
 class Retention:
-    """Deletes sagas that ended before `days` days. context: what the session of the database needs."""
+    """Deletes sagas that ended before `days` days. context: what the session of the database needs.
+
+    keys_days: Idempotency-Keys that are older are free again, and no others; None: those of the deleted sagas.
+    """
 
     def __init__(
         self,
@@ -36,7 +41,9 @@ class Retention:
         *,
         context: Callable[[], AbstractContextManager[object]],
         stopping: threading.Event,
+        keys_days: int | None = None,
     ) -> None:
+        self._keys_days = keys_days
         self._days, self._turns, self._bulk_jobs = days, turns, bulk_jobs
         self._context, self._stopping = context, stopping
         self._deleted = Counter(
@@ -66,7 +73,7 @@ class Retention:
         while not self._stopping.is_set():
             with self._context():
                 found = [row.id for row in ended_before(self._days, BATCH)]
-                deleted = delete_ended(found) if found else 0
+                deleted = delete_ended(found, self._keys_days) if found else 0
             self._deleted.inc(deleted)
             total += deleted
             if len(found) < BATCH or not deleted:
@@ -74,9 +81,21 @@ class Retention:
             self._turns.prolong(RETENTION, LEASE_S)
             progressed()
             self._stopping.wait(PAUSE_S)
+        self._free_keys(progressed)
         while self._bulk_jobs.remove_old(self._days) and not self._stopping.is_set():
             progressed()
         self._turns.prolong(RETENTION, EVERY_S)
         if total:
             _log.info("retention.deleted", sagas=total, days=self._days)
         return total
+
+    def _free_keys(self, progressed: Callable[[], None]) -> None:
+        if self._keys_days is None:
+            return
+        with self._context():
+            for _freed in free_old(db.engine, self._keys_days):
+                if self._stopping.is_set():
+                    return
+                self._turns.prolong(RETENTION, LEASE_S)
+                progressed()
+                self._stopping.wait(PAUSE_S)

@@ -4,7 +4,7 @@ A trigger of the database inserts a key together with its saga, and deletes it t
 of its own (`saga prune --keys-days`), a key stays longer than its saga, or becomes free while the saga is still there.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -49,16 +49,16 @@ def outlive(connection: Connection, saga_ids: Collection[UUID], days: float) -> 
     connection.execute(update(_KEY).where(*young).values(outlives_saga=True))
 
 
-def free_old(database: Database, days: float) -> int:
+def free_old(database: Database, days: float) -> Iterator[int]:
     """Delete the keys that are older than this, the oldest first, except those of unfinished sagas.
 
-    Return their number. A key stays until the next time when a transaction has locked it or its saga now: so this
-    transaction waits for no other one.
+    Yield the number of deleted keys after each batch. A key stays until the next time when a transaction has locked it
+    or its saga now: so no batch waits for another transaction.
     """
-    freed, after = 0, None
-    while rows := (found := _free_after(database, days, after))[0]:
-        freed, after = freed + found[1], (rows[-1].at, rows[-1].key)
-    return freed
+    rows, freed = _free_after(database, days, None)
+    while rows:
+        yield freed
+        rows, freed = _free_after(database, days, (rows[-1].at, rows[-1].key))
 
 
 def _free_after(database: Database, days: float, after: tuple[datetime, str] | None) -> tuple[Sequence[Row[Any]], int]:

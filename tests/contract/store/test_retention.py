@@ -9,6 +9,7 @@ from app import create_app
 from app.config import from_environment
 from app.engine import retention as by_itself
 from app.services import services
+from app.settings import ConfigError
 from app.store import retention
 from app.store.database import db
 from app.store.deliveries import Deliveries
@@ -185,13 +186,14 @@ def test_saga_is_kept_while_a_message_to_a_webhook_is_to_be_sent(stored):
 class Retaining:
     """The retention of a process that keeps sagas for 30 days, without pauses."""
 
-    def __init__(self, stored, monkeypatch):
+    def __init__(self, stored, monkeypatch, keys_days=None):
         monkeypatch.setattr(by_itself, "BATCH", 2)
         monkeypatch.setattr(by_itself, "PAUSE_S", 0)
         self.metrics, self.stopping, self.turns = CollectorRegistry(), threading.Event(), Turns(stored.engine)
         self.work = by_itself.Retention(
-            30, self.turns, services().bulk_jobs.store, self.metrics, context=nullcontext, stopping=self.stopping
-        )
+            30, self.turns, services().bulk_jobs.store, self.metrics, context=nullcontext, stopping=self.stopping,
+            keys_days=keys_days,
+        )  # fmt: skip
 
     def next_turn(self):
         self.turns.prolong(RETENTION, -1)
@@ -208,6 +210,26 @@ def test_old_sagas_are_deleted_by_themselves_in_batches_and_counted(stored, monk
     assert len(left(stored)) == 2
     assert b"saga_retention_deleted_total 5.0" in generate_latest(retaining.metrics)
     assert retaining.next_turn() == 0
+
+
+def test_keys_have_a_retention_of_their_own(stored, monkeypatch):
+    for key, days in (("old", 70), ("young", 50), ("there", 20)):
+        cancelled(stored, days_ago=days)
+        # The trigger has no key to insert at an update.
+        stored.rows(f"UPDATE saga SET idempotency_key = '{key}' WHERE idempotency_key IS NULL")
+        columns = "key, saga_id, definition, at"
+        stored.rows(
+            f"INSERT INTO request_key ({columns}) SELECT idempotency_key, id, definition, created_at FROM saga "
+            f"WHERE idempotency_key = '{key}'"
+        )
+    publish(stored)
+    retaining = Retaining(stored, monkeypatch, keys_days=60)
+    assert retaining.work.step() == 2
+    assert {row["key"] for row in stored.rows("SELECT key FROM request_key")} == {"young", "there"}
+    retaining.work._keys_days = 10
+    assert retaining.next_turn() == 0
+    assert stored.rows("SELECT key FROM request_key") == []
+    assert stored.rows("SELECT idempotency_key FROM saga") == [{"idempotency_key": "there"}]
 
 
 def test_one_process_at_a_time_deletes_old_sagas(stored, monkeypatch):
@@ -233,3 +255,8 @@ def test_nothing_is_deleted_without_the_setting(store_url):
     assert services().retention is None
     app = create_app(from_environment({"DATABASE_URL": store_url, "RETENTION_DAYS": "30"}))
     assert services(app).retention_thread.name == "retention"
+
+
+def test_retention_of_keys_alone_is_refused(store_url):
+    with pytest.raises(ConfigError, match="RETENTION_KEYS_DAYS needs RETENTION_DAYS"):
+        from_environment({"DATABASE_URL": store_url, "RETENTION_KEYS_DAYS": "30"})
