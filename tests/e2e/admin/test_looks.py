@@ -22,7 +22,7 @@ for (const cell of document.querySelectorAll('td'))
 @pytest.fixture
 def paths(site):
     """Return the paths of all pages, each with content."""
-    site.orders(2, status="completed")
+    done, _ = site.orders(2, status="completed")
     site.orders(1, status="compensated", client=2)
     site.stuck_orders(2)
     add_schedule(site)
@@ -32,6 +32,7 @@ def paths(site):
     (stuck,) = site.stuck_orders(1)
     return ["/admin", "/admin/stuck", "/admin/parked", "/admin/sagas", "/admin/sagas?state=NONE",
             f"/admin/sagas/{stuck}", f"/admin/sagas/{stuck}?entry=2&at=3",
+            f"/admin/sagas/{stuck}/compare", f"/admin/sagas/{stuck}/compare?with={done}",
             f"/admin/sagas/{stuck}/replay?call=reserver_stock&outcome=refused", group,
             "/admin/bulk", job,
             "/admin/sagas?sort=by", "/admin/nothing", "/admin/handover", "/admin/sagas?still_unknown=true",

@@ -106,6 +106,7 @@ ROUTES = {
     "POST /admin/views/<any(sagas,stuck):page>": "viewer",
     "POST /admin/views/<any(sagas,stuck):page>/<uuid:view_id>/rename": "viewer",
     "POST /admin/views/<any(sagas,stuck):page>/<uuid:view_id>/delete": "viewer",
+    "GET /admin/sagas/<uuid:saga_id>/compare": "viewer",
     "POST /admin/sagas/<uuid:saga_id>": "operator",
     "POST /admin/sagas/<uuid:saga_id>/signals/<name>": "operator",
     "POST /admin/sagas/<uuid:saga_id>/checked": "operator",

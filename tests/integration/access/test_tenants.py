@@ -292,3 +292,15 @@ def test_admin_of_a_tenant_is_refused(admin_service, person):
 def test_tenant_with_an_illegal_name_is_refused(admin_service, name):
     with pytest.raises(InvalidError, match="1 to 64"):
         admin_service.key("read", name="mine", tenant=name)
+
+
+def test_a_person_compares_with_no_saga_of_another_tenant(admin_service, acme, person, foreign):
+    own = acme.draft()
+    page = person.get(f"/admin/sagas/{own}/compare")
+    assert page.status_code == 200
+    assert foreign not in page.text
+    assert str(CLIENT) not in page.text
+    answer = person.get(f"/admin/sagas/{own}/compare?with={foreign}")
+    assert answer.status_code == 404
+    assert str(CLIENT) not in answer.text
+    assert person.get(f"/admin/sagas/{own}/compare?with={acme.draft(5)}").status_code == 200
