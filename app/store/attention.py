@@ -3,10 +3,11 @@
 Such a saga is stuck, or stays in a state longer than its table expects, or has a table that this release lacks.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, not_, or_, select, tuple_
@@ -56,6 +57,18 @@ class CauseGroup:
     total_overstayed: int
 
 
+class StateCount(NamedTuple):
+    """The number of sagas that need attention in one state."""
+
+    definition: str
+    definition_version: int
+    state: str
+    status: str
+    #: True: this release lacks their table.
+    unknown: bool
+    sagas: int
+
+
 class Attention:
     """The sagas that need attention at the time of the request. limits: longest expected stay by state, in seconds."""
 
@@ -67,8 +80,8 @@ class Attention:
             by_limit.setdefault(limit_s, []).append(key)
         self._registry, self._unknown = registry, not_(table_is_known(registry))
         self._is = or_(_stays_too_long(self.now, by_limit), self._unknown)
-        #: The different errors of these sagas; None: not read yet.
-        self._errors: Sequence[str] | None = None
+        #: The last filter of `_of_cause` without its cause, and its sagas; a page needs them several times.
+        self._read: tuple[SagaFilter, Sequence[Row[Any]]] | None = None
 
     def groups(self, wanted: SagaFilter) -> Sequence[CauseGroup]:
         """Return the sagas grouped by definition, state and cause of the error, the largest group first.
@@ -76,32 +89,29 @@ class Attention:
         The database groups them by the text of the error, and this process by its cause: the database would compute
         the causes of all sagas again for each page.
         """
-        same = (SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status)
-        error, unknown = BRIEF_ERROR.label("error"), self._unknown.label("unknown")
-        oldest_s = (-seconds_until(func.min(SagaRow.entered_at))).label("oldest_s")
-        counted = self._those(wanted, *same, error, unknown, func.count().label("sagas"), oldest_s)
         by_cause: dict[tuple[Any, ...], list[Row[Any]]] = {}
-        for row in db.session.execute(counted.group_by(*same, error, unknown)):
+        for row in self._of_cause(wanted):
             key = (row.definition, row.definition_version, row.state, row.status, row.unknown, cause(row.error))
             by_cause.setdefault(key, []).append(row)
         return _groups(by_cause.values())
 
-    def errors(self, wanted: SagaFilter) -> Sequence[Row[Any]]:
+    def errors(self, wanted: SagaFilter) -> Sequence[tuple[str, int]]:
         """Return the different errors of sagas with the number of sagas of each, the most frequent first."""
-        error = BRIEF_ERROR.label("error")
-        counted = self._those(wanted, error, func.count().label("sagas")).group_by(error)
-        return db.session.execute(counted.order_by(func.count().desc(), error).limit(MOST_GROUPS)).all()
+        sagas: Counter[str] = Counter()
+        for row in self._of_cause(wanted):
+            sagas[row.error] += row.sagas
+        return sorted(sagas.items(), key=lambda item: (-item[1], item[0]))[:MOST_GROUPS]
 
     def count_of(self, wanted: SagaFilter) -> int:
         """Return the number of sagas that match."""
         return db.session.scalar(self._those(wanted, func.count())) or 0
 
-    def by_state(self, wanted: SagaFilter) -> Sequence[Row[Any]]:
+    def by_state(self, wanted: SagaFilter) -> Sequence[StateCount]:
         """Return the number of sagas by definition, version, state and status, and if their table is unknown."""
-        same = (SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status)
-        unknown = self._unknown.label("unknown")
-        counted = self._those(wanted, *same, unknown, func.count().label("sagas")).group_by(*same, "unknown")
-        return db.session.execute(counted).all()
+        counted: Counter[tuple[str, int, str, str, bool]] = Counter()
+        for row in self._of_cause(wanted):
+            counted[row.definition, row.definition_version, row.state, row.status, bool(row.unknown)] += row.sagas
+        return [StateCount(*same, sagas) for same, sagas in counted.items()]
 
     def chosen(self, wanted: SagaFilter, until: datetime) -> Select[Any]:
         """Return the query for the sagas that have been in their state since `until`, for a bulk job."""
@@ -133,18 +143,27 @@ class Attention:
     def _those(self, wanted: SagaFilter, *columns: Any) -> Select[Any]:
         conditions = replace(wanted, cause=None).conditions(self._registry)
         if wanted.cause is not None:
-            conditions.append(self._failed_for(wanted.cause))
+            conditions.append(self._failed_for(wanted))
         return select(*columns).where(UNFINISHED, self._is, *conditions)
 
-    def _failed_for(self, cause_: str) -> ColumnElement[bool]:
-        """Return the condition for the sagas with this cause. It names their errors, unless they are too many."""
-        if not cause_:
+    def _of_cause(self, wanted: SagaFilter) -> Sequence[Row[Any]]:
+        """Return the sagas of the filter, grouped by state and by the text of their errors."""
+        of_any_cause = replace(wanted, cause=None)
+        if self._read is None or self._read[0] != of_any_cause:
+            same = (SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status)
+            error, unknown = BRIEF_ERROR.label("error"), self._unknown.label("unknown")
+            oldest_s = (-seconds_until(func.min(SagaRow.entered_at))).label("oldest_s")
+            counted = self._those(of_any_cause, *same, error, unknown, func.count().label("sagas"), oldest_s)
+            self._read = of_any_cause, db.session.execute(counted.group_by(*same, error, unknown)).all()
+        rows = self._read[1]
+        return rows if wanted.cause is None else [row for row in rows if (cause(row.error) or "") == wanted.cause]
+
+    def _failed_for(self, wanted: SagaFilter) -> ColumnElement[bool]:
+        """Return the condition for the sagas with the cause of the filter. It names their errors, unless too many."""
+        if not wanted.cause:
             return SagaRow.error.is_(None)
-        if self._errors is None:
-            known = select(BRIEF_ERROR).where(UNFINISHED, self._is, SagaRow.error.is_not(None)).distinct()
-            self._errors = db.session.scalars(known).all()
-        named = [error for error in self._errors if cause(error) == cause_]
-        return BRIEF_ERROR.in_(named) if len(named) <= _MOST_NAMED else cause_of(BRIEF_ERROR) == cause_
+        named = {row.error for row in self._of_cause(wanted)}
+        return BRIEF_ERROR.in_(sorted(named)) if len(named) <= _MOST_NAMED else cause_of(BRIEF_ERROR) == wanted.cause
 
 
 def _groups(by_cause: Collection[Sequence[Row[Any]]]) -> Sequence[CauseGroup]:

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from app.services import Services
+from app.store.attention import StateCount
 from app.store.audit import Entry
 from app.store.bulk import DONE, GONE, PAUSED, REFUSED, RUNNING, STOPPED
 from app.store.lists import SagaFilter, StateKey
@@ -34,7 +35,7 @@ class Fit:
     states: list[StateKey] = field(default_factory=list)
 
 
-def fits(registry: Registry, rows: Iterable[Row[Any]]) -> dict[str, Fit]:
+def fits(registry: Registry, rows: Iterable[StateCount]) -> dict[str, Fit]:
     """Return the sagas that each action fits, by action. rows: of `Attention.by_state`."""
     found = {action: Fit() for action in BULK_ACTIONS}
     for row in rows:
