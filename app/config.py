@@ -298,6 +298,15 @@ class Config(SignInSettings):
         shown="none: the trail is sealed without a key",
         secret=True,
     )
+    data_keys: tuple[bytes, ...] = setting(
+        "DATA_KEY",
+        settings.data_keys,
+        (),
+        "32 bytes in base64; encrypts the keys of the clients, with which `personal()` and `secret()` values are "
+        "encrypted ([how](#personal-data)). Several, separated by spaces: the first one encrypts",
+        shown="none: they are stored in clear, and `personal()` is refused",
+        secret=True,
+    )
     audit_anchor_file: str | None = setting(
         "AUDIT_ANCHOR_FILE",
         settings.optional_path,
@@ -452,6 +461,15 @@ def check_callbacks(config: Config, definitions: Iterable[Saga]) -> None:
                 raise ConfigError(f"PUBLIC_URL is not set, and {needs}; set it to the URL of this service")
             if config.secret_key is None:
                 raise ConfigError(f"SECRET_KEY is not set, and {needs}; {HOW_TO_MAKE}")
+
+
+def check_data_key(config: Config, definitions: Iterable[Saga]) -> None:
+    """Raise ConfigError when a table has personal data, and DATA_KEY is not set. Old secrets may stay in clear."""
+    for definition in definitions:
+        if definition.personal and not config.data_keys:
+            raise ConfigError(
+                f"DATA_KEY is not set, and {definition} has personal() data; {settings.HOW_TO_MAKE_DATA_KEY}"
+            )
 
 
 def check_serving(config: Config) -> None:

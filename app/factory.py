@@ -57,6 +57,7 @@ from app.config import (
     OTEL_ENDPOINT,
     Config,
     check_callbacks,
+    check_data_key,
     check_participants,
     check_webhooks,
     from_environment,
@@ -100,6 +101,7 @@ from app.store.audit import use_key
 from app.store.audit_anchors import Anchors
 from app.store.bulk import BulkStore
 from app.store.children import Children
+from app.store.data_keys import DataKeys
 from app.store.database import db
 from app.store.database import install as install_database
 from app.store.database_health import Bounded, schema
@@ -159,6 +161,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     registry = registry or read_tables(config)
     participants, webhooks = check_participants(config, registry), check_webhooks(config, registry)
     check_callbacks(config, registry)
+    check_data_key(config, registry)
     app = _Application(__name__)
     app.json = _OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_CONTENT
@@ -197,6 +200,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         bulk_thread=threads.add("bulk", bulk_jobs.run, runner.stopping),
         notifier=notifier,
         notifier_thread=threads.add("notices", notifier.run, runner.stopping) if notifier else None,
+        data_keys=engine.store.keys,
         retention=retention,
         retention_thread=threads.add("retention", retention.run, runner.stopping) if retention else None,
         participant_store=ParticipantStore(database),
@@ -257,11 +261,12 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         use_key(db.engine, config.audit_key)
         anchor_file = Path(config.audit_anchor_file) if config.audit_anchor_file else None
         anchors = [Anchors(db.engine, anchor_file, time.monotonic).write_due] if anchor_file else []
-        store = SagaStore(Connections(db.engine), registry, owner, webhooks=webhooks)
-        leases = Leases(db.engine, registry, owner)
+        keys_of_data = DataKeys(db.engine, config.data_keys)
+        store = SagaStore(Connections(db.engine), registry, owner, webhooks=webhooks, keys=keys_of_data)
+        leases = Leases(db.engine, registry, owner, keys=keys_of_data)
         tables = Tables(db.engine, registry, owner)
-        waits = Waits(arrivals=Arrivals(db.engine))
-        families = Families(children=Children(db.engine), registry=registry)
+        waits = Waits(arrivals=Arrivals(db.engine, keys_of_data))
+        families = Families(children=Children(db.engine, keys_of_data), registry=registry)
         pauses, replicas = (
             Pauses(ParticipantStore(db.engine)),
             Replicas(db.engine, owner, config.database_connections, config.release),
@@ -349,7 +354,7 @@ def _event_threads(  # noqa: PLR0917  connects parts that are built already
     intake = Intake(service, definitions, dead_letters, metrics, runner.stopping)
     receivers: list[Receiver] = [
         *webhook_receivers(webhooks, _webhook_client(config, webhooks), definitions),
-        *end_call_receivers(definitions, config, engine.calls.sender, engine.calls.traces),
+        *end_call_receivers(definitions, config, engine.calls.sender, engine.calls.traces, engine.store.keys),
     ]
     deliverer = None
     if receivers:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.service_threads import ServiceThread, ServiceThreads
     from app.shared_cache import SharedCache
     from app.store.accounts import Users
+    from app.store.data_keys import DataKeys
     from app.store.database_health import Bounded, Schema
     from app.store.deliveries import Deliveries
     from app.store.figures import SharedFigures
@@ -69,6 +70,8 @@ class Services:
     #: Sends messages to people; None: NOTIFY_FILE names no channel.
     notifier: "Notifier | None"
     notifier_thread: "ServiceThread | None"
+    #: The keys with which the values of clients are encrypted.
+    data_keys: "DataKeys"
     #: Deletes old sagas; None: RETENTION_DAYS is not set.
     retention: "Retention | None"
     retention_thread: "ServiceThread | None"

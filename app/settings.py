@@ -3,6 +3,7 @@
 Each setting is declared once, most of them in app/config.py. Parsers of URLs are in app/server_urls.py.
 """
 
+import base64
 import ipaddress
 import re
 import ssl
@@ -34,6 +35,8 @@ SHORTEST_S, LONGEST_S = 0.001, 86_400.0
 #: other scripts, which are most likely typing errors.
 _DECIMAL = re.compile(r"[0-9]*\.?[0-9]+")
 HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…, or in a file named by SECRET_KEY_FILE"
+HOW_TO_MAKE_DATA_KEY = "make one with `openssl rand -base64 32` and keep it: in a file named by DATA_KEY_FILE"
+DATA_KEY_BYTES = 32
 #: Name of the variable with the folder in which the processes of one server combine their metrics.
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 #: Key of the declaration in the metadata of a dataclass field.
@@ -185,6 +188,18 @@ def _decimal(text: str) -> float:
 
 def port(environ: Mapping[str, str], name: str, default: int) -> int:
     return optional_port(environ, name, None) or default
+
+
+def data_keys(environ: Mapping[str, str], name: str, default: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return keys of 32 bytes, written in base64 and separated by spaces."""
+    texts = environ.get(name, "").split()
+    try:
+        keys = tuple(base64.b64decode(text, validate=True) for text in texts)
+    except ValueError:
+        keys = (b"",)
+    if any(len(key) != DATA_KEY_BYTES for key in keys):
+        raise ConfigError(f"{name} must be {DATA_KEY_BYTES} bytes in base64; {HOW_TO_MAKE_DATA_KEY}")
+    return keys or default
 
 
 def optional_number(environ: Mapping[str, str], name: str, default: int | None, *, high: int) -> int | None:

@@ -6,9 +6,8 @@ from dataclasses import replace
 from machines.call import Call
 from machines.check_scope import ReferenceProblem, Scope, field_of, item_type
 from machines.fields import Field
-from machines.keeps import kept_of
 from machines.references import members
-from machines.secrets import holds_personal, holds_secret
+from machines.secrets import holds_secret, personal_fields
 from machines.table import Table
 from machines.templates import Function, Value
 
@@ -42,15 +41,8 @@ def owner_problems(table: Table) -> Iterator[str]:
     """Yield a problem for each personal value of a table that does not say whose it is. A branch is its saga's."""
     if table.client is not None or table.is_branch:
         return
-    kept = {
-        f"{step.name}.{name}": kept_of(name, declared).field
-        for step in table.steps
-        for call in step.calls
-        for name, declared in call.keeps.items()
-    }
-    for name, field in {**table.data, **kept}.items():
-        if holds_personal(field):
-            yield f"{name!r} is personal, and no client= says whose it is; write client= with the customer's field"
+    for name in personal_fields(table):
+        yield f"{name!r} is personal, and no client= says whose it is; write client= with the customer's field"
 
 
 def _problem(reference: str, where: str) -> str:

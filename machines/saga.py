@@ -16,7 +16,7 @@ from machines.digest import content_of, digest_of
 from machines.fields import Field, optional
 from machines.keeps import Kept, keep, kept_of
 from machines.references import FillError, parts, segment, split, within
-from machines.secrets import SecretFields
+from machines.secrets import SecretFields, personal_fields
 from machines.step import Step
 from machines.table import Table
 from machines.transitions import Graph, State, Transition, derive
@@ -112,6 +112,11 @@ class Saga(Table, metaclass=_SagaClass):
     def secrets(self) -> SecretFields | None:
         """The secret fields of the table; None without any."""
         return SecretFields([self]) or None
+
+    @cached_property
+    def personal(self) -> bool:
+        """True when the table has the datum of a person."""
+        return bool(personal_fields(self))
 
     def without_secrets(self, text: str, data: Mapping[str, Any], replies: Mapping[str, Any]) -> str:
         """Return a text with "***" for each secret value of a saga. replies: step → its stored reply."""

@@ -8,7 +8,7 @@ cost: its `Saga.secrets` is None.
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from html import escape
 from typing import Any
@@ -17,8 +17,11 @@ from urllib.parse import quote, quote_plus
 from machines.fields import Field, FieldKind
 from machines.keeps import kept_of
 from machines.references import MASKED, parts, within
+from machines.sealed import is_sealed
 from machines.table import Table
 
+#: Returns what stands in the place of a secret value.
+Instead = Callable[[Any], Any]
 #: A shorter secret is replaced only where it stands as a word: "123" in "cvc 123", not in "order 51234".
 _SHORTEST_PART = 4
 #: End of a text that was cut off.
@@ -30,9 +33,19 @@ def holds_secret(field: Field) -> bool:
     return field.secret or any(map(holds_secret, _inner(field)))
 
 
-def holds_personal(field: Field) -> bool:
-    """Return True when the field, or a field in it, is personal."""
-    return field.personal or any(map(holds_personal, _inner(field)))
+def personal_fields(table: Table) -> dict[str, Field]:
+    """Return the fields of the data and of kept replies that are personal, or have a personal field in them."""
+    kept = {
+        f"{step.name}.{name}": kept_of(name, declared).field
+        for step in table.steps
+        for call in step.calls
+        for name, declared in call.keeps.items()
+    }
+    return {name: field for name, field in {**table.data, **kept}.items() if _holds_personal(field)}
+
+
+def _holds_personal(field: Field) -> bool:
+    return field.personal or any(map(_holds_personal, _inner(field)))
 
 
 def _inner(field: Field) -> Iterator[Field]:
@@ -54,17 +67,20 @@ class SecretFields:
         """Return the data of a saga that has no replies yet, as people may see them."""
         return self.values(data, {}).hidden_in(self.masked_data(data))
 
-    def masked_data(self, data: Any) -> Any:
-        """Return the data of a saga with "***" in each secret field. Other fields may repeat such a value."""
+    def masked_data(self, data: Any, by: Instead = lambda _value: MASKED) -> Any:
+        """Return the data of a saga with "***" in each secret field. Other fields may repeat such a value.
+
+        by: returns what stands in the place of a secret value, if that is not "***".
+        """
         for fields, _ in self._tables:
-            data = _masked_members(fields, data)
+            data = _masked_members(fields, data, by)
         return data
 
-    def masked_reply(self, step: str | None, reply: Any) -> Any:
-        """Return a stored reply of a step with "***" for each secret value that it keeps."""
+    def masked_reply(self, step: str | None, reply: Any, by: Instead = lambda _value: MASKED) -> Any:
+        """Return a stored reply of a step with "***" for each secret value that it keeps. by: see `masked_data`."""
         for _, kept in self._tables:
             for path, field in kept.get(step or "", {}).items():
-                reply = _masked_below(path, field, reply)
+                reply = _masked_below(path, field, reply, by)
         return reply
 
     def values(self, data: Any, replies: Mapping[str, Any]) -> "SecretValues":
@@ -89,17 +105,30 @@ class SecretValues:
 
     def hidden_in(self, value: Any) -> Any:
         """Return a text, or any other JSON value, with "***" for each secret value in it."""
+        if isinstance(value, Mapping):
+            if is_sealed(value):
+                return MASKED
+            # A plain text, because JSON takes no other name of a member.
+            return {str(self.hidden_in(name)): self.hidden_in(each) for name, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.hidden_in(each) for each in value]
         if self._pattern is None or value is None or isinstance(value, bool) or value is MASKED:
             return value
         if isinstance(value, str):
             return MASKED if value in self._texts else self._without_rest(self._pattern.sub(MASKED, value))
-        if isinstance(value, Mapping):
-            return {
-                str(self.hidden_in(name)): self.hidden_in(each) for name, each in value.items()
-            }  # JSON: plain names
-        if isinstance(value, (list, tuple)):
-            return [self.hidden_in(each) for each in value]
         return MASKED if _text(value) in self._texts else value
+
+    def replaced_in(self, value: Any, by: Instead) -> Any:
+        """Return a JSON value with `by(part)` for each single part that holds a secret value, or names it."""
+        if is_sealed(value):
+            return value
+        if isinstance(value, Mapping):
+            if any(self.hidden_in(name) != name for name in value):
+                return by(value)
+            return {name: self.replaced_in(each, by) for name, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.replaced_in(each, by) for each in value]
+        return by(value) if self.hidden_in(value) != value else value
 
     def _without_rest(self, text: str) -> str:
         """Return the text. If it was cut off inside a secret, replace the beginning of this secret at its end."""
@@ -130,29 +159,29 @@ def _of_replies(table: Table) -> dict[str, dict[tuple[str, ...], Field]]:
     return found
 
 
-def _masked(field: Field, value: Any) -> Any:
+def _masked(field: Field, value: Any, by: Instead) -> Any:
     if value is None:
         return None
     if field.secret:
-        return MASKED
+        return by(value)
     if field.kind is FieldKind.LIST and isinstance(value, list):
         item = field.item or Field(kind=FieldKind.OBJECT, items=field.items)
-        return [_masked(item, each) for each in value]
-    return _masked_members(field.items or {}, value)
+        return [_masked(item, each, by) for each in value]
+    return _masked_members(field.items or {}, value, by)
 
 
-def _masked_members(fields: Mapping[str, Field], value: Any) -> Any:
+def _masked_members(fields: Mapping[str, Field], value: Any, by: Instead) -> Any:
     if not isinstance(value, Mapping):
         return value
-    return {name: _masked(fields[name], each) if name in fields else each for name, each in value.items()}
+    return {name: _masked(fields[name], each, by) if name in fields else each for name, each in value.items()}
 
 
-def _masked_below(path: Sequence[str], field: Field, value: Any) -> Any:
+def _masked_below(path: Sequence[str], field: Field, value: Any, by: Instead) -> Any:
     if not path:
-        return _masked(field, value)
+        return _masked(field, value, by)
     if not isinstance(value, Mapping) or path[0] not in value:
         return value
-    return {**value, path[0]: _masked_below(path[1:], field, value[path[0]])}
+    return {**value, path[0]: _masked_below(path[1:], field, value[path[0]], by)}
 
 
 def _below(reply: Any, path: tuple[str, ...]) -> Any:
@@ -176,6 +205,8 @@ def _values_of(field: Field, value: Any) -> Iterator[Any]:
 
 
 def _leaves(value: Any) -> Iterator[Any]:
+    if is_sealed(value):
+        return
     if isinstance(value, Mapping):
         value = list(value.values())
     if isinstance(value, (list, tuple)):

@@ -91,7 +91,8 @@ def _started(definition: Saga, form: Mapping[str, Any], given: Mapping[str, str]
     again, reason, actor = form["again"], form_reason(), principal().actor
     sent = entered(definition.data, given)
     if again is not None:
-        sent = _secrets(definition, _earlier(definition, again, masked=False).data) | sent
+        earlier = _earlier(definition, again, masked=False)
+        sent = services().data_keys.opened(_secrets(definition, earlier.data), earlier.id) | sent
         reason = f"again, with the data of {again}: {reason}"[:LONGEST_REASON]
     data = load(data_schema(definition), sent)
     sagas = services().sagas

@@ -6,13 +6,15 @@ mean. Its idempotency key is the same at each attempt.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from sqlalchemy import Row
 
 from app.calls.request import Request, Sender
 from app.config import Config
 from app.events.deliverer import Failure
+from app.store.data_keys import DataKeys
 from app.store.deliveries import end_receiver
 from app.traces import Attempt, Traces
 from machines.call import Call
@@ -39,6 +41,7 @@ class EndCallReceiver:
     sender: Sender
     traces: Traces
     definitions: Registry
+    keys: DataKeys | None = None
     attempts: int = ATTEMPTS
     timeout_s: float = TIMEOUT_S
 
@@ -53,7 +56,15 @@ class EndCallReceiver:
             return Failure(f"{definition} has no call in at_end= for {move.dest} any more", dead=True)
         name = end_name(delivery.event)
         with self.traces.attempt_at_end(delivery.saga_id, definition.name, name, end.at_end, delivery.attempts) as made:
-            return self._send(definition, end.at_end, made, name, move, replies(journal))
+            return self._send(definition, end.at_end, made, name, *self._opened(move, replies(journal)))
+
+    def _opened(self, move: Row[Any], results: dict[str, Any]) -> tuple[Row[Any], dict[str, Any]]:
+        """Return the move and the replies with their sealed values opened."""
+        if self.keys is None or not self.keys.encrypts:
+            return move, results
+        data = self.keys.opened(move.data, move.saga_id)
+        opened = SimpleNamespace(**{**move._mapping, "data": data})  # noqa: SLF001  documented by SQLAlchemy
+        return cast("Row[Any]", opened), self.keys.opened(results, move.saga_id)
 
     def _send(  # noqa: PLR0917
         self, definition: Saga, call: Call, made: Attempt, name: str, move: Row[Any], results: dict[str, Any]
@@ -87,10 +98,15 @@ class EndCallReceiver:
 
 
 def end_call_receivers(
-    definitions: Registry, config: Config, sender: Sender, traces: Traces
+    definitions: Registry, config: Config, sender: Sender, traces: Traces, keys: DataKeys | None = None
 ) -> Iterator[EndCallReceiver]:
     """Yield a receiver for each participant that a table calls at an end."""
     for participant in sorted({call.participant for table in definitions for call in table.at_end.values()}):
         yield EndCallReceiver(
-            name=end_receiver(participant), config=config, sender=sender, traces=traces, definitions=definitions
+            name=end_receiver(participant),
+            config=config,
+            sender=sender,
+            traces=traces,
+            definitions=definitions,
+            keys=keys,
         )

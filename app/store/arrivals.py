@@ -3,17 +3,20 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Connection, Row, and_, bindparam, case, insert, or_, select, update
 from sqlalchemy import Engine as Database
-from sqlalchemy import Row, and_, bindparam, case, insert, or_, select, update
 
 from app.store.audit import Entry, append
+from app.store.data_keys import DataKeys, Sealer
 from app.store.database import UtcDateTime, db_now, seconds_until
 from app.store.instance import search_text
 from app.store.models import UNFINISHED, ArrivalRow, SagaRow
 from app.store.transactions import atomic
+from machines.sealed import is_sealed
 from machines.statuses import Status
 
 _ARRIVAL, _SAGA = ArrivalRow.__table__, SagaRow.__table__
@@ -48,8 +51,8 @@ class Signal:
 class Arrivals:
     """The stored signals of all sagas, and the database's clock for waits until a date."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, keys: DataKeys | None = None) -> None:
+        self._database, self._keys = database, keys or DataKeys(database)
 
     def add(
         self, saga_id: UUID, signal: Signal, admit: Callable[[Row[Any] | None, Row[Any] | None], None],
@@ -63,11 +66,13 @@ class Arrivals:
         """
         with atomic(self._database) as connection:
             saga = connection.execute(select(_SAGA).where(_SAGA.c.id == saga_id).with_for_update()).one_or_none()
-            known = connection.execute(_FIND, {"saga_id": saga_id, "signal": signal.name}).one_or_none()
+            found = connection.execute(_FIND, {"saga_id": saga_id, "signal": signal.name}).one_or_none()
+            known: Row[Any] | None = self._opened(found, connection)
             admit(saga, known)
             if known is not None:
                 return
-            connection.execute(insert(_ARRIVAL).values(saga_id=saga_id, at=db_now(), **vars(signal)))
+            values = {**vars(signal), "body": self._stored(signal.body, saga, connection)}
+            connection.execute(insert(_ARRIVAL).values(saga_id=saga_id, at=db_now(), **values))
             connection.execute(update(_SAGA).where(_SAGA.c.id == saga_id).values(_ARRIVED))
             if entry is not None:
                 append(connection, entry)
@@ -75,7 +80,20 @@ class Arrivals:
     def find(self, saga_id: UUID, name: str) -> Row[Any] | None:
         """Return the signal of this name that has arrived for the saga, or None."""
         with self._database.connect() as connection:
-            return connection.execute(_FIND, {"saga_id": saga_id, "signal": name}).one_or_none()
+            found = connection.execute(_FIND, {"saga_id": saga_id, "signal": name}).one_or_none()
+        return self._opened(found)
+
+    def _stored(self, body: Mapping[str, Any], saga: Row[Any] | None, connection: Connection) -> Any:
+        """Return what is stored of a body: sealed as a whole, because an answer has the reply with its secrets."""
+        if saga is None or saga.data_key is None:
+            return body
+        return Sealer(self._keys.find(saga.data_key, saga.id, connection), saga.id, None).value(body)
+
+    def _opened(self, row: Row[Any] | None, connection: Connection | None = None) -> Any:
+        if row is None or not is_sealed(row.body):
+            return row
+        body = self._keys.opened(row.body, row.saga_id, connection)
+        return SimpleNamespace(**{**row._mapping, "body": body})  # noqa: SLF001  documented by SQLAlchemy
 
     def receivers(self, definition: str, reference: str, signal: Signal) -> Sequence[Row[Any]]:
         """Return the sagas that a signal to a business number may mean, at most two.

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, and_, bindparam, case, func, or_, select, update
 from sqlalchemy import Engine as Database
 
+from app.store.data_keys import DataKeys
 from app.store.database import db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import journals
@@ -66,8 +67,8 @@ _SEND_BACK = (
 class Children:
     """The children of all sagas."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, keys: DataKeys | None = None) -> None:
+        self._database, self._keys = database, keys or DataKeys(database)
 
     def of(self, parent: UUID, step: str) -> Sequence[Row[Any]]:
         """Return the children that a step of a saga has started, in the order of their starts."""
@@ -77,7 +78,8 @@ class Children:
     def replies(self, children: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
         """Return for each child the reply of each of its steps that succeeded."""
         with self._database.connect() as connection:
-            return {child: replies(journal) for child, journal in journals(connection, children).items()}
+            found = {child: replies(journal) for child, journal in journals(connection, children).items()}
+        return {child: self._keys.opened(of, child) for child, of in found.items()} if self._keys.encrypts else found
 
 
 def only_a_person_moves(database: Database, saga_id: UUID, within_s: float) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from app.store.audit import Entry
+from app.store.data_keys import Sealer
 from machines.groups import NewChild
 from machines.references import FillError, look_up
 from machines.running import Move, RunningSaga
@@ -73,6 +74,8 @@ class Instance(RunningSaga):
         self.tenant: str | None = None
         #: Webhook that the start named, see `SagaRow`.
         self.webhook: str | None = None
+        #: Seals the secret values of this saga before they are stored; None: they are stored in clear.
+        self.sealer: Sealer | None = None
         self.epoch = 1
         self.version = 0
         #: True: this process has sent, or may have sent, a call of the saga since it created or claimed the saga.
@@ -133,6 +136,7 @@ class Instance(RunningSaga):
     def adopt(self, first: "Instance") -> None:
         """Take over version, snapshot, deadline and lease of `first`, which was inserted early. Drop its moves."""
         self.early_copy = first
+        self.sealer = first.sealer
         self.version, self.committed_snapshot, self.deadline = first.version, first.committed_snapshot, first.deadline
         self.lease_end = first.lease_end
         self.unsaved = [move for move in self.unsaved if move.seq >= first.next_seq]

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.store import releases
+from app.store.data_keys import DataKeys, ErasedError
 from app.store.database import DAY_S, Json, db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import SAGA_COLUMNS, instance, journals
@@ -78,9 +79,10 @@ class Leases:
     """Claims and releases sagas; each call is in autocommit."""
 
     def __init__(
-        self, database: Database, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._database = database
+        self, database: Database, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic,
+        keys: DataKeys | None = None,
+    ) -> None:  # fmt: skip
+        self._database, self._keys = database, keys or DataKeys(database)
         self._registry, self._owner, self._clock = registry, owner, clock
         #: The statement of a claim, by the names of the tables whose sagas it takes; None: of all tables.
         self._claims: dict[tuple[str, ...] | None, ReturningUpdate[Any]] = {}
@@ -185,8 +187,8 @@ class Leases:
     def _loaded(self, row: Row[Any], journal: list[Row[Any]], now: float) -> Instance | None:
         """Return the saga; None if it cannot be loaded, so that the other sagas of the claim still run."""
         try:
-            return instance(self._registry, row, journal, now, own_claims=1)
-        except (ValueError, LookupError) as error:
+            return instance(self._registry, row, journal, now, own_claims=1, keys=self._keys)
+        except (ValueError, LookupError, ErasedError) as error:
             _log.error("saga.unreadable", saga_id=str(row.id), error=str(error))
             return None
 

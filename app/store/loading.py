@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from math import inf
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, bindparam, select
 
+from app.store.data_keys import DataKeys, ErasedError, Sealer
 from app.store.database import seconds_until
 from app.store.instance import Instance, SagaSnapshot
 from app.store.models import JournalRow, SagaRow
@@ -45,15 +47,29 @@ def is_in_doubt(row: SagaRow | Row[Any], own_claims: int = 0) -> bool:
 
 
 def instance(
-    registry: Registry, row: Row[Any], journal: Sequence[Row[Any]], now: float, own_claims: int = 0
+    registry: Registry,
+    row: Row[Any],
+    journal: Sequence[Row[Any]],
+    now: float,
+    own_claims: int = 0,
+    *,
+    keys: DataKeys,
 ) -> Instance:
     """Return the saga of a row. now: the present time on the store's clock. own_claims: see `is_in_doubt`.
 
-    Raise UnknownSagaError for an unknown table, and ValueError for a state that the table does not have.
+    Raise UnknownSagaError for an unknown table, ValueError for a state that the table does not have, and the errors of
+    `DataKeys.find`.
     """
     definition = registry.of(row)
+    if row.erased_at is not None:
+        raise ErasedError(row.id)
+    data = row.data
+    if row.data_key is not None:
+        data, journal = keys.opened(data, row.id), opened_journal(keys, row.id, journal)
     in_doubt = restored_in_doubt(definition.states.get(row.state), row, own_claims)
-    saga = Instance(definition, row.id, row.data, row.state, in_doubt=in_doubt)
+    saga = Instance(definition, row.id, data, row.state, in_doubt=in_doubt)
+    if row.data_key is not None:
+        saga.sealer = Sealer(keys.find(row.data_key, row.id), row.id, definition.secrets)
     restore(saga, row, journal)
     saga.epoch, saga.version, saga.held = row.epoch, row.version, row.owner is not None
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
@@ -61,6 +77,11 @@ def instance(
     saga.started_by, saga.tenant, saga.entered = row.started_by, row.tenant, saga.clock() + row.entered_in_s
     saga.committed_snapshot, saga.webhook, saga.start_at = snapshot_of(row), row.webhook, start_of(row)
     return saga
+
+
+def opened_journal(keys: DataKeys, saga_id: UUID, journal: Sequence[Row[Any]]) -> Sequence[Any]:
+    """Return the rows of a journal with their replies opened."""
+    return [SimpleNamespace(**{**row._mapping, "reply": keys.opened(row.reply, saga_id)}) for row in journal]  # noqa: SLF001  documented by SQLAlchemy
 
 
 def snapshot_of(row: Row[Any], *, replayed: bool = False) -> SagaSnapshot:

@@ -29,6 +29,8 @@ _ORDERED = text("order_ref IS NOT NULL")
 _CHILD = text("parent_id IS NOT NULL")
 _FAILED = text("error IS NOT NULL")
 _OF_TENANT = text("tenant IS NOT NULL")
+_SEALED = text("data_key IS NOT NULL")
+_VALID = text("erased_at IS NULL")
 #: Conditions of partial indexes. Queries use these texts unchanged, because SQLite compares the texts to find an index.
 UNFINISHED = text("status NOT IN ('completed', 'compensated')")
 ENDED = text("status IN ('completed', 'compensated')")
@@ -56,6 +58,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
         Index("saga_failed", "created_at", "id", sqlite_where=_FAILED, postgresql_where=_FAILED),
         Index("saga_store", "store", "created_at"),
         Index("saga_tenant", "tenant", "created_at", sqlite_where=_OF_TENANT, postgresql_where=_OF_TENANT),
+        Index("saga_data_key", "data_key", sqlite_where=_SEALED, postgresql_where=_SEALED),
         Index("saga_unfinished", "status", "created_at", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
         Index("saga_finished", "definition", "status", "created_at", "id", sqlite_where=ENDED, postgresql_where=ENDED),
         Index(
@@ -103,6 +106,10 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     webhook: Mapped[str | None]
     #: Digest of the table that the saga uses, see SagaTableRow.
     table_digest: Mapped[str | None]
+    #: Key with which the secret values are encrypted, see DataKeyRow. NULL: the values are in clear, or there are none.
+    data_key: Mapped[str | None]
+    #: When the personal data were erased; NULL: they were not.
+    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Process that holds the lease.
     owner: Mapped[str | None]
     #: Fencing token. It counts the owners; a write with an old epoch changes nothing.
@@ -373,6 +380,26 @@ class SagaTableRow(db.Model):  # type: ignore[name-defined,misc]
     content: Mapped[str]
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     recorded_by: Mapped[str]
+
+
+class DataKeyRow(db.Model):  # type: ignore[name-defined,misc]
+    """The key of one client, with which the secret and personal values of the client's sagas are encrypted."""
+
+    __tablename__ = "data_key"
+    __table_args__ = (
+        Index("data_key_client", "tenant", "client", unique=True, sqlite_where=_VALID, postgresql_where=_VALID),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    #: Tenant of the sagas; "": none.
+    tenant: Mapped[str]
+    #: Client of the sagas, as `SagaRow.client` has it; "": they have none.
+    client: Mapped[str]
+    #: The key, encrypted with a key of DATA_KEY. NULL: it was dropped.
+    wrapped: Mapped[str | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: When the key was dropped; NULL: it is in use.
+    erased_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class OutboxRow(db.Model):  # type: ignore[name-defined,misc]

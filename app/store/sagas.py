@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.store import commits, request_keys
@@ -24,6 +24,7 @@ from app.store.children import (
     wake_if_born_finished,
     wake_parent,
 )
+from app.store.data_keys import DataKeys, Sealer
 from app.store.database import stored_moment
 from app.store.deliveries import address
 from app.store.group_commit import AT_ONCE, Commit, GroupCommit, in_one_transaction
@@ -31,6 +32,7 @@ from app.store.instance import WRITTEN_OUT, Instance, search_text
 from app.store.loading import SAGA_COLUMNS, instance, journals
 from app.store.models import SagaRow, SagaTagRow
 from app.store.statements import Connections, Statement
+from app.store.tenants import acting_for
 from app.store.transactions import atomic
 from app.values import written
 from app.webhook_settings.model import Webhooks
@@ -62,9 +64,10 @@ class SagaStore:
 
     def __init__(
         self, connections: Connections, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic,
-        webhooks: Webhooks | None = None,
+        *, webhooks: Webhooks | None = None, keys: DataKeys | None = None,
     ) -> None:  # fmt: skip
         self.connections, self._database = connections, connections.database
+        self.keys = keys or DataKeys(self._database)
         self._registry, self.owner, self.clock = registry, owner, clock
         self._webhooks = webhooks or Webhooks()
         self._insert = Statement("saga_insert", commits.INSERT, connections)
@@ -86,13 +89,13 @@ class SagaStore:
         delay_s: seconds after which any process can claim the saga; None: the engine has nothing left to do.
         owner: the process that holds the lease until then; None: no process runs the saga.
         """
-        values = self._new(saga, delay_s, owner)
+        plain = not saga.definition.tags and saga.missing_children is None and not self._seals(saga)
         try:
-            if saga.key == saga.sent_key and not saga.definition.tags and saga.missing_children is None:
-                self._insert_of(saga).run(values)
+            if plain and saga.key == saga.sent_key:
+                self._insert_of(saga).run(self._new(saga, delay_s, owner))
             else:
                 with atomic(self._database) as connection:
-                    self._insert_within(connection, saga, values)
+                    self._insert_within(connection, saga, delay_s, owner)
                     self.move_family(connection, saga)
         except IntegrityError as error:
             if saga.key is None:
@@ -110,9 +113,12 @@ class SagaStore:
         try:
             with atomic(self._database) as connection:
                 also(connection)
+                # In the order of the clients, so that two batches that make the same keys do not wait for each other.
+                for saga in sorted(sagas, key=_client_text):
+                    self._provide_sealer(connection, saga)
                 # In the order of the keys, so that two batches with the same keys do not wait for each other.
                 for saga in sorted(sagas, key=attrgetter("key")):
-                    self._insert_within(connection, saga, self._new(saga, 0.0, None))
+                    self._insert_within(connection, saga, 0.0, None)
         except IntegrityError as error:
             raise KeyTakenError from error
         for saga in sagas:
@@ -130,15 +136,38 @@ class SagaStore:
                 raise
             saga.committed()
 
-    def _insert_within(self, connection: Connection, saga: Instance, values: dict[str, Any]) -> None:
+    def _insert_within(self, connection: Connection, saga: Instance, delay_s: float | None, owner: str | None) -> None:
         """Insert a saga and its tags.
 
         Its key is in the written-out form when another sender's saga has the key as sent.
         """
+        self._provide_sealer(connection, saga)
+        values = self._new(saga, delay_s, owner)
         if saga.key != saga.sent_key and not request_keys.lock(connection, str(saga.sent_key)):
             raise KeyTakenError(saga.key)  # the key as it was sent is free again
         self._insert_of(saga).run_within(connection, values)
+        self._insert_beside(connection, saga)
+
+    def _insert_beside(self, connection: Connection, saga: Instance) -> None:
+        """Write what belongs to the row of a new saga: its tags, and the key of its values."""
         _insert_tags(connection, saga)
+        if saga.sealer is not None:
+            with acting_for(None):
+                connection.execute(update(_SAGA).where(_SAGA.c.id == saga.id).values(data_key=saga.sealer.key.id))
+
+    def _seals(self, saga: Instance) -> bool:
+        return saga.definition.secrets is not None and self.keys.encrypts
+
+    def _provide_sealer(self, connection: Connection, saga: Instance, parent: Instance | None = None) -> None:
+        """Give a new saga what seals its values, if it has values to seal. A branch uses the key of its parent."""
+        if not self._seals(saga):
+            return
+        client = _client_of(saga)
+        if client is None and parent is not None and parent.sealer is not None:
+            key = parent.sealer.key
+        else:
+            key = self.keys.provide(connection, saga.tenant, client)
+        saga.sealer = Sealer(key, saga.id, saga.definition.secrets)
 
     def _insert_of(self, saga: Instance) -> Statement:
         return self._insert if saga.start_at is None else self._insert_later
@@ -152,8 +181,8 @@ class SagaStore:
             | {
                 "name": definition.name,
                 "name_version": definition.version,
-                "new_data": written(saga.data).decode(),
-                "new_client": None if definition.client is None else search_text(saga.data.get(definition.client)),
+                "new_data": written(saga.data if saga.sealer is None else saga.sealer.data(saga.data)).decode(),
+                "new_client": _client_of(saga),
                 "new_store": None if definition.store is None else search_text(saga.data.get(definition.store)),
                 "key": saga.key,
                 "new_fingerprint": saga.fingerprint,
@@ -194,6 +223,8 @@ class SagaStore:
         """
         after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
         with atomic(self._database) as connection:
+            if saga.sealer is not None and saga.audit_entry:  # a person may move a saga that has ended
+                self.keys.hold(connection, saga.sealer.key, saga.id)
             if saga.ends_for_parent:
                 wake_parent(connection, saga)
             if statement.run_within(connection, values) != 1:
@@ -220,8 +251,9 @@ class SagaStore:
             child.key = f"{WRITTEN_OUT}saga:{saga.id_text} {child.definition.name} {child.sent_key}"
             of_parent = {"parent": self._id_of(saga), "of_step": child.parent_step, "number": child.child_number}
             due_s = 0.0 if child.current.runs else None
+            self._provide_sealer(connection, child, saga)
             self._insert_child.run_within(connection, self._new(child, due_s, None) | of_parent)
-            _insert_tags(connection, child)
+            self._insert_beside(connection, child)
             child.committed()
         wake_if_born_finished(connection, saga)
 
@@ -260,6 +292,8 @@ class SagaStore:
 
     def _moves(self, saga: Instance, now: float) -> list[dict[str, Any]]:
         moves = [_as_json(move, now) for move in saga.unsaved]
+        if saga.sealer is not None:
+            saga.sealer.moves(moves, saga.data, saga.results)
         if self.reports(saga):
             address(moves, saga, self._webhooks)
         return moves
@@ -272,7 +306,7 @@ class SagaStore:
         with self._database.connect() as connection:
             row = connection.execute(select(*SAGA_COLUMNS).where(_SAGA.c.id == saga_id)).one_or_none()
             journal = journals(connection, [saga_id]) if row else {}
-        return instance(self._registry, row, journal[saga_id], self.clock()) if row else None
+        return instance(self._registry, row, journal[saga_id], self.clock(), keys=self.keys) if row else None
 
     def find(self, saga_id: UUID) -> Row[Any] | None:
         """Return the row of a saga, or None."""
@@ -282,6 +316,15 @@ class SagaStore:
     def find_keys(self, *keys: str) -> Sequence[Row[Any]]:
         """Return the rows of the sagas with these Idempotency-Keys, see `request_keys.find`."""
         return request_keys.find(self._database, keys)
+
+
+def _client_of(saga: Instance) -> str | None:
+    name = saga.definition.client
+    return None if name is None else search_text(saga.data.get(name))
+
+
+def _client_text(saga: Instance) -> str:
+    return _client_of(saga) or ""
 
 
 def _insert_tags(connection: Connection, saga: Instance) -> None:

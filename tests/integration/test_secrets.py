@@ -1,5 +1,6 @@
 """Secret values reach the participants. They appear in nothing that a person, a log or a file can show."""
 
+import base64
 import json
 import re
 import threading
@@ -23,12 +24,14 @@ from app.store.database import db
 from app.store.dead_letters import DeadLetters
 from app.store.outbox import Outbox
 from machines.replies import Reply
+from machines.sealed import SEALED
 from tests.support.applications import opened, settle
 from tests.support.servers import OPEN
 from tests.support.webhooks import OLD, webhooks_file
 
 #: Every secret value of these tests contains this text in some form.
 MARKER = "S3CRET"
+DATA_KEY = base64.b64encode(bytes(32)).decode()
 DATA = {
     "customer": "Ada", "card": f'{MARKER} "4242" é', "cvc": 97531864, "pins": [f"{MARKER}-pin"], "amount": "12.30",
     "billing": {"iban": f"CH{MARKER}93", "city": "Oslo"}, "lines": [{"code": f"{MARKER}code", "n": 1}],
@@ -149,7 +152,13 @@ def application(bank, store_url, tables, monkeypatch, tmp_path):
     url = f"http://127.0.0.1:{bank.server.server_port}"
     receiver = "[shop]\nurl = 'https://shop.example'\nsecrets_file = SECRET\nsagas = ['secretive', 'broken', 'family']"
     webhooks = str(webhooks_file(tmp_path, receiver))
-    settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": url, "SAGAS": str(tables), "WEBHOOKS_FILE": webhooks}
+    settings = {
+        "DATA_KEY": DATA_KEY,
+        "DATABASE_URL": store_url,
+        "PARTICIPANTS_URL": url,
+        "SAGAS": str(tables),
+        "WEBHOOKS_FILE": webhooks,
+    }
     app = create_app(from_environment(OPEN | settings))
     with opened(app):
         yield app
@@ -197,19 +206,14 @@ def every_surface(application, saga_id, tmp_path, capfd) -> dict[str, str]:
     return found | {"log": "".join(capfd.readouterr())}
 
 
-#: The only columns that contain secret values. The calls are built from these columns.
-HOLDING = {("saga", "data"), ("saga", "moves"), ("journal", "reply")}
-
-
-def other_columns() -> dict[str, str]:
-    """Return the content of each column of the database that must not contain a secret value."""
+def columns() -> dict[str, str]:
+    """Return the content of each column of the database. None contains a secret value in clear."""
     found = {}
     with db.engine.connect() as connection:
         for table in inspect(connection).get_table_names():
             rows = connection.execute(text(f'SELECT * FROM "{table}"')).mappings().all()
             for column in {name for row in rows for name in row} if rows else ():
-                if (table, column) not in HOLDING:
-                    found[f"{table}.{column}"] = "\n".join(str(row[column]) for row in rows)
+                found[f"{table}.{column}"] = "\n".join(str(row[column]) for row in rows)
     return found
 
 
@@ -241,7 +245,9 @@ def test_a_secret_is_sent_and_shown_nowhere(application, bank, tmp_path, capfd, 
     assert bank.bodies[0]["cvc"] == DATA["cvc"]
     if "pay/hold" not in refusing:
         assert bank.bodies[1] == {"card": DATA["card"], "token": token_of("pay/hold")}
-    found = every_surface(application, saga_id, tmp_path, capfd)
+    stored = columns()
+    assert all(SEALED in stored[each] for each in ("saga.data", "journal.reply") if "pay/hold" not in refusing)
+    found = every_surface(application, saga_id, tmp_path, capfd) | stored
     check(found | {"answer": answer.get_data(as_text=True)})
     whole = found[f"/api/v1/sagas/{saga_id}"]
     assert json.loads(whole)["data"] == DATA | {
@@ -270,9 +276,9 @@ def test_a_secret_stays_hidden_when_its_saga_is_stuck_and_resolved(application, 
         assert answer.get_json()["saga"]["state"] == state
         texts[action] = answer.get_data(as_text=True)
     db.session.rollback()
-    columns = other_columns()
-    assert "done by phone" in columns["journal.reason"]
-    check(every_surface(application, saga_id, tmp_path, capfd) | stuck | texts | columns)
+    stored = columns()
+    assert "done by phone" in stored["journal.reason"]
+    check(every_surface(application, saga_id, tmp_path, capfd) | stuck | texts | stored)
 
 
 def test_a_secret_that_a_branch_keeps_is_hidden_at_its_parent(application, bank, tmp_path, capfd):
@@ -282,7 +288,7 @@ def test_a_secret_that_a_branch_keeps_is_hidden_at_its_parent(application, bank,
     settle()
     last = next(body for body in bank.bodies if "tokens" in body)
     assert last == {"tokens": [token_of("pay/each")] * 2, "one": token_of("pay/one")}
-    check(every_surface(application, saga_id, tmp_path, capfd))
+    check(columns() | every_surface(application, saga_id, tmp_path, capfd))
 
 
 def test_a_function_of_the_author_that_fails_shows_no_secret(application, tmp_path, capfd):
