@@ -28,6 +28,7 @@ from app.api import bulk as bulk_api
 from app.api import cases as cases_api
 from app.api import (
     checkout,
+    clients,
     commandes,
     definitions,
     diagrams,
@@ -107,6 +108,7 @@ from app.store.database import install as install_database
 from app.store.database_health import Bounded, schema
 from app.store.dead_letters import DeadLetters
 from app.store.deliveries import Deliveries
+from app.store.erasure import Erasure
 from app.store.figures import SharedFigures
 from app.store.leases import Leases, Replicas
 from app.store.login_attempts import LoginAttempts
@@ -201,6 +203,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         notifier=notifier,
         notifier_thread=threads.add("notices", notifier.run, runner.stopping) if notifier else None,
         data_keys=engine.store.keys,
+        erasure=Erasure(database, registry),
         retention=retention,
         retention_thread=threads.add("retention", retention.run, runner.stopping) if retention else None,
         participant_store=ParticipantStore(database),
@@ -224,7 +227,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     problems.install(app)
     for module in (
         health, sagas, replay, batches_api, signals, replies, schedules_api, participants_api, bulk_api, cases_api,
-        events, webhooks_api, definitions, docs, diagrams,
+        events, webhooks_api, definitions, docs, diagrams, clients,
     ):  # fmt: skip
         app.register_blueprint(module.blueprint)
     sagas.add_starts(app, registry)

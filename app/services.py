@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.store.data_keys import DataKeys
     from app.store.database_health import Bounded, Schema
     from app.store.deliveries import Deliveries
+    from app.store.erasure import Erasure
     from app.store.figures import SharedFigures
     from app.store.login_attempts import LoginAttempts
     from app.store.participants import ParticipantStore
@@ -72,6 +73,8 @@ class Services:
     notifier_thread: "ServiceThread | None"
     #: The keys with which the values of clients are encrypted.
     data_keys: "DataKeys"
+    #: Erases the values of one client.
+    erasure: "Erasure"
     #: Deletes old sagas; None: RETENTION_DAYS is not set.
     retention: "Retention | None"
     retention_thread: "ServiceThread | None"

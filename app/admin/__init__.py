@@ -10,6 +10,7 @@ from app.admin import (
     audit,
     bulk,
     cases,
+    clients,
     compare,
     dead_letters,
     definitions,
@@ -61,6 +62,7 @@ def install(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         account,
         users,
         api_keys,
+        clients,
         audit,
     ):
         app.register_blueprint(page.blueprint)

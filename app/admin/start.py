@@ -17,6 +17,7 @@ from app.admin.pages import pages
 from app.errors import ConflictError, InvalidError, NotFoundError, ProblemError, StillRunningError
 from app.services import services
 from app.store import queries
+from app.store.data_keys import ErasedError
 from app.store.models import SagaRow
 from app.views.masking import shown
 from app.views.saga_data import data_schema
@@ -92,6 +93,8 @@ def _started(definition: Saga, form: Mapping[str, Any], given: Mapping[str, str]
     sent = entered(definition.data, given)
     if again is not None:
         earlier = _earlier(definition, again, masked=False)
+        if earlier.erased_at is not None:
+            raise ErasedError(earlier.id)
         sent = services().data_keys.opened(_secrets(definition, earlier.data), earlier.id) | sent
         reason = f"again, with the data of {again}: {reason}"[:LONGEST_REASON]
     data = load(data_schema(definition), sent)

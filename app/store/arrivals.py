@@ -81,7 +81,8 @@ class Arrivals:
         """Return the signal of this name that has arrived for the saga, or None."""
         with self._database.connect() as connection:
             found = connection.execute(_FIND, {"saga_id": saga_id, "signal": name}).one_or_none()
-        return self._opened(found)
+        opened: Row[Any] | None = self._opened(found)
+        return opened
 
     def _stored(self, body: Mapping[str, Any], saga: Row[Any] | None, connection: Connection) -> Any:
         """Return what is stored of a body: sealed as a whole, because an answer has the reply with its secrets."""

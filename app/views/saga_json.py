@@ -86,6 +86,7 @@ def whole_json(
     return short_json(saga) | {
         "data": saga.data,
         "started_by": saga.started_by,
+        "erased_at": _moment(saga.erased_at),
         **_wait_json(definition, saga, journal, family),
         **_polls_json(definition, saga),
         "parent": parent_json(saga) if family.parent else None,

@@ -110,6 +110,9 @@ class SagaWhole(SagaWithSteps):
 
     data = fields.Dict()
     started_by = maybe(fields.String, metadata={"description": "who started it, such as key:shop; null: not known"})
+    erased_at = maybe(
+        fields.String, metadata={"format": "date-time", "description": "when its personal data were erased"}
+    )
     parent = maybe_nested(SagaParent, "the saga whose step has started this one; null: none")
     children = fields.List(fields.Nested(SagaChild), metadata={"description": "the sagas that its steps have started"})
     stuck_below = fields.List(fields.Nested(SagaStuckBelow), metadata={"description": _STUCK_BELOW})

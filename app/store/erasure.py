@@ -1,0 +1,154 @@
+"""Erases the secret and personal values of one client: drops the key, and overwrites what is stored in clear.
+
+A copy of the database, such as a backup, has the values encrypted; without the key nobody can read them. Sagas that
+started before DATA_KEY was set have their values in clear, so these are overwritten here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import Engine as Database
+
+from app.errors import ConflictError
+from app.store.audit import Entry, append
+from app.store.database import db_now
+from app.store.loading import journals
+from app.store.models import UNFINISHED, DataKeyRow, DeliveryRow, JournalRow, SagaRow, ScheduleRow
+from app.store.transactions import atomic
+from machines.history import replies
+from machines.registry import Registry
+from machines.sealed import sealed
+
+_SAGA, _JOURNAL, _KEY = SagaRow.__table__, JournalRow.__table__, DataKeyRow.__table__
+_SCHEDULE, _DELIVERY = ScheduleRow.__table__, DeliveryRow.__table__
+#: Sagas that are overwritten in one transaction, and sagas that a refusal names.
+BATCH, MOST_NAMED = 100, 5
+#: What stands in the place of an overwritten value. No key opens it.
+GONE = sealed("erased")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Erased:
+    """What was erased, or would be."""
+
+    client: str
+    keys: int
+    sagas: int
+
+    def as_json(self) -> dict[str, Any]:
+        return vars(self)
+
+
+class Erasure:
+    """Erases clients. registry: says which values of a saga are secret."""
+
+    def __init__(self, database: Database, registry: Registry) -> None:
+        self._database, self._registry = database, registry
+
+    def plan(self, client: str, tenant: str = "") -> Erased:
+        """Return what `erase` would erase. Raise ConflictError when it would be refused."""
+        with self._database.connect() as connection:
+            keys = self._keys(connection, client, tenant)
+            self._refuse_open(connection, client, tenant, keys)
+            return self._found(connection, client, tenant, keys)
+
+    def erase(self, client: str, tenant: str, actor: str, reason: str) -> Erased:
+        """Erase the values of a client. Raise ConflictError, with nothing erased, while a saga of the client is open.
+
+        A repetition erases what is left after a crash, and then nothing.
+        """
+        with atomic(self._database) as connection:
+            keys = self._keys(connection, client, tenant, lock=True)
+            self._refuse_open(connection, client, tenant, keys)
+            found = self._found(connection, client, tenant, keys)
+            # The keys first: no process locks a saga that has ended before it holds the key.
+            dropped = {"wrapped": None, "erased_at": db_now()}
+            connection.execute(update(_KEY).where(_KEY.c.id.in_(keys)).values(dropped))
+            connection.execute(update(_SAGA).where(_SAGA.c.data_key.in_(keys)).values(erased_at=db_now()))
+            after = {"client": client, "keys": found.keys, "sagas": found.sagas}
+            target = f"{tenant}/{client}" if tenant else client
+            append(connection, Entry(actor=actor, action="client.forget", target=target, reason=reason, after=after))
+        while self._overwrite(client, tenant):
+            pass
+        return found
+
+    def _keys(self, connection: Connection, client: str, tenant: str, *, lock: bool = False) -> Sequence[str]:
+        of_client = select(_KEY.c.id).where(
+            _KEY.c.client == client, _KEY.c.tenant == tenant, _KEY.c.erased_at.is_(None)
+        )
+        return connection.scalars(of_client.with_for_update() if lock else of_client).all()
+
+    def _refuse_open(self, connection: Connection, client: str, tenant: str, keys: Sequence[str]) -> None:
+        """Raise ConflictError when a saga of the client, or one above it, has not ended or has a message to send."""
+        mine = select(_SAGA.c.id, _SAGA.c.parent_id).where(self._of(client, tenant, keys)).cte("mine", recursive=True)
+        above = _SAGA.alias("above")
+        mine = mine.union(select(above.c.id, above.c.parent_id).where(above.c.id == mine.c.parent_id))
+        sends = select(_DELIVERY.c.saga_id).where(_DELIVERY.c.due_at.is_not(None))
+        still = select(_SAGA.c.id).where(_SAGA.c.id.in_(select(mine.c.id)), or_(UNFINISHED, _SAGA.c.id.in_(sends)))
+        found = connection.scalars(still.order_by(_SAGA.c.created_at).limit(MOST_NAMED + 1)).all()
+        if found:
+            named = ", ".join(map(str, found[:MOST_NAMED])) + (", …" if len(found) > MOST_NAMED else "")
+            raise ConflictError(
+                f"sagas of client {client} have not ended, or have a message to send: {named}; end them first",
+                saga_ids=[str(each) for each in found[:MOST_NAMED]],
+            )
+        for row in connection.execute(select(_SCHEDULE.c.name, _SCHEDULE.c.definition, _SCHEDULE.c.data)):
+            if row.definition in self._registry.names and not tenant:
+                name = self._registry.latest(row.definition).client
+                if name and str(row.data.get(name)) == client:
+                    raise ConflictError(f"schedule {row.name} starts sagas of client {client}; remove it first")
+
+    def _found(self, connection: Connection, client: str, tenant: str, keys: Sequence[str]) -> Erased:
+        sealed_ones = select(func.count()).where(_SAGA.c.data_key.in_(keys), _SAGA.c.erased_at.is_(None))
+        clear = select(func.count()).select_from(_SAGA).where(self._in_clear(client, tenant))
+        sagas = connection.execute(sealed_ones).scalar_one() + connection.execute(clear).scalar_one()
+        return Erased(client=client, keys=len(keys), sagas=sagas)
+
+    def _of(self, client: str, tenant: str, keys: Sequence[str]) -> Any:
+        return or_(and_(_SAGA.c.client == client, _of_tenant(tenant)), _SAGA.c.data_key.in_(keys))
+
+    def _in_clear(self, client: str, tenant: str) -> Any:
+        """Return the condition for sagas of the client whose values are in clear."""
+        secret = [name for name in self._registry.names_with_branches if self._registry.secrets_of(name) is not None]
+        return and_(
+            _SAGA.c.client == client, _of_tenant(tenant), _SAGA.c.data_key.is_(None), _SAGA.c.erased_at.is_(None),
+            _SAGA.c.definition.in_(secret),
+        )  # fmt: skip
+
+    def _overwrite(self, client: str, tenant: str) -> int:
+        """Overwrite values of some sagas of the client that are stored in clear, with their branches."""
+        first = select(_SAGA).where(self._in_clear(client, tenant)).order_by(_SAGA.c.created_at).limit(BATCH)
+        with atomic(self._database) as connection:
+            rows = list(connection.execute(first.with_for_update()))
+            below = [row.id for row in rows]
+            while below:
+                children = connection.execute(select(_SAGA).where(_SAGA.c.parent_id.in_(below))).all()
+                below = [row.id for row in children]
+                rows += [row for row in children if row.client is None]
+            found = journals(connection, [row.id for row in rows])
+            for row in rows:
+                self._overwrite_one(connection, row, found[row.id])
+        return len(rows)
+
+    def _overwrite_one(self, connection: Connection, row: Row[Any], journal: Sequence[Row[Any]]) -> None:
+        secrets, data = self._registry.secrets_of(row.definition), row.data
+        if secrets is not None:
+            values = secrets.values(data, replies(journal))
+            data = values.replaced_in(secrets.masked_data(data, _gone), _gone)
+            for move in journal:
+                reply = values.replaced_in(secrets.masked_reply(move.step, move.reply, _gone), _gone)
+                mine = and_(_JOURNAL.c.saga_id == row.id, _JOURNAL.c.seq == move.seq)
+                connection.execute(update(_JOURNAL).where(mine).values(reply=reply))
+        # The trigger writes the moves of a new value to the journal: none.
+        erased = {"data": data, "moves": [], "erased_at": db_now()}
+        connection.execute(update(_SAGA).where(_SAGA.c.id == row.id).values(erased))
+
+
+def _of_tenant(tenant: str) -> Any:
+    return _SAGA.c.tenant == tenant if tenant else _SAGA.c.tenant.is_(None)
+
+
+def _gone(_value: Any) -> dict[str, str]:
+    return GONE
