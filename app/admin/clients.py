@@ -34,7 +34,7 @@ def forget() -> Response:
     except ProblemError as error:
         return _page(error)
     flash(f"Client {client} is erased: {found.sagas} sagas.", "done")
-    return redirect(url_for("clients.show"), 303)
+    return redirect(url_for("admin_clients.show"), 303)
 
 
 def _page(error: ProblemError | None = None, plan: Erased | None = None) -> Response:

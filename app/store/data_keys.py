@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy import Engine as Database
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.errors import ConflictError
+from app.errors import ConflictError, NotReadyError
 from app.store.database import db_now
 from app.store.models import DataKeyRow
 from app.store.tenants import acting_for
@@ -44,7 +44,7 @@ class ErasedError(ConflictError):
         super().__init__(f"the personal data of saga {saga_id} were erased; it can be read, and not moved or repeated")
 
 
-class KeyLostError(LookupError):
+class KeyLostError(NotReadyError):
     """A key cannot be unwrapped: DATA_KEY has another key, or none."""
 
 

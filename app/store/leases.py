@@ -14,8 +14,9 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from app.errors import ProblemError
 from app.store import releases
-from app.store.data_keys import DataKeys, ErasedError
+from app.store.data_keys import DataKeys
 from app.store.database import DAY_S, Json, db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import SAGA_COLUMNS, instance, journals
@@ -188,7 +189,7 @@ class Leases:
         """Return the saga; None if it cannot be loaded, so that the other sagas of the claim still run."""
         try:
             return instance(self._registry, row, journal, now, own_claims=1, keys=self._keys)
-        except (ValueError, LookupError, ErasedError) as error:
+        except (ValueError, LookupError, ProblemError) as error:
             _log.error("saga.unreadable", saga_id=str(row.id), error=str(error))
             return None
 

@@ -184,6 +184,7 @@ VALUES = {
     "action": "pause",
     "kind": "svg",
     "prefix": "x",
+    "client": "nobody",
     "parked_id": "7",
     "delivery_id": "7",
     "step": "pay",
