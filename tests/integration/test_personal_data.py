@@ -271,8 +271,8 @@ def test_a_dry_run_and_the_page_show_what_would_be_erased(service):
         assert json.loads(again.output) == {"client": "g1", "keys": 0, "sagas": 0, "erased": True}
 
 
-def test_a_start_at_the_same_moment_is_seen_by_the_erasure(service, database_url):
-    if database_url.startswith("sqlite"):
+def test_a_start_at_the_same_moment_is_seen_by_the_erasure(service, store_url):
+    if store_url.startswith("sqlite"):
         pytest.skip("SQLite has one writer at a time")
     with service() as client:
         ended(client)
