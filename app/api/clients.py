@@ -19,7 +19,7 @@ blueprint = Blueprint("clients", __name__, url_prefix="/api/v1/clients")
     conflict="A saga of the client has not ended, or a schedule starts sagas of it.", need=Role.ADMIN,
 )  # fmt: skip
 def forget(client: str) -> Response:
-    """Drop the key of a client: its secret and personal values are unreadable for ever, also in backups."""
+    """Drop the key of a client: its secret and personal values are unreadable for ever. A repetition is harmless."""
     body = load(Forgetting(), json_object())
     found = services().erasure.erase(client, body["tenant"], principal().actor, body["reason"])
     return jsonify(found.as_json())

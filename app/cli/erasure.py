@@ -17,8 +17,8 @@ from app.services import services
 def forget(client: str, tenant: str, reason: str, actor: str | None, *, dry_run: bool) -> None:
     """Erase the secret and personal values of all sagas of one client, for ever.
 
-    The key of the client is dropped, so the values are unreadable in backups, too. The sagas stay with their states and
-    times; nobody can move or repeat them. A client is refused while a saga of it has not ended.
+    The key of the client is dropped. The sagas stay with their states and times; nobody can move or repeat them. A
+    client is refused while a saga of it has not ended.
     """
     erasure, why = services().erasure, reason_from(reason)
     found = erasure.plan(client, tenant) if dry_run else erasure.erase(client, tenant, actor_named(actor), why)

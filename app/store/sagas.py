@@ -159,7 +159,7 @@ class SagaStore:
         return saga.definition.secrets is not None and self.keys.encrypts
 
     def _provide_sealer(self, connection: Connection, saga: Instance, parent: Instance | None = None) -> None:
-        """Give a new saga what seals its values, if it has values to seal. A branch uses the key of its parent."""
+        """Set what seals the values of a new saga, if it has values to seal. A branch uses the key of its parent."""
         if not self._seals(saga):
             return
         client = _client_of(saga)
