@@ -1,6 +1,6 @@
 """Sealed values: what a database holds in the place of a secret value that was encrypted.
 
-A sealed value is an object with one member. Whoever cannot or must not open it shows "***".
+A sealed value is an object with one member. Code that cannot or must not open it shows "***".
 """
 
 from collections.abc import Callable, Mapping

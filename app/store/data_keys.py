@@ -1,8 +1,8 @@
 """Encryption of secret and personal values in the database, with a key for each client of each tenant.
 
 A saga of a table with such values gets the key of its client in the transaction that inserts it. The key is stored
-wrapped: encrypted with the first key of DATA_KEY. Whoever drops the key makes the values unreadable wherever they were
-copied to (app.store.erasure). Without DATA_KEY, values are stored in clear, as before migration 0033.
+wrapped: encrypted with the first key of DATA_KEY. When the key is dropped, the values are unreadable wherever they were
+copied to (app.store.erasure). Without DATA_KEY, values are stored in clear, in rows of earlier releases, too.
 
 A lock of the key's row decides between a start and an erasure at the same moment: a start holds the row shared until
 its commit, and an erasure holds it alone.

@@ -1,6 +1,7 @@
 """Erases the secret and personal values of one client: drops the key, and overwrites what is stored in clear.
 
-A copy of the sagas has the values encrypted; without the key nobody can read them. Sagas that started before DATA_KEY was set have their values in clear, so these are overwritten here.
+A copy of the sagas has the values encrypted; without the key nobody can read them. Sagas that started before DATA_KEY
+was set have their values in clear, so these are overwritten here.
 """
 
 from collections.abc import Sequence
