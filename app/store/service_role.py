@@ -18,7 +18,7 @@ RIGHTS = {
     "journal": _APPENDS,
     "audit": _APPENDS,
     "audit_head": ("SELECT", "UPDATE"),
-    **dict.fromkeys(("saga", "arrival", "saga_case", "saga_tag", "saga_table", "api_key"), _KEEPS),
+    **dict.fromkeys(("saga", "arrival", "saga_case", "saga_tag", "saga_table", "api_key", "data_key"), _KEEPS),
     **dict.fromkeys(("relay", "relay_part", "bulk_job", "bulk_item"), _KEEPS),
     **dict.fromkeys(("schedule", "outbox", "webhook_delivery", "parked", "request_key"), _ALL),
     **dict.fromkeys(("replica", "participant_pause", "notice", "presence", "process_release"), _ALL),
