@@ -17,14 +17,14 @@ from app.store.audit import Entry, append
 from app.store.database import db_now
 from app.store.database_errors import Meaning, meaning
 from app.store.loading import journals
-from app.store.models import ENDED, UNFINISHED, DataKeyRow, DeliveryRow, JournalRow, SagaRow, ScheduleRow
+from app.store.models import ENDED, UNFINISHED, ArrivalRow, DataKeyRow, DeliveryRow, JournalRow, SagaRow, ScheduleRow
 from app.store.transactions import atomic
 from machines.history import replies
 from machines.registry import Registry
 from machines.sealed import sealed
 
 _SAGA, _JOURNAL, _KEY = SagaRow.__table__, JournalRow.__table__, DataKeyRow.__table__
-_SCHEDULE, _DELIVERY = ScheduleRow.__table__, DeliveryRow.__table__
+_SCHEDULE, _DELIVERY, _ARRIVAL = ScheduleRow.__table__, DeliveryRow.__table__, ArrivalRow.__table__
 #: Sagas that are overwritten in one transaction, and sagas that a refusal names.
 BATCH, MOST_NAMED = 100, 5
 #: What stands in the place of an overwritten value. No key opens it.
@@ -152,6 +152,7 @@ class Erasure:
                 reply = values.replaced_in(secrets.masked_reply(move.step, move.reply, _gone), _gone)
                 mine = and_(_JOURNAL.c.saga_id == row.id, _JOURNAL.c.seq == move.seq)
                 connection.execute(update(_JOURNAL).where(mine).values(reply=reply))
+        connection.execute(update(_ARRIVAL).where(_ARRIVAL.c.saga_id == row.id).values(body=GONE))
         # The trigger writes the moves of a new value to the journal: none. The new version fences an older copy.
         erased = {"data": data, "moves": [], "erased_at": db_now(), "version": _SAGA.c.version + 1}
         connection.execute(update(_SAGA).where(_SAGA.c.id == row.id).values(erased))
