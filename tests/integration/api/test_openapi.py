@@ -11,6 +11,7 @@ import pytest
 from app import create_app
 from app.access.permissions import Role, need_of
 from app.api.openapi.document import documented, text_of
+from app.api.openapi.operation import operation_of
 from app.config import from_environment
 from app.services import services
 from app.store.database import db
@@ -35,8 +36,14 @@ def operations(document):
 
 def of_pages(app, endpoint):
     """Return True for a page that people open in a browser, and for the static files of pages."""
-    need = need_of(endpoint, app.view_functions[endpoint])
-    return isinstance(need, Role) or endpoint.startswith("access.") or endpoint in {"static", "admin_doors.show"}
+    view = app.view_functions[endpoint]
+    if operation_of(view) is not None:  # also an operation that only a signed-in person may use
+        return False
+    return (
+        isinstance(need_of(endpoint, view), Role)
+        or endpoint.startswith(("access.", "provider."))
+        or endpoint in {"static", "admin_doors.show"}
+    )
 
 
 def test_every_route_is_documented(app):
