@@ -104,8 +104,8 @@ class Erasure:
                 f"sagas of client {client} have not ended, or have a message to send: {named}; end them first",
                 saga_ids=[str(each) for each in found[:MOST_NAMED]],
             )
-        for row in connection.execute(select(_SCHEDULE.c.name, _SCHEDULE.c.definition, _SCHEDULE.c.data)):
-            if row.definition in self._registry.names and not tenant:
+        for row in connection.execute(select(_SCHEDULE)):
+            if row.definition in self._registry.names and (row.tenant or "") == tenant:
                 name = self._registry.latest(row.definition).client
                 if name and str(row.data.get(name)) == client:
                     raise ConflictError(f"schedule {row.name} starts sagas of client {client}; remove it first")
