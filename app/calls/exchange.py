@@ -21,9 +21,9 @@ from app.calls.answer import FINAL, LARGEST, LARGEST_REPLY_BYTES, Answer, LostEr
 from app.calls.connection import IDLE_S, Connection, NotSentError, Route, SecureConnection, lost
 from app.calls.trust import Trust
 
-_PIECE_BYTES = (
-    8192  # largest number of bytes of one read; most replies fit, and malloc is several times slower for 64 KiB
-)
+#: Largest number of bytes of the first read, and of each further one. A read holds its buffer while it waits. So the
+#: first one is small, because thousands of calls may wait; most replies fit. malloc is several times slower for 64 KiB.
+_FIRST_BYTES, _PIECE_BYTES = 1024, 8192
 
 
 class _Idle:
@@ -161,7 +161,7 @@ def _receive(
         while not answer.complete and answer.received_bytes <= LARGEST_REPLY_BYTES:
             # Each read gets only the time that is left. Otherwise slow single bytes could outlast the saga's lease.
             sock.settimeout(_left(deadline, clock()))
-            answer.feed(sock.recv(_PIECE_BYTES))
+            answer.feed(sock.recv(_PIECE_BYTES if answer.received_bytes else _FIRST_BYTES))
     except OSError as error:
         raise lost(error, first=first and not answer.received_bytes) from error
     except LostError:
