@@ -25,7 +25,8 @@ from app.logs import configure_logging
 from app.settings import HOST, PORT, SHARED, ConfigError
 from app.store.sqlite_file import check_database_file, hold
 
-#: Largest number of open files of a process that are not connections of HTTP clients: database, participants, broker.
+#: Largest number of open files of a process that are no connections of HTTP clients and no calls of sagas: those to the
+#: database, to the broker, and idle ones to participants.
 OTHER_FILES = 1024
 #: Longest time, in seconds, for which a process still listens after its parent was killed.
 STOPS_LISTENING_WITHIN_S = 3.0
@@ -46,6 +47,7 @@ def main() -> int:
         check_callbacks(config, tables)
         port = PORT.read(os.environ)
         host = _free_address(HOST.read(os.environ), port)
+        most_connections = connections(config.threads)
         if lock := hold(config.database_url, STOPS_LISTENING_WITHIN_S, STOPS_LISTENING_WITHIN_S + config.grace_s):
             lock.close()  # this process only checks that the lock is free; the worker process takes it and runs sagas
         configure_logging(config.log_level, config.log_redact)
@@ -69,7 +71,7 @@ def main() -> int:
         # HTTP/2 without TLS has no use here, and a stream whose body never arrives would occupy a thread for ever.
         http=HTTPModes.http1,
         blocking_threads=serving.threads_of(config),
-        backpressure=connections(),
+        backpressure=most_connections,
         backlog=serving.MAX_CONNECTIONS,
         workers_kill_timeout=config.grace_s,
         log_level=LogLevels.warning,
@@ -159,17 +161,24 @@ def _free_address(host: str, port: int) -> str:
         time.sleep(0.1)
 
 
-def connections() -> int:
+def connections(threads: int) -> int:
     """Return the maximum number of HTTP connections of one process. Raise the limit of open files for them.
 
-    The number is MAX_CONNECTIONS, or less when the system does not allow so many open files.
+    The number is MAX_CONNECTIONS, or less when the system does not allow so many open files. A saga needs one file for
+    its call, so `threads` files are left for them. Raise ConfigError when the system does not allow these.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = serving.MAX_CONNECTIONS + OTHER_FILES
+    others = OTHER_FILES + threads
+    wanted = serving.MAX_CONNECTIONS + others
     if soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(min(serving.MAX_CONNECTIONS, soft - OTHER_FILES), soft // 2)
+    if soft // 2 <= threads:
+        raise ConfigError(
+            f"THREADS={threads} needs more than {2 * threads:,} open files, and the system allows {soft:,}; raise its "
+            "limit (ulimit -n, LimitNOFILE=) or lower THREADS"
+        )
+    return max(min(serving.MAX_CONNECTIONS, soft - others), soft // 2 - threads)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ from machines.table import participant_variable
 MOST_CONNECTIONS = 10_000
 #: Upper bound of settings in days, ten years; a larger number is a typing error.
 MOST_DAYS = 3650
-MOST_THREADS = 4096
+MOST_THREADS = 16384
 #: Upper bound of settings that count failures or claims; a larger number is a typing error.
 MOST_TIMES = 1_000_000
 MOST_WORKERS = 256
@@ -78,7 +78,7 @@ class Config(SignInSettings):
     threads: int = count(
         "THREADS",
         128,
-        "number of sagas that one process runs at once; two processes of 512 run a thousand",
+        "number of sagas that one process runs at once; a call in flight takes about 50 KB, so 10,000 take 600 MB",
         high=MOST_THREADS,
     )
     trusted_proxies: int | tuple[Network, ...] = setting(

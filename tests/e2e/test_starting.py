@@ -1,8 +1,10 @@
 """The addresses on which a process listens. A bad setting ends the process with one line and exit code 2."""
 
 import os
+import resource
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,11 +21,15 @@ COMMANDS = {
 }
 
 
-def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+def run(
+    arguments: list[str], first: Callable[[], None] | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command. first: called in the process before the command."""
     environment = {**os.environ, **OPEN, "PORT": str(free_port()), **environment}
     return subprocess.run(
-        [sys.executable, *arguments], check=False, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60
-    )
+        [sys.executable, *arguments], check=False, env=environment, cwd=ROOT, capture_output=True, text=True,
+        timeout=60, preexec_fn=first,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
@@ -60,6 +66,18 @@ def test_every_process_ends_with_one_line_at_a_bad_database_file(tmp_path, argum
     ended = run(arguments, DATABASE_URL=f"sqlite:///{tmp_path}/{path}", API_AUTH="on")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == f"saga: DATABASE_URL {said.replace('{}', str(tmp_path))}\n"
+
+
+def test_more_threads_than_open_files_are_refused(sqlite_url):
+    def few_files():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (2048, 2048))
+
+    ended = run(["-m", "app"], few_files, DATABASE_URL=sqlite_url, THREADS="1024", API_AUTH="on")
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "saga: THREADS=1024 needs more than 2,048 open files, and the system allows 2,048; raise its limit "
+        "(ulimit -n, LimitNOFILE=) or lower THREADS\n"
+    )
 
 
 @pytest.mark.parametrize(
