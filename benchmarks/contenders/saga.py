@@ -8,7 +8,7 @@ from app import create_app
 from app.access.permissions import Scope, needs
 from app.api.request_parsing import start_saga
 from app.config import from_environment
-from benchmarks.contenders import STEPS
+from benchmarks.contenders import STEPS, TIMEOUT_S
 from machines.call import post
 from machines.fields import integer, text
 from machines.registry import Registry
@@ -24,9 +24,10 @@ BENCH = Saga(
     participants=("bench",),
     steps=(
         *(compensatable(step, post("bench", f"/{step}", **_SENT), undo=post("bench", f"/undo_{step}", **_SENT),
-                        done=f"DONE_{step}", refused=f"NO_{step}") for step in _UNDONE),
-        pivot(_PIVOT, post("bench", f"/{_PIVOT}", **_SENT), done=f"DONE_{_PIVOT}", refused=f"NO_{_PIVOT}"),
-        retriable(_LAST, post("bench", f"/{_LAST}", **_SENT), done="CONFIRMED"),
+                        done=f"DONE_{step}", refused=f"NO_{step}", timeout_s=TIMEOUT_S) for step in _UNDONE),
+        pivot(_PIVOT, post("bench", f"/{_PIVOT}", **_SENT), done=f"DONE_{_PIVOT}", refused=f"NO_{_PIVOT}",
+              timeout_s=TIMEOUT_S),
+        retriable(_LAST, post("bench", f"/{_LAST}", **_SENT), done="CONFIRMED", timeout_s=TIMEOUT_S),
     ),
 )  # fmt: skip
 
