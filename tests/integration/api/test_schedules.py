@@ -77,7 +77,7 @@ def test_a_taken_name_and_an_unknown_name_are_refused(client):
 
 def test_a_secret_of_the_data_is_not_shown(client, monkeypatch):
     class Secrets:
-        def masked_data(self, data):
+        def shown_data(self, data):
             return data | {"client_id": "***"}
 
     monkeypatch.setattr(services(client.application).registry.__class__, "secrets_of", lambda *_: Secrets())
@@ -128,7 +128,7 @@ def test_secret_data_of_a_change_is_in_no_answer_and_no_audit_row(client, monkey
     add(client)
     monkeypatch.setattr(
         type(services(client.application).registry), "secrets_of",
-        lambda _registry, _name: SimpleNamespace(masked_data=lambda _data: {"client_id": "***"}),
+        lambda _registry, _name: SimpleNamespace(shown_data=lambda _data: {"client_id": "***"}),
     )  # fmt: skip
     shown = client.patch(f"{PATH}/nightly", json={"data": CART | {"client_id": 7}})
     assert shown.json["data"] == {"client_id": "***"}
