@@ -115,6 +115,8 @@ class SagaFilter:
     error_contains: str | None = None
     #: Sagas that have taken at least this time, in seconds, until their end or until now.
     slower_than_s: float | None = None
+    #: Sagas of this tenant. The database hides those of other tenants from a sender with a tenant anyway.
+    tenant: str | None = None
 
     def conditions(self, registry: Registry | None = None) -> list[ColumnElement[bool]]:
         """Return the filter as SQL conditions.
@@ -157,6 +159,7 @@ class SagaFilter:
             SagaRow.id.in_(stuck_again(self.job)) if self.job is not None else None,
             named_by(self.words) if self.words else None,
             *failed,
+            SagaRow.tenant == search_text(self.tenant) if self.tenant is not None else None,
             slower_than(self.slower_than_s) if self.slower_than_s is not None else None,
             within(self.reach) if self.reach is not None else None,
         )

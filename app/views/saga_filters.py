@@ -83,6 +83,9 @@ class FilterWords(Schema):
         validate=validate.Range(0, LONGEST_S),
         metadata={"description": "sagas that have taken at least these seconds, until their end or until now"},
     )
+    tenant = fields.String(
+        validate=storable, metadata={"description": "sagas of this tenant; for senders that see the sagas of all"}
+    )
     waiting_for = ParticipantName(
         metadata={"description": "sagas that wait before their next call to this participant"}
     )
@@ -116,7 +119,7 @@ class AttentionWords(FilterWords):
 _ARGUMENTS = {
     "created_from": "created_from", "created_to": "created_to", "client": "client", "store": "store", "order": "order",
     "parent": "parent", "still_unknown": "still_unknown", "q": "words", "version": "version",
-    "error_contains": "error_contains", "slower_than": "slower_than_s",
+    "error_contains": "error_contains", "slower_than": "slower_than_s", "tenant": "tenant",
 }  # fmt: skip
 
 

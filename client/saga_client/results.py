@@ -181,6 +181,8 @@ class SagaFilters(TypedDict, total=False):
     #: Sagas that have taken at least these seconds. `error_contains` and `slower_than` look at the newest 10,000
     #: sagas, unless there is `created_from`.
     slower_than: float
+    #: Sagas of this tenant, for a key that sees the sagas of all.
+    tenant: str
     #: Sagas that wait before their next call to this participant.
     waiting_for: str
     #: True: only unfinished sagas whose table the service does not have.

@@ -37,6 +37,7 @@ OF_ATTENTION = {"step", "error", "cause", "case", "id", "job"}
 WORDS = {
     "type", "status", "state", "stuck", "client", "store", "order", "tag", "created_from", "created_to", "parent",
     "unknown", "still_unknown", "waiting_for", "q", "version", "participant", "error_contains", "slower_than",
+    "tenant",
 }  # fmt: skip
 PARCEL = Saga(
     name="parcel", version=1, initial="ASKED", completed="SENT", compensated="NOT_SENT",
@@ -133,6 +134,7 @@ def made(app):
         "stuck": {"status": "stuck", "state": "STUCK_SEND", "error": "STUCK_SEND: send: 409 no room"},
         "child": {"parent_id": ids["old"], "parent_step": "send", "child_number": 1},
         "unknown": {"definition_version": 7},
+        "visit": {"tenant": "acme"},
         "given_up": {"status": "compensated", "state": "OFF", "created_at": datetime(2020, 2, 1, tzinfo=UTC)},
     }
     backs_off = {"status": "running", "attempt": 2, "due_at": datetime(2030, 1, 1, tzinfo=UTC)}
@@ -166,6 +168,7 @@ FOUND = [
     ("version", "7", 7, {"unknown"}),
     ("participant", "carrier", "carrier", {"old", "visit", "stuck", "waiting"}),
     ("error_contains", "NO ROOM", "NO ROOM", {"stuck"}),
+    ("tenant", "acme", "acme", {"visit"}),
     ("slower_than", "86400", 86_400.0, {"old", "given_up", "waiting"}),
 ]
 

@@ -169,6 +169,7 @@ def test_lists_and_pages_show_only_the_sagas_of_the_tenant(admin_service, acme, 
     own = acme.draft()
     listed = acme.send("GET", SAGAS).json
     assert ([saga["id"] for saga in listed["sagas"]], listed["pagination"]["total"]) == ([own], 1)
+    assert acme.send("GET", f"{SAGAS}?tenant=other").json["pagination"]["total"] == 0, "the filter opens nothing"
     assert own in person.get("/admin/sagas").text
     assert foreign in admin_service.browser(Role.VIEWER).get("/admin/sagas").text, "people of no tenant see all"
 
