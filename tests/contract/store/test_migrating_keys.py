@@ -12,6 +12,7 @@ from app import create_app
 from app.cli.migrate import enable_migrations
 from app.config import from_environment
 from app.store.database import db
+from app.store.database_health import schema
 
 COLUMNS = """
     definition, definition_version, state, status, data, attempt, deferrals, epoch, version, created_at, updated_at,
@@ -152,3 +153,10 @@ def test_keys_of_before_are_copied_and_copied_back(app):
     with db.engine.begin() as connection:
         kept = "SELECT idempotency_key FROM saga WHERE idempotency_key IS NOT NULL"
         assert connection.execute(text(kept)).all() == [("child",)]
+
+
+def test_state_of_a_database_without_the_table_of_keys_can_be_read(app):
+    flask_migrate.upgrade(revision="0026")
+    assert schema(db.engine).migration == "0026", "/ready says which migration is missing"
+    flask_migrate.upgrade(revision="0027")
+    assert (schema(db.engine).migration, schema(db.engine).missing_right) == ("0027", None)
