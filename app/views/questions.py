@@ -13,6 +13,7 @@ from app.store.database import db
 from app.store.loading import is_in_doubt, table_of
 from app.store.models import SagaRow
 from app.views.summary import unknown_effects
+from diagrams.descriptions import named
 from machines.history import StepEffect, effects_of
 from machines.outcomes import Outcome
 from machines.saga import Saga
@@ -105,13 +106,14 @@ def advised(definition: Saga, step: Step, outcome: Outcome, *, ended: bool) -> t
     asked = step.probe.participant if step.probe else ""
     if outcome not in (Outcome.SUCCEEDED, Outcome.REFUSED):
         return "", f"{asked} gives no clear answer, so nothing is certain. Ask again later, or ask its people."
-    happened, lacks = outcome is Outcome.SUCCEEDED, f"{asked} does not have {step.name}"
+    name = named(step.title, step.name)
+    happened, lacks = outcome is Outcome.SUCCEEDED, f"{asked} does not have {name}"
     if ended and happened:
-        return "", f"{step.name} has happened. Decide whether it may stay, or undo it at {asked}; then record it."
+        return "", f"{name} has happened. Decide whether it may stay, or undo it at {asked}; then record it."
     if ended:
         return "", f"{lacks}. If no call can still be on its way, record that."
     if happened:
-        return "retry", f"{step.name} has happened: a retry takes this answer and goes on, and does not send it again."
+        return "retry", f"{name} has happened: a retry takes this answer and goes on, and does not send it again."
     return _advice_to_go_on(definition, step, lacks)
 
 

@@ -16,6 +16,7 @@ from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.store.unknown_effects import check_of, record_check
 from app.views.summary import unknown_effects
+from diagrams.descriptions import named
 from machines.history import StepEffect, effects_of
 from machines.registry import Registry
 from machines.statuses import FINISHED
@@ -49,14 +50,15 @@ def unknown_of(registry: Registry, saga: SagaRow) -> list[StepEffect]:
 
 
 def unknown_words(registry: Registry, rows: Sequence[Row[Any]]) -> dict[UUID, str]:
-    """Return the unknown effects of each saga of a page in words, such as `pay at bank`, by id."""
+    """Return the unknown effects of each saga of a page in words, such as `Take the payment (pay) at bank`."""
     found = queries.sagas([row.id for row in rows])
     return {saga.id: ", ".join(_where(each) for each in unknown_of(registry, saga)) for saga in found.values()}
 
 
 def _where(effect: StepEffect) -> str:
     """Return the step of an effect and where to look for it: its participant, or the sagas that it has started."""
-    return f"{effect.step.name} {'in its sagas' if effect.step.starts else f'at {effect.call.participant}'}"
+    step = named(effect.step.title, effect.step.name)
+    return f"{step} {'in its sagas' if effect.step.starts else f'at {effect.call.participant}'}"
 
 
 def check_found(saga_id: UUID) -> Check | None:

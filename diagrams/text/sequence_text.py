@@ -1,6 +1,6 @@
 """Write one run of a saga as a sequence diagram, for PlantUML and for Mermaid."""
 
-from diagrams.descriptions import POINT_OF_NO_RETURN
+from diagrams.descriptions import POINT_OF_NO_RETURN, named
 from diagrams.sequence import Asks, Exchange, Run
 from diagrams.text import mermaid, plantuml
 from diagrams.text.group_sequence import Format, group_lines, participants_of
@@ -12,37 +12,40 @@ _CLIENT, _SAGA = "_client", "_saga"
 
 def plantuml_sequence(run: Run) -> str:
     text = plantuml.text
-    lines = ["@startuml", "skinparam shadowing false", "hide footbox", f"title {text(f'{run.saga}: {run.says}')}"]
-    lines += [f"actor client as {_CLIENT}", f'participant "{text(str(run.saga))}" as {_SAGA}']
+    lines = ["@startuml", "skinparam shadowing false", "hide footbox", f"title {text(f'{_name(run)}: {run.says}')}"]
+    lines += [f"actor client as {_CLIENT}", f'participant "{text(_name(run))}" as {_SAGA}']
     lines += [f'participant "{text(name)}" as {_alias(name)}' for name in _called(run)]
     lines.append(f"{_CLIENT} -> {_SAGA} : start")
     for exchange in run.exchanges:
         other = _alias(exchange.call.participant)
         lines += [f"note over {_SAGA} : {text(words)}" for words in exchange.decided]
         if exchange.step.group is not None:
-            lines += [*_branches(exchange, _PLANTUML), f"note over {_SAGA} : {text(_group_end(exchange))}"]
+            lines += [*_branches(exchange, _PLANTUML), f"note over {_SAGA} : {text(_group_end(run, exchange))}"]
             continue
         if exchange.asks is Asks.ANSWER:
-            lines += [f"{other} -> {_SAGA} : {_asks(exchange)}", f"note over {_SAGA} : {text(exchange.then)}"]
+            lines += [
+                f"{other} -> {_SAGA} : {_asks(exchange)}",
+                f"note over {_SAGA} : {text(_state(run, exchange.then))}",
+            ]
             if _no_return(exchange):
                 lines.append(f"== {POINT_OF_NO_RETURN} ==")
             continue
         lines += [
             f"{_SAGA} -> {other} : {text(_asks(exchange))}",
             f"{other} {'-->' if _well(exchange) else '--x'} {_SAGA} : {_answers(exchange)}",
-            f"note over {_SAGA} : {text(exchange.then)}",
+            f"note over {_SAGA} : {text(_state(run, exchange.then))}",
         ]
         if _no_return(exchange):
             lines.append(f"== {POINT_OF_NO_RETURN} ==")
         if exchange.outcome in (Trigger.REFUSED, Trigger.EXHAUSTED):
             lines.append("== the way back ==")
     lines += [f"note over {_SAGA} : {text(words)}" for words in run.decided]
-    return "\n".join([*lines, f"{_SAGA} --> {_CLIENT} : {text(run.end)}", "@enduml", ""])
+    return "\n".join([*lines, f"{_SAGA} --> {_CLIENT} : {text(_state(run, run.end))}", "@enduml", ""])
 
 
 def mermaid_sequence(run: Run) -> str:
     text = mermaid.text
-    lines = ["sequenceDiagram", f"  actor {_CLIENT} as client", f"  participant {_SAGA} as {text(str(run.saga))}"]
+    lines = ["sequenceDiagram", f"  actor {_CLIENT} as client", f"  participant {_SAGA} as {text(_name(run))}"]
     lines += [f"  participant {_alias(name)} as {text(name)}" for name in _called(run)]
     lines.append(f"  {_CLIENT}->>{_SAGA}: start")
     for exchange in run.exchanges:
@@ -50,22 +53,33 @@ def mermaid_sequence(run: Run) -> str:
         lines += [f"  Note over {_SAGA}: {text(words)}" for words in exchange.decided]
         if exchange.step.group is not None:
             lines += [f"  {line}" for line in _branches(exchange, _MERMAID)]
-            lines.append(f"  Note over {_SAGA}: {text(_group_end(exchange))}")
+            lines.append(f"  Note over {_SAGA}: {text(_group_end(run, exchange))}")
             continue
         if exchange.asks is Asks.ANSWER:
-            lines += [f"  {other}->>{_SAGA}: {_asks(exchange)}", f"  Note over {_SAGA}: {text(exchange.then)}"]
+            lines += [
+                f"  {other}->>{_SAGA}: {_asks(exchange)}",
+                f"  Note over {_SAGA}: {text(_state(run, exchange.then))}",
+            ]
             if _no_return(exchange):
                 lines.append(f"  Note over {_CLIENT},{_SAGA}: {POINT_OF_NO_RETURN}")
             continue
         lines += [
             f"  {_SAGA}->>{other}: {text(_asks(exchange))}",
             f"  {other}{'-->>' if _well(exchange) else '--x'}{_SAGA}: {_answers(exchange)}",
-            f"  Note over {_SAGA}: {text(exchange.then)}",
+            f"  Note over {_SAGA}: {text(_state(run, exchange.then))}",
         ]
         if _no_return(exchange):
             lines.append(f"  Note over {_CLIENT},{_SAGA}: {POINT_OF_NO_RETURN}")
     lines += [f"  Note over {_SAGA}: {text(words)}" for words in run.decided]
-    return "\n".join([*lines, f"  {_SAGA}-->>{_CLIENT}: {text(run.end)}", ""])
+    return "\n".join([*lines, f"  {_SAGA}-->>{_CLIENT}: {text(_state(run, run.end))}", ""])
+
+
+def _name(run: Run) -> str:
+    return named(run.saga.title, str(run.saga))
+
+
+def _state(run: Run, state: str) -> str:
+    return named(run.saga.titles.get(state, ""), state)
 
 
 def _called(run: Run) -> list[str]:
@@ -87,13 +101,13 @@ def _branches(exchange: Exchange, form: Format) -> list[str]:
     return list(group_lines(exchange.step, form, undo=undo)) if undo or _well(exchange) else []
 
 
-def _group_end(exchange: Exchange) -> str:
-    name = exchange.step.name
+def _group_end(run: Run, exchange: Exchange) -> str:
+    name, then = named(exchange.step.title, exchange.step.name), _state(run, exchange.then)
     if exchange.asks is Asks.UNDO:
-        return f"what the branches of {name} had done is undone, {exchange.then}"
+        return f"what the branches of {name} had done is undone, {then}"
     if _well(exchange):
-        return exchange.then
-    return f"a branch of {name} is refused and the others stop, {exchange.then}"
+        return then
+    return f"a branch of {name} is refused and the others stop, {then}"
 
 
 def _plantuml_call(participant: str, words: str) -> list[str]:
@@ -112,11 +126,9 @@ _MERMAID = Format(text=mermaid.text, beside="and", call=_mermaid_call)
 
 def _asks(exchange: Exchange) -> str:
     if exchange.asks is Asks.ANSWER:
-        return f"callback of {exchange.step.name}"
-    words = {
-        Asks.DO: exchange.step.name,
-        Asks.RECOVER: f"the lost reply of {exchange.step.name}",
-    }.get(exchange.asks, f"{exchange.asks} {exchange.step.name}")
+        return f"callback of {named(exchange.step.title, exchange.step.name)}"
+    name = named(exchange.step.title, exchange.step.name)
+    words = {Asks.DO: name, Asks.RECOVER: f"the lost reply of {name}"}.get(exchange.asks, f"{exchange.asks} {name}")
     return f"{words}: {exchange.call.method} {exchange.call.path}"
 
 

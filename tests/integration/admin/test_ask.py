@@ -78,7 +78,7 @@ def test_answer_and_one_recommended_action_are_shown(client, walk, sales, reply,
     assert [each.partition(b" HTTP")[0] for each in sales.received] == [b"GET /ventes/outcome"]
     assert sales.headers()["idempotency-key"] == f"{saga.id}/enregistrer_vente/do"
     for words in (seen(answer), seen(client.get(f"/admin/sagas/{saga.id}"))):
-        assert "ventes was asked about enregistrer_vente by ada" in words
+        assert "ventes was asked about Record the sale enregistrer" in words
         assert advice in words
         assert words.count("recommended") == bool(recommended)
         assert recommended in words
@@ -134,7 +134,10 @@ def test_participant_of_an_unknown_effect_can_still_be_asked(client, walk, sales
     saga = walk(*GIVEN_UP)
     sales.answers += [http(b'{"error": "no such sale"}', "404 Not Found")]
     words = seen(asked(client, saga))
-    assert "ventes does not have enregistrer_vente. If no call can still be on its way, record that." in words
+    assert (
+        "ventes does not have Record the sale (enregistrer_vente). If no call can still be on its way, record that."
+        in words
+    )
 
 
 def test_viewer_sees_the_answer_and_asks_nobody(client, walk, sales, monkeypatch):

@@ -27,7 +27,7 @@ def test_ended_saga_with_an_unknown_effect_is_listed_until_it_is_checked(client,
     assert (saga.status, other.status) == ("compensated", "compensated")
     page = in_list(client)
     assert str(saga.id) in page
-    assert "enregistrer_vente at ventes" in page
+    assert "Record the sale (enregistrer_vente) at ventes" in page
     assert str(other.id) not in page
     assert "1 still unknown" in seen(client.get("/admin"))
     assert str(saga.id) not in in_list(client, still_unknown="false")
@@ -52,7 +52,7 @@ def test_undo_of_which_the_probe_found_nothing_is_listed(client, walk):
     db.session.commit()
     page = in_list(client)
     assert str(saga.id) in page
-    assert "payer at client" in page
+    assert "Take the payment (payer) at client" in page
     assert "payer is still unknown: client may have got the call later" in seen(client.get(f"/admin/sagas/{saga.id}"))
 
 

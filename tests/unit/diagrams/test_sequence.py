@@ -84,3 +84,13 @@ def test_every_exchange_is_in_both_diagrams(saga: Saga, hostile: Saga):
         count = len(run.exchanges)
         assert plantuml_sequence(run).count("note over _saga") == count
         assert mermaid_sequence(run).count("Note over _saga:") == count
+
+
+def test_sequence_has_the_titles_of_the_table_with_the_identifiers_beside():
+    refused = next(run for run in runs(CHECKOUT) if run.name == "payer-refused")
+    for text in (plantuml_sequence(refused), mermaid_sequence(refused).replace("#40;", "(").replace("#41;", ")")):
+        for words in (
+            "Checkout (checkout v1)", "Take the payment (payer)", "undo Reserve the goods (reserver_stock)",
+            "payment refused (ECHEC_PAIEMENT)", "cancelled (ANNULEE)",
+        ):  # fmt: skip
+            assert words in text
