@@ -84,6 +84,7 @@ _FILTER_OPTIONS = (
     click.option("--slower-than", metavar="SECONDS", help="Sagas that have taken at least this time."),
     click.option("--tenant", metavar="TENANT", help="Sagas of this tenant."),
     click.option("--waiting-for", metavar="PARTICIPANT", help="Sagas that wait before their next call to it."),
+    click.option("--entered-from", metavar="TIME", help="Sagas that came to their state at this time or later."),
     click.option("--created-from", metavar="TIME", help="Sagas created at this time or later, such as 2027-01-31."),
     click.option("--created-to", metavar="TIME", help="Sagas created before this time."),
 )

@@ -80,6 +80,8 @@ class SagaFilter:
     created_from: datetime | None = None
     #: Sagas created before this time.
     created_to: datetime | None = None
+    #: Sagas that came to their state at this time or later.
+    entered_from: datetime | None = None
     client: str | None = None
     store: str | None = None
     #: Business reference: the value of the table's `order`.
@@ -143,6 +145,7 @@ class SagaFilter:
             SagaRow.state.in_(self.states) if self.states else None,
             and_(UNFINISHED, here.in_(self.state_keys)) if self.state_keys is not None else None,
             SagaRow.created_at >= self.created_from if self.created_from else None,
+            SagaRow.entered_at >= self.entered_from if self.entered_from else None,
             SagaRow.created_at < self.created_to if self.created_to else None,
             SagaRow.client == search_text(self.client) if self.client is not None else None,
             SagaRow.store == search_text(self.store) if self.store is not None else None,
@@ -181,7 +184,8 @@ class SagaFilter:
     @property
     def searches(self) -> bool:
         """True when no index serves the filter, so that a list must bound the sagas that it looks at."""
-        return (self.error_contains is not None or self.slower_than_s is not None) and not self.finds_few
+        given = (self.error_contains, self.slower_than_s, self.entered_from)
+        return any(value is not None for value in given) and not self.finds_few
 
     @property
     def finds_few(self) -> bool:

@@ -60,6 +60,7 @@ class FilterWords(Schema):
         },
     )
     created_from = Moment(metadata={"description": "sagas created at this time or later"})
+    entered_from = Moment(metadata={"description": "sagas that came to their state at this time or later"})
     created_to = Moment(metadata={"description": "sagas created before this time"})
     client = fields.String(validate=storable)
     store = fields.String(validate=storable)
@@ -117,7 +118,8 @@ class AttentionWords(FilterWords):
 
 #: Filter word → its argument of `SagaFilter`.
 _ARGUMENTS = {
-    "created_from": "created_from", "created_to": "created_to", "client": "client", "store": "store", "order": "order",
+    "created_from": "created_from", "created_to": "created_to",
+    "entered_from": "entered_from", "client": "client", "store": "store", "order": "order",
     "parent": "parent", "still_unknown": "still_unknown", "q": "words", "version": "version",
     "error_contains": "error_contains", "slower_than": "slower_than_s", "tenant": "tenant",
 }  # fmt: skip

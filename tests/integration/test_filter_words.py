@@ -38,6 +38,7 @@ WORDS = {
     "type", "status", "state", "stuck", "client", "store", "order", "tag", "created_from", "created_to", "parent",
     "unknown", "still_unknown", "waiting_for", "q", "version", "participant", "error_contains", "slower_than",
     "tenant",
+    "entered_from",
 }  # fmt: skip
 PARCEL = Saga(
     name="parcel", version=1, initial="ASKED", completed="SENT", compensated="NOT_SENT",
@@ -135,7 +136,12 @@ def made(app):
         "child": {"parent_id": ids["old"], "parent_step": "send", "child_number": 1},
         "unknown": {"definition_version": 7},
         "visit": {"tenant": "acme"},
-        "given_up": {"status": "compensated", "state": "OFF", "created_at": datetime(2020, 2, 1, tzinfo=UTC)},
+        "given_up": {
+            "status": "compensated",
+            "state": "OFF",
+            "created_at": datetime(2020, 2, 1, tzinfo=UTC),
+            "entered_at": datetime(2020, 2, 1, tzinfo=UTC),
+        },
     }
     backs_off = {"status": "running", "attempt": 2, "due_at": datetime(2030, 1, 1, tzinfo=UTC)}
     changes["waiting"] = backs_off | {"created_at": datetime(2020, 3, 1, tzinfo=UTC)}
@@ -160,6 +166,7 @@ FOUND = [
     ("tag", "customer:Eve", {"customer": "Eve"}, {"stuck"}),
     ("created_to", MIDDLE, datetime.fromisoformat(MIDDLE), {"old", "given_up", "waiting"}),
     ("created_from", MIDDLE, datetime.fromisoformat(MIDDLE), {"stuck", "visit", "unknown"}),
+    ("entered_from", MIDDLE, datetime.fromisoformat(MIDDLE), {"old", "stuck", "visit", "unknown", "waiting"}),
     ("parent", "", "", {"child"}),
     ("unknown", "true", True, {"unknown"}),
     ("still_unknown", "true", True, {"given_up"}),

@@ -1,6 +1,7 @@
 """The page of rates: ends and stuck sagas a minute, and the time of the calls of each step."""
 
 import re
+from html import unescape
 
 import pytest
 from sqlalchemy import text
@@ -62,6 +63,21 @@ def test_the_page_has_figures_that_lead_to_their_lists(client, walk):
     assert client.get(link.replace("&amp;", "&")).status_code == 200
     assert "Confirm the goods" in seen(page)
     assert "No call was made" in seen(client.get("/admin/rates?type=commande"))
+
+
+def test_figures_lead_to_lists_of_the_same_window(client, walk, aged):
+    for _ in range(2):
+        aged(walk(*["succeeded"] * 5), 7200)
+    inside = walk(*["succeeded"] * 5)
+    stuck, long_stuck = (walk("succeeded", "succeeded", "succeeded", "exhausted") for _ in range(2))
+    aged(long_stuck, 7200)
+    page = client.get("/admin/rates").text
+    lists = {
+        word: client.get(unescape(re.search(rf'href="(/admin/sagas\?[^"]*{word}[^"]*)"', page)[1])).text
+        for word in ("status=completed", "stuck=true")
+    }
+    found = {word: set(re.findall(r'href="/admin/sagas/([0-9a-f-]{36})"', text)) for word, text in lists.items()}
+    assert found == {"status=completed": {str(inside.id)}, "stuck=true": {str(stuck.id)}}
 
 
 def test_the_page_says_when_the_figures_take_too_long(client, monkeypatch):
