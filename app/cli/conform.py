@@ -13,7 +13,7 @@ from app.cli.conform_arguments import desk_for, step_named, subject_from, urls_b
 from app.cli.group import FAULT
 from app.cli.output import write_json
 from app.config import from_environment, read_tables
-from app.conform.bench import Bench
+from app.conform.bench import PATIENCE_S, Bench
 from app.conform.lines import Finding, SetUpError
 from app.conform.report import Report
 from app.conform.running import findings
@@ -65,11 +65,11 @@ _CONNECTIONS = 8  # more than the calls that are sent at once
 @click.option("--reply-url", metavar="URL", help="The URL by which the participant reaches --listen; default: its own.")
 @click.option(
     "--patience",
-    default=60.0,
+    default=PATIENCE_S,
     show_default=True,
     type=click.FloatRange(min=0.1),
     metavar="SECONDS",
-    help="The longest wait for a later answer.",
+    help="The longest wait for a later answer, for a call in doubt, and for the participant after --crash.",
 )
 @click.option(
     "--kind",

@@ -13,10 +13,12 @@ from app.conform.desk import Desk
 from app.conform.effects import Change, change, counts
 from app.conform.lines import Exchange, NotKeptError, NotTriedError, SetUpError
 from app.conform.subject import Subject
-from app.conform.trial import DONE, PATIENCE_S, PAUSE_S, Trial
+from app.conform.trial import DONE, PAUSE_S, Trial
 from machines.outcomes import Outcome
 from machines.replies import outcome_of
 
+#: The longest wait for a later answer, for a call in doubt, and for the participant after a crash, in seconds.
+PATIENCE_S = 60.0
 _LOOK_TIMEOUT_S = 10.0
 #: Timeout of a request that only finds out if the participant answers, in seconds.
 _ANSWER_S = 5.0
@@ -39,11 +41,13 @@ class Bench:
     def __init__(
         self, subject: Subject, client: HttpClient, desk: Desk | None = None, patience_s: float = PATIENCE_S
     ) -> None:
-        """desk: takes the later answers of a step with `later=callback(…)`. patience_s: longest wait for one."""
+        """desk: takes the later answers of a step with `later=callback(…)`. patience_s: see PATIENCE_S."""
         self.subject, self.client, self.desk, self.patience_s = subject, client, desk, patience_s
         self.exchanges: list[Exchange] = []
         #: The change that one action makes in what `look` shows; None: there is no look, or it shows nothing.
         self.one_effect: Change | None = None
+        #: The change that an action and its undo leave together, such as a refund beside its debit.
+        self.undone_effect: Change = []
         #: True when the replies to two keys differ, so that the replies show a second effect.
         self.replies_differ = False
         #: The sagas of which something may be left at the participant.

@@ -50,6 +50,7 @@ LINES: Mapping[str, Line] = {
         Line(name="late-do", says="a call that comes again after its undo is refused", kinds=_BARRIER),
         Line(name="undo-unknown", says="the undo of something unknown is accepted", kinds=_BARRIER),
         Line(name="undo-before-do", says="a call that comes after its undo is refused", kinds=_BARRIER),
+        Line(name="undo-at-once", says="a call and its undo at the same moment leave nothing", kinds=_BARRIER),
         Line(name="probe", says="the probe distinguishes what was done from what was not", kinds=_ALL),
         Line(name="poll", says="a poll is answered as pending, and then as done", kinds=_ALL),
         Line(name="poll-unknown", says="a poll for something unknown is not answered as done or pending", kinds=_ALL),
@@ -132,25 +133,26 @@ _ANSWERS = frozenset({"poll", "poll-unknown", "answer", "answer-again", "answer-
 _ANSWERS_UNDONE = frozenset({"poll-undone", "answer-undone"})
 
 
-def advice(findings: Sequence[Finding], *, has_undo: bool) -> str:
-    """Return what the findings mean for the table."""
-    found = kind_found(findings)
+def conclusion(findings: Sequence[Finding], *, has_undo: bool) -> tuple[Kind | None, str]:
+    """Return the kind of the participant, and what it means for the table; None: it has none, or is not known."""
+    found = _strictest(findings)
     if found is None:
-        return "It breaks a line that every kind must keep: no table can use it safely."
+        return None, "It breaks a line that every kind must keep: no table can use it safely."
     wanted = _ANSWERS | _ANSWERS_UNDONE if has_undo else _ANSWERS
     if untried := [
         each.line.name for each in findings if each.verdict is Verdict.NOT_TRIED and each.line.name in wanted
     ]:
-        return f"Its later answers are not tried to the end, so its kind is not known: see {', '.join(untried)}."
+        return None, f"Its later answers are not tried to the end, so its kind is not known: see {', '.join(untried)}."
     broken = [each.line.name for each in findings if each.verdict is Verdict.NOT_KEPT]
     if broken and _STRANGE.issuperset(broken):
-        return (
-            f"It would keep the barrier, but for {', '.join(broken)}: when that is mended, a table may use everything."
+        return found, (
+            f"It keeps idempotency keys, and but for {', '.join(broken)} the barrier: when that is mended, a table may "
+            "use everything."
         )
-    return ADVICE[found]
+    return found, ADVICE[found]
 
 
-def kind_found(findings: Iterable[Finding]) -> Kind | None:
+def _strictest(findings: Iterable[Finding]) -> Kind | None:
     """Return the strictest kind whose lines are all kept; None when even a line of every kind is not kept."""
     broken = [
         _ALL if finding.harms else finding.line.kinds for finding in findings if finding.verdict is Verdict.NOT_KEPT

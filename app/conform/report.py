@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from app.conform.lines import LINES, Exchange, Finding, Verdict, advice, kind_found
+from app.conform.lines import LINES, Exchange, Finding, Verdict, conclusion
 from app.conform.subject import Subject
 from app.logs import HIDDEN, Secrets
 from app.values import written
@@ -58,15 +58,20 @@ class Report:
         """Return the numbers of the verdicts, and what the findings mean for the table."""
         many = {verdict: sum(each.verdict is verdict for each in self.findings) for verdict in Verdict}
         numbers = ", ".join(f"{number} {verdict}" for verdict, number in many.items())
-        return f"{numbers}. {advice(self.findings, has_undo=self.subject.undo is not None)}"
+        return f"{numbers}. {self._conclusion[1]}"
+
+    @property
+    def _conclusion(self) -> tuple[ParticipantKind | None, str]:
+        return conclusion(self.findings, has_undo=self.subject.undo is not None)
 
     def document(self) -> dict[str, Any]:
-        found = kind_found(self.findings)
+        found, meaning = self._conclusion
         return {
             "step": self.name,
             "url": self.url,
             "expected_kind": self.kind,
             "found_kind": found,
+            "meaning": meaning,
             "passed": not self.failed,
             "left": list(self.left),
             "lines": [

@@ -14,10 +14,11 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
     "other-body": ("same-key",), "at-once": ("same-key", "other-key"), "crash": ("same-key", "other-key"),
     "lost-reply": ("same-key", "at-once"),
     "undo-twice": ("undo",), "late-do": ("undo",), "undo-before-do": ("undo-unknown",),
+    "undo-at-once": ("undo", "undo-unknown", "undo-before-do", "at-once"),
     "undo-refused": ("undo-unknown", "refused-again"), "poll-unknown": ("poll",), "poll-undone": ("poll", "undo"),
     "answer-again": ("answer",), "answer-once": ("answer",), "answer-undone": ("answer", "undo"),
 }  # fmt: skip
-_UNDO = frozenset({"undo", "undo-twice", "late-do", "undo-unknown", "undo-before-do", "undo-refused"})
+_UNDO = frozenset({"undo", "undo-twice", "late-do", "undo-unknown", "undo-before-do", "undo-at-once", "undo-refused"})
 #: Largest number of requests that are shown for a line: its last ones.
 _MOST_SHOWN = 6
 #: A participant that left a request without an answer has this time to come back, in seconds.

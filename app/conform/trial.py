@@ -1,7 +1,7 @@
 """One saga of a trial: sends the calls of its step, takes the later answers, and undoes what was done."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from app.conform.bench import Bench
 
 DONE = frozenset({Outcome.SUCCEEDED, Outcome.ACCEPTED})
-#: Seconds between two attempts of a call in doubt, and the seconds after which the attempts end.
-PAUSE_S, PATIENCE_S = 0.2, 30.0
+#: Seconds between two attempts of a call in doubt.
+PAUSE_S = 0.2
 #: Where a participant could answer a step whose answers are not tried. Nothing listens there.
 _REPLY_TO = "http://127.0.0.1:9/saga-conform"
 _OWN_HEADERS = {"Saga-Epoch": "1"}
@@ -101,12 +101,18 @@ class Trial:
 
         Raise NotKeptError when the participant has ended.
         """
-        end = time.monotonic() + PATIENCE_S
-        while (made := self.do()).outcome in (Outcome.IN_DOUBT, Outcome.NOT_SENT):
+        return self._until_known(self.do)
+
+    def _until_known(self, send: Callable[[], Exchange]) -> Exchange:
+        patience_s = self._bench.patience_s
+        end = time.monotonic() + patience_s
+        while (made := send()).outcome in (Outcome.IN_DOUBT, Outcome.NOT_SENT):
             if time.monotonic() > end:
                 if made.reply.status is None and not made.reply.sent:
                     raise NotKeptError(f"the participant answers no more: {made.reply.reason}")
-                raise NotTriedError(f"the call stays in doubt for {PATIENCE_S:g} s: {made.reply.reason}")
+                raise NotTriedError(
+                    f"the {made.what} stays in doubt for the {patience_s:g} s of --patience: {made.reply.reason}"
+                )
             time.sleep(PAUSE_S)
         return made
 
@@ -121,6 +127,10 @@ class Trial:
             if self._bench.desk is not None:
                 self.desk().undone(self.id)
         return made
+
+    def undo_until_known(self) -> Exchange:
+        """Send the undo until its outcome is known. Raise as `do_until_known` does."""
+        return self._until_known(self.undo)
 
     def probe(self) -> Exchange:
         probe = self._subject.step.probe

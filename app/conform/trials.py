@@ -14,7 +14,7 @@ from app.conform.bodies import HUGE, ODD, odd, other_data
 from app.conform.effects import in_words
 from app.conform.lines import Exchange, NotKeptError, NotTriedError, SetUpError
 from app.conform.network import HangUpDialer, SlowDialer
-from app.conform.trial import DONE, PATIENCE_S, Trial
+from app.conform.trial import DONE, Trial
 from machines.outcomes import Outcome
 
 _ROUNDS, _AT_ONCE = 3, 4
@@ -159,8 +159,11 @@ def _expect_once_after_crash(bench: Bench, saga: Trial, first: Exchange, before:
 def _crash(bench: Bench) -> None:
     """Crash the participant. Raise NotKeptError when it does not come back."""
     _run(bench.subject.crash)
-    if not bench.answers(PATIENCE_S):
-        raise NotKeptError(f"the participant did not come back after the hook: it does not answer for {PATIENCE_S:g} s")
+    if not bench.answers(bench.patience_s):
+        raise NotKeptError(
+            "the participant did not come back after the hook: it does not answer for the "
+            f"{bench.patience_s:g} s of --patience"
+        )
 
 
 def _run(command: str) -> None:

@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from app.conform.bench import Bench
-from app.conform.effects import counts, left_over
+from app.conform.effects import change, counts, left_over
 from app.conform.lines import Exchange, HarmError, NotKeptError, NotTriedError
-from app.conform.trial import DONE, PATIENCE_S, PAUSE_S, Trial
+from app.conform.trial import DONE, PAUSE_S, Trial
 from machines.outcomes import Outcome
 
+#: When the undo is sent, as a part of the time that one call takes.
+_PARTS = (0.0, 0.25, 0.5, 0.75)
 _NO_REFUSAL = "give --refused field=value: data that the participant refuses"
 
 
@@ -22,6 +25,7 @@ def undo(bench: Bench) -> None:
         return
     if (after := bench.look()) == done:
         raise NotKeptError("the undo is answered as done, but --look still shows the effect")
+    bench.undone_effect = change(counts(before), counts(after))
     if left := left_over(counts(before), counts(done), counts(after)):
         raise NotKeptError(
             f"the undo takes back only a part, as --look shows: {', '.join(left)}; "
@@ -65,11 +69,34 @@ def undo_before_do(bench: Bench) -> None:
     _expect_too_late(bench, saga)
 
 
+def undo_at_once(bench: Bench) -> None:
+    if bench.subject.undo_needs_reply:
+        raise NotTriedError("the undo needs the reply of its call, so it cannot come while the call is at work")
+    if not bench.sees:
+        raise NotTriedError("only a look or a probe shows that nothing is left; give --look")
+    for part in _PARTS:
+        saga = bench.saga()
+        before = bench.see(saga)
+        with ThreadPoolExecutor(1) as thread:
+            sent = thread.submit(saga.do)
+            time.sleep(part * bench.usual_s)
+            undone = saga.undo_until_known()
+            sent.result()
+        _expect_undone(undone, "the undo of a call that is at work")
+        now = bench.see(saga)
+        seen = change(counts(before.shown), counts(now.shown))
+        if now.found or seen not in ([], bench.undone_effect):
+            shows = "the probe" if now.found else "--look"
+            raise NotKeptError(
+                f"the call and its undo came at the same moment, and something is left, as {shows} shows"
+            )
+
+
 def probe(bench: Bench) -> None:
     if bench.subject.step.probe is None:
         raise NotTriedError("the step has no probe")
     saga = _done(bench)
-    end = time.monotonic() + PATIENCE_S
+    end = time.monotonic() + bench.patience_s
     while (found := saga.probe()).outcome is Outcome.IN_DOUBT and bench.subject.step.later and time.monotonic() < end:
         time.sleep(PAUSE_S)  # an accepted call is done later
     if found.outcome not in DONE:
@@ -157,5 +184,6 @@ def _expect_no_change(bench: Bench, before: object, words: str) -> None:
 #: Name of a line → its trial. They need an undo, except those of the probe and of the refusal.
 TRIALS: dict[str, Callable[[Bench], None]] = {
     "undo": undo, "undo-twice": undo_twice, "late-do": late_do, "undo-unknown": undo_unknown,
-    "undo-before-do": undo_before_do, "probe": probe, "refused-again": refused_again, "undo-refused": undo_refused,
+    "undo-before-do": undo_before_do,
+    "undo-at-once": undo_at_once, "probe": probe, "refused-again": refused_again, "undo-refused": undo_refused,
 }  # fmt: skip

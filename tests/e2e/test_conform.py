@@ -31,7 +31,7 @@ FAULTS = {
     "unknown": "undo-unknown", "no-tombstone": "undo-before-do", "probe": "probe", "forget-refusal": "refused-again",
     "refused-undo": "undo-refused", "memory": "crash", "broken-json": "odd-body", "huge": "huge-body",
     "one-at-a-time": "slow-client", "refusal-books": "refused-again", "odd-books": "odd-body", "late-books": "late-do",
-    "undo-another": "undo-unknown", "keep-fee": "undo",
+    "undo-another": "undo-unknown", "keep-fee": "undo", "undo-race": "undo-at-once",
 }  # fmt: skip
 
 
@@ -148,9 +148,8 @@ def test_two_effects_are_counted_in_the_text(airline):
 
 
 def test_participant_that_does_not_come_back_after_the_hook_is_said_on_the_line_of_the_crash(airline, monkeypatch):
-    monkeypatch.setattr("app.conform.trials.PATIENCE_S", 1.0)
     monkeypatch.setattr("app.conform.running._COME_BACK_S", 0.5)
-    result = airline.conform("--json", "--crash", f"kill -9 $(cat {airline.pid_file})")
+    result = airline.conform("--json", "--patience", "1", "--crash", f"kill -9 $(cat {airline.pid_file})")
     subprocess.run(airline.restart, shell=True, check=True)
     lines = {line["name"]: line for line in json.loads(result.stdout)["lines"]}
     assert result.exit_code == 1

@@ -53,7 +53,7 @@ async function once(key, text, request) {
   if (has("no-tombstone") && known?.undone) return problem(410, "undone");
   if (known && known.text !== text && !has("other-body")) return problem(422, "the key came with another body");
   if (known && !has("again") && !(has("forget-refusal") && known.refused)) return known;
-  await sleep(has("hang-up") ? 300 : has("race") ? 50 : 2);
+  await sleep(has("hang-up") ? 300 : has("race") || has("undo-race") ? 50 : 2);
   const reply = has("forget-refusal") && known?.refused ? book({ city: "Atlantis" }, text, key) : act(key, text);
   const gone = has("hang-up") && request.socket.destroyed;
   if (!gone && reply.status !== 400) state.keys[key] = { ...reply, text };
@@ -116,7 +116,7 @@ async function answer(request) {
   if (method === "GET" && url === "/balance") return { status: 200, body: { bookings: state.bookings, fees: state.fees } };
   if (method === "GET" && url === "/bookings/outcome") return outcome(key);
   if (method === "POST" && url === "/bookings") return inTurn(key, () => once(key, text, request));
-  if (method === "POST" && url === "/bookings/undo") return undo(key);
+  if (method === "POST" && url === "/bookings/undo") return has("undo-race") ? undo(key) : inTurn(`${key.slice(0, -4)}do`, () => undo(key));
   return problem(404, "no such resource");
 }
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.conform.lines import LINES, Finding, Verdict, advice, kind_found
+from app.conform.lines import LINES, Finding, Verdict, conclusion
 from machines.participant_kinds import ParticipantKind
 
 
@@ -13,7 +13,7 @@ def finding(name, verdict=Verdict.KEPT, *, harms=False):
 def said(*others, has_undo=True):
     names = {each.line.name for each in others}
     kept = [finding(name) for name in LINES if name not in names]
-    return advice([*kept, *others], has_undo=has_undo)
+    return conclusion([*kept, *others], has_undo=has_undo)[1]
 
 
 def test_participant_that_keeps_all_but_a_probe_that_the_step_has_not_keeps_the_barrier():
@@ -31,7 +31,7 @@ def test_undo_that_the_step_has_not_leaves_nothing_to_try():
 
 def test_participant_that_only_fails_at_a_request_that_no_saga_sends_needs_no_other_table():
     assert said(finding("odd-body", Verdict.NOT_KEPT)) == (
-        "It would keep the barrier, but for odd-body: when that is mended, a table may use everything."
+        "It keeps idempotency keys, and but for odd-body the barrier: when that is mended, a table may use everything."
     )
     both = said(finding("odd-body", Verdict.NOT_KEPT), finding("late-do", Verdict.NOT_KEPT))
     assert both.startswith("It keeps idempotency keys, but no barrier")
@@ -39,6 +39,6 @@ def test_participant_that_only_fails_at_a_request_that_no_saga_sends_needs_no_ot
 
 def test_no_table_can_use_a_participant_that_takes_back_the_effects_of_others():
     strict, harmful = (finding("undo-unknown", Verdict.NOT_KEPT, harms=harms) for harms in (False, True))
-    assert kind_found([strict]) is ParticipantKind.KEY
-    assert kind_found([harmful]) is None
+    assert conclusion([strict], has_undo=True)[0] is ParticipantKind.KEY
+    assert conclusion([harmful], has_undo=True)[0] is None
     assert said(harmful).endswith("no table can use it safely.")
