@@ -36,7 +36,7 @@ def paths(site):
             f"/admin/sagas/{stuck}/replay?call=reserver_stock&outcome=refused", group,
             "/admin/bulk", job,
             "/admin/sagas?sort=by", "/admin/nothing", "/admin/handover", "/admin/sagas?still_unknown=true",
-            given_up(site), "/admin/audit", "/admin/users", "/admin/keys", "/admin/account",
+            given_up(site), "/admin/audit", "/admin/users", "/admin/keys", "/admin/clients", "/admin/account",
             "/", "/admin/rates", "/admin/definitions", "/admin/definitions/checkout",
             "/admin/definitions/purchase_saga?against=1",
             "/admin/start", f"/admin/start/checkout?again={stuck}", draft(site),
