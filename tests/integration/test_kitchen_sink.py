@@ -1,7 +1,7 @@
 """The kitchen sink is started in every way, and each error names a wrong value by the same JSON pointer."""
 
-import re
 import json
+import re
 import sys
 import threading
 from pathlib import Path
