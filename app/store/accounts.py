@@ -9,9 +9,9 @@ from sqlalchemy.exc import IntegrityError
 
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.store import saved_views
+from app.store.access_models import SessionRow, UserRow
 from app.store.audit import Entry, append, has_acted
 from app.store.database import db_now, in_seconds, seconds_until
-from app.store.models import SessionRow, UserRow
 from app.store.tenants import provide
 from app.store.transactions import atomic
 

@@ -7,9 +7,9 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import Row, ScalarSelect, func, insert, or_, select, update
 
 from app.errors import ConflictError, NotFoundError
+from app.store.access_models import ApiKeyRow
 from app.store.audit import Entry, append
 from app.store.database import db_now, in_seconds, seconds_until
-from app.store.models import ApiKeyRow
 from app.store.tenants import provide
 from app.store.transactions import atomic
 

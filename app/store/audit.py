@@ -23,8 +23,8 @@ from sqlalchemy import Connection, Row, Select, func, insert, select, update
 from sqlalchemy import Engine as Database
 
 from app.derived_keys import derived_key
+from app.store.access_models import AuditHeadRow, AuditRow
 from app.store.database import db_now
-from app.store.models import AuditHeadRow, AuditRow
 from app.store.transactions import atomic
 
 _AUDIT, _HEAD = AuditRow.__table__, AuditHeadRow.__table__

@@ -14,8 +14,8 @@ import structlog
 from sqlalchemy import Engine as Database
 from sqlalchemy import select
 
+from app.store.access_models import AuditRow
 from app.store.audit import audit_key, head_of
-from app.store.models import AuditRow
 
 _AUDIT = AuditRow.__table__
 _log = structlog.get_logger("audit")

@@ -9,8 +9,9 @@ from sqlalchemy import Engine as Database
 
 from app.errors import ConflictError, NotFoundError
 from app.store.audit import Entry, append
+from app.store.console_models import BulkItemRow, BulkJobRow
 from app.store.database import DAY_S, db_now, in_seconds
-from app.store.models import BulkItemRow, BulkJobRow, JournalRow, SagaRow
+from app.store.models import JournalRow, SagaRow
 from app.store.tenants import acting_tenant
 from app.store.transactions import atomic
 from machines.statuses import FINISHED, Status

@@ -12,9 +12,11 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, exists, insert, not
 from sqlalchemy import Engine as Database
 
 from app.errors import ConflictError
+from app.store.access_models import AuditRow
 from app.store.audit import Entry, append
+from app.store.console_models import CaseRow
 from app.store.database import db, db_now
-from app.store.models import UNFINISHED, AuditRow, CaseRow, SagaRow
+from app.store.models import UNFINISHED, SagaRow
 from app.store.transactions import atomic
 
 _CASE, _SAGA = CaseRow.__table__, SagaRow.__table__

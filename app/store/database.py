@@ -7,7 +7,7 @@ from typing import Any, ClassVar, TypeVar
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, DateTime, Double, Integer, String, TypeDecorator, event
+from sqlalchemy import JSON, BigInteger, DateTime, Double, Integer, String, TypeDecorator, event
 from sqlalchemy import Engine as Database
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
@@ -23,6 +23,9 @@ from app.values import LONGEST_LINE, read_back, written
 from machines.lines import shortened
 
 db = SQLAlchemy()
+
+#: Type of a 64-bit number that the database generates. SQLite generates numbers only in an INTEGER column.
+COUNTED = BigInteger().with_variant(Integer(), "sqlite")
 
 #: Connection options for PostgreSQL. With these times, in seconds (tcp_user_timeout: milliseconds), a dead server is
 #: noticed within seconds; by default it takes a quarter of an hour. client_encoding is here and not in _SESSION,

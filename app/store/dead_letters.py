@@ -9,7 +9,7 @@ from sqlalchemy import Row, Table, delete, insert, select
 
 from app.store.audit import Entry, append
 from app.store.database import db_now
-from app.store.models import ParkedRow
+from app.store.message_models import ParkedRow
 from app.store.transactions import atomic
 
 _PARKED: Table = ParkedRow.__table__

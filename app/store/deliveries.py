@@ -15,7 +15,8 @@ from sqlalchemy import Row, Table, bindparam, delete, literal, null, select, uni
 from app.store.audit import Entry, append
 from app.store.database import db_now, in_seconds
 from app.store.instance import Instance
-from app.store.models import DEAD, DeliveryRow, JournalRow
+from app.store.message_models import DEAD, DeliveryRow
+from app.store.models import JournalRow
 from app.store.outbox import PUBLISHED
 from app.store.transactions import atomic
 from app.webhook_settings.model import Webhooks

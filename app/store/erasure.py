@@ -17,7 +17,9 @@ from app.store.audit import Entry, append
 from app.store.database import db_now
 from app.store.database_errors import Meaning, meaning
 from app.store.loading import journals
-from app.store.models import ENDED, UNFINISHED, ArrivalRow, DataKeyRow, DeliveryRow, JournalRow, SagaRow, ScheduleRow
+from app.store.message_models import DeliveryRow
+from app.store.models import ENDED, UNFINISHED, ArrivalRow, DataKeyRow, JournalRow, SagaRow
+from app.store.process_models import ScheduleRow
 from app.store.transactions import atomic
 from machines.history import replies
 from machines.registry import Registry

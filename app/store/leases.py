@@ -20,7 +20,8 @@ from app.store.data_keys import DataKeys
 from app.store.database import DAY_S, Json, db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import SAGA_COLUMNS, instance, journals
-from app.store.models import UNFINISHED, ReplicaRow, SagaRow
+from app.store.models import UNFINISHED, SagaRow
+from app.store.process_models import ReplicaRow
 from app.store.processes import WEB, Processes, running_processes
 from app.store.tables import table_is_known, without_table
 from machines.registry import Registry

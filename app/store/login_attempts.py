@@ -8,8 +8,8 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import Row, and_, case, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.store.access_models import FailedSignInRow, LoginAttemptRow
 from app.store.database import DAY_S, db_now, hour_of, in_seconds
-from app.store.models import FailedSignInRow, LoginAttemptRow
 
 _ATTEMPT, _FAILED = LoginAttemptRow.__table__, FailedSignInRow.__table__
 #: Days for which failed sign-ins are kept.

@@ -7,8 +7,8 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import Row, and_, delete, not_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.store.console_models import NoticeRow
 from app.store.database import db_now, in_seconds
-from app.store.models import NoticeRow
 from app.store.turns import NOTICES, Turns
 
 _NOTICE = NoticeRow.__table__

@@ -12,7 +12,8 @@ from sqlalchemy import ColumnElement, Row, Table, delete, func, or_, select, upd
 from sqlalchemy import Engine as Database
 
 from app.store.database import db_now, in_seconds
-from app.store.models import JournalRow, OutboxRow, RelayPartRow, RelayRow, SagaRow
+from app.store.message_models import OutboxRow, RelayPartRow, RelayRow
+from app.store.models import JournalRow, SagaRow
 from machines.history import replies
 
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__

@@ -11,7 +11,8 @@ from app.errors import ConflictError
 from app.store.audit import Entry, append
 from app.store.database import db_now, in_seconds, seconds_until
 from app.store.lists import StateKey
-from app.store.models import ParticipantPauseRow, ReplicaRow, SagaRow
+from app.store.models import SagaRow
+from app.store.process_models import ParticipantPauseRow, ReplicaRow
 from app.store.processes import SILENT_S
 from app.store.queries import backs_off
 from app.store.transactions import atomic

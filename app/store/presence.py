@@ -11,8 +11,8 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.store.console_models import PresenceRow
 from app.store.database import db, db_now, in_seconds
-from app.store.models import PresenceRow
 
 _PRESENCE = PresenceRow.__table__
 #: Seconds without a word from a page after which it counts as closed. An open page says every 10 s that it is there.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, select, text
 
 from app.store.database import in_seconds
-from app.store.models import ReplicaRow
+from app.store.process_models import ReplicaRow
 
 _REPLICA = ReplicaRow.__table__
 #: Seconds without a heartbeat after which a replica counts as gone.

@@ -8,9 +8,9 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import ConflictError
+from app.store.access_models import SessionRow, UserRow
 from app.store.audit import Entry, append, has_acted
 from app.store.database import db_now
-from app.store.models import SessionRow, UserRow
 from app.store.tenants import provide
 from app.store.transactions import atomic
 

@@ -11,7 +11,8 @@ from sqlalchemy.orm import aliased
 from app.errors import NotFoundError
 from app.store.database import db, db_now, seconds_until
 from app.store.instance import search_text
-from app.store.models import BRIEF_ERROR, UNFINISHED, JournalRow, OutboxRow, SagaRow
+from app.store.message_models import OutboxRow
+from app.store.models import BRIEF_ERROR, UNFINISHED, JournalRow, SagaRow
 from app.store.outbox import PUBLISHED
 from machines.renaming import MIGRATE
 from machines.statuses import FINISHED, Status

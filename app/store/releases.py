@@ -12,7 +12,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.store.database import DAY_S, db, db_now, in_seconds
-from app.store.models import ProcessReleaseRow
+from app.store.process_models import ProcessReleaseRow
 
 _PROCESS = ProcessReleaseRow.__table__
 #: Days for which a process is remembered.

@@ -8,7 +8,8 @@ from sqlalchemy import CTE, ColumnElement, Table, and_, delete, exists, or_, sel
 
 from app.store import request_keys
 from app.store.database import DAY_S, db, in_seconds
-from app.store.models import UNFINISHED, DeliveryRow, JournalRow, OutboxRow, SagaRow
+from app.store.message_models import DeliveryRow, OutboxRow
+from app.store.models import UNFINISHED, JournalRow, SagaRow
 from app.store.queries import step_started
 from app.store.transactions import atomic
 from machines.statuses import FINISHED

@@ -14,8 +14,8 @@ from sqlalchemy.exc import IntegrityError
 
 from app.errors import ConflictError, ForbiddenError, NotFoundError
 from app.store.audit import Entry, append
+from app.store.console_models import SavedViewRow
 from app.store.database import db_now
-from app.store.models import SavedViewRow
 from app.store.tenants import acting_tenant
 from app.store.transactions import atomic
 

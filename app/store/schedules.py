@@ -12,7 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from app.errors import ConflictError, NotFoundError
 from app.store.audit import Entry, append
 from app.store.database import db_now
-from app.store.models import SagaRow, ScheduleRow
+from app.store.models import SagaRow
+from app.store.process_models import ScheduleRow
 from app.store.tenants import acting_tenant
 from app.store.transactions import atomic
 from machines.statuses import FINISHED

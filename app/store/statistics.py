@@ -28,7 +28,8 @@ from sqlalchemy.orm import aliased
 from app.store.api_keys import expiring_names
 from app.store.database import db, db_now, in_seconds, minute_of, seconds_between, seconds_until
 from app.store.figures import bounded_statements
-from app.store.models import DEAD, ENDED, UNFINISHED, DeliveryRow, JournalRow, OutboxRow, ParkedRow, SagaRow
+from app.store.message_models import DEAD, DeliveryRow, OutboxRow, ParkedRow
+from app.store.models import ENDED, UNFINISHED, JournalRow, SagaRow
 from app.store.processes import Processes, running_processes
 from app.store.queries import Reach, within
 from machines.registry import Registry

@@ -4,8 +4,8 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import and_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.store.console_models import NoticeRow
 from app.store.database import db_now, in_seconds
-from app.store.models import NoticeRow
 
 _TURN = NoticeRow.__table__
 #: The work of turns, by the names of their rows.

@@ -12,9 +12,10 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, and_, exists, func, not_, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
+from app.store.access_models import AuditRow
 from app.store.audit import Entry, newest_of, record
 from app.store.database import db
-from app.store.models import ENDED, LEAVES_UNKNOWN, AuditRow, JournalRow, SagaRow
+from app.store.models import ENDED, LEAVES_UNKNOWN, JournalRow, SagaRow
 from machines.history import NOTHING_FOUND
 from machines.registry import Registry
 from machines.step import EFFECTFUL

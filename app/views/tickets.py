@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from app.store.models import AuditRow, SagaRow
+from app.store.access_models import AuditRow
+from app.store.models import SagaRow
 from app.views.effects import description
 from app.views.formatting import moment
 from machines.history import StepEffect

@@ -10,7 +10,8 @@ from app import create_app
 from app.config import from_environment
 from app.services import services
 from app.store.database import db
-from app.store.models import SagaRow, ScheduleRow
+from app.store.models import SagaRow
+from app.store.process_models import ScheduleRow
 from app.views.schedules import added_entry, new_schedule
 from tests.e2e.crashing import LATER_START_BOUNDARIES, SCHEDULE_BOUNDARIES
 

@@ -7,9 +7,9 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from app.store import sagas
+from app.store.access_models import AuditRow
 from app.store.audit import GENESIS, Entry, append, page, record, seal, use_key, verify
 from app.store.audit_anchors import EVERY_S, Anchors, problem_of_anchors, write_anchor
-from app.store.models import AuditRow
 from app.store.sagas import FencedError
 from app.store.transactions import atomic
 from machines.transitions import Trigger

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import create_engine, select, text
 
 from app.store.instance import Instance
-from app.store.models import OutboxRow
+from app.store.message_models import OutboxRow
 from app.store.outbox import BY_PARTS, PARTS, Outbox
 from machines.checkout import CHECKOUT
 

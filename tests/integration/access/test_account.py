@@ -7,9 +7,9 @@ from app.access.permissions import Role
 from app.access.sessions import SEEN_EVERY_S
 from app.access.weak_passwords import is_weak
 from app.config import Config
+from app.store.access_models import SessionRow
 from app.store.database import in_seconds, seconds_until
 from app.store.login_attempts import OF_ONE_NAME
-from app.store.models import SessionRow
 from tests.integration.access.conftest import PASSWORD
 
 NEW = "a new passphrase"

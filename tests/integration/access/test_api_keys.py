@@ -12,9 +12,9 @@ from app.access.permissions import Role, Scope
 from app.config import from_environment
 from app.errors import ConflictError, InvalidError, UnauthenticatedError
 from app.shared_cache import SharedCache
+from app.store.access_models import ApiKeyRow
 from app.store.api_keys import ApiKeys
 from app.store.database import in_seconds
-from app.store.models import ApiKeyRow
 from tests.support.applications import close
 
 CREATE = {"type": "checkout", "data": {"client_id": 4, "magasin_id": 1}}

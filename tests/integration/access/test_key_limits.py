@@ -13,9 +13,9 @@ from app.access.permissions import Role, Scope
 from app.errors import BusyError, InvalidError
 from app.services import services
 from app.shared_cache import SharedCache
+from app.store.access_models import ApiKeyRow
 from app.store.api_keys import ApiKeys
 from app.store.database import in_seconds
-from app.store.models import ApiKeyRow
 from tests.support.statements import recorded
 
 SAGAS = "/api/v1/sagas"

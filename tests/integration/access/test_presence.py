@@ -6,8 +6,10 @@ from sqlalchemy import select, update
 from app.access.permissions import Role, Scope
 from app.config import Config
 from app.services import services
+from app.store.access_models import AuditRow, SessionRow
+from app.store.console_models import PresenceRow
 from app.store.database import in_seconds, seconds_until
-from app.store.models import AuditRow, JournalRow, PresenceRow, SagaRow, SessionRow
+from app.store.models import JournalRow, SagaRow
 from app.store.presence import GONE_AFTER_S
 from tests.integration.access.conftest import Browser, hashed
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from app.access.permissions import Role
 from app.services import services
 from app.store import saved_views
-from app.store.models import SavedViewRow
+from app.store.console_models import SavedViewRow
 from tests.integration.access.conftest import Browser, hashed
 
 QUERY = "status=stuck&type=checkout&sort=-took&column=order&column=took"

@@ -12,7 +12,7 @@ from app.access import second_factor
 from app.access.permissions import Role
 from app.access.second_factor import code_of, matching_step, secret_of
 from app.services import services
-from app.store.models import UserRow
+from app.store.access_models import UserRow
 from tests.integration.access.conftest import PASSWORD
 
 #: Secret and codes of RFC 6238, appendix B (SHA-1, the last six digits).

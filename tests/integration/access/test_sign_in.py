@@ -13,9 +13,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.access import user_accounts
 from app.access.permissions import Role
 from app.services import services
+from app.store.access_models import FailedSignInRow, LoginAttemptRow, SessionRow
 from app.store.database import in_seconds
 from app.store.login_attempts import ATTEMPT_WINDOW_S, KEPT_DAYS, OF_ALL_NAMES, OF_ONE_NAME
-from app.store.models import FailedSignInRow, LoginAttemptRow, SessionRow
 from tests.integration.access.conftest import AT, PASSWORD, Browser
 
 

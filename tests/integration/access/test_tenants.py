@@ -10,21 +10,13 @@ from sqlalchemy import func, insert, select, update
 from app.access.permissions import Role, Scope
 from app.errors import ConflictError, InvalidError
 from app.services import services
+from app.store.access_models import AuditRow
 from app.store.audit import Entry
 from app.store.bulk import BulkStore
-from app.store.models import (
-    ArrivalRow,
-    AuditRow,
-    BulkItemRow,
-    BulkJobRow,
-    CaseRow,
-    DeliveryRow,
-    JournalRow,
-    PresenceRow,
-    RequestKeyRow,
-    SagaRow,
-    ScheduleRow,
-)
+from app.store.console_models import BulkItemRow, BulkJobRow, CaseRow, PresenceRow
+from app.store.message_models import DeliveryRow
+from app.store.models import ArrivalRow, JournalRow, RequestKeyRow, SagaRow
+from app.store.process_models import ScheduleRow
 from app.store.tenants import act_for, acting_for, acting_tenant
 from tests.integration.access.conftest import AT, Browser, hashed
 from tests.integration.access.test_matrix import ROUTES, VALUES

@@ -10,9 +10,11 @@ from app.access.permissions import Role
 from app.access.principal import user
 from app.engine.bulk import BulkJobs
 from app.services import services
+from app.store.access_models import AuditRow
 from app.store.bulk import BulkStore
+from app.store.console_models import BulkItemRow, BulkJobRow
 from app.store.database import db, in_seconds
-from app.store.models import AuditRow, BulkItemRow, BulkJobRow, JournalRow, SagaRow
+from app.store.models import JournalRow, SagaRow
 from tests.integration.admin.conftest import seen
 
 STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")

@@ -5,8 +5,9 @@ from html import unescape
 
 from sqlalchemy import update
 
+from app.store.access_models import AuditRow
 from app.store.database import db
-from app.store.models import AuditRow, JournalRow
+from app.store.models import JournalRow
 from tests.integration.admin.conftest import REPLY, seen
 
 DONE = ("succeeded",) * 5

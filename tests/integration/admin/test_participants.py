@@ -8,9 +8,11 @@ from sqlalchemy import update
 from app.access.permissions import Role
 from app.access.principal import user
 from app.services import services
+from app.store.access_models import AuditRow
 from app.store.database import db, in_seconds
 from app.store.leases import Replicas
-from app.store.models import AuditRow, ReplicaRow, SagaRow
+from app.store.models import SagaRow
+from app.store.process_models import ReplicaRow
 from tests.integration.admin.conftest import seen
 
 PATH = "/admin/participants"

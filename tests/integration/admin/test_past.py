@@ -3,8 +3,9 @@
 import re
 from html import unescape
 
+from app.store.access_models import AuditRow
 from app.store.database import db
-from app.store.models import AuditRow, JournalRow, SagaRow
+from app.store.models import JournalRow, SagaRow
 from tests.integration.admin.conftest import seen
 
 

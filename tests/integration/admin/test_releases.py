@@ -7,7 +7,7 @@ from sqlalchemy import delete, text, update
 from app.store import releases
 from app.store.database import db, in_seconds
 from app.store.leases import Replicas
-from app.store.models import ProcessReleaseRow
+from app.store.process_models import ProcessReleaseRow
 from app.store.rates import rates
 from tests.integration.admin.conftest import seen
 

@@ -4,8 +4,9 @@ import pytest
 
 from app.access.permissions import Role
 from app.access.principal import user
+from app.store.access_models import AuditRow
 from app.store.database import db
-from app.store.models import AuditRow, ScheduleRow
+from app.store.process_models import ScheduleRow
 from tests.integration.admin.conftest import seen
 
 FORM = {

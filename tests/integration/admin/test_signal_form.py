@@ -12,8 +12,9 @@ from app.access.permissions import Role
 from app.access.principal import user
 from app.config import from_environment
 from app.services import services
+from app.store.access_models import AuditRow
 from app.store.database import db
-from app.store.models import AuditRow, SagaRow
+from app.store.models import SagaRow
 from tests.integration.admin.conftest import SETTINGS, seen
 from tests.support.applications import opened
 

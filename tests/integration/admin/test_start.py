@@ -11,8 +11,9 @@ from app.access.permissions import Role
 from app.access.principal import user
 from app.config import from_environment
 from app.services import services
+from app.store.access_models import AuditRow
 from app.store.database import db
-from app.store.models import AuditRow, SagaRow
+from app.store.models import SagaRow
 from machines import Saga, amount, get, integer, list_of, optional, read, secret, text
 from machines.registry import Registry
 from tests.integration.admin.conftest import SETTINGS, seen

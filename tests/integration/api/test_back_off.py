@@ -11,8 +11,9 @@ from app.access.permissions import Role
 from app.access.principal import user
 from app.services import services
 from app.store import queries
+from app.store.access_models import AuditRow
 from app.store.database import db
-from app.store.models import AuditRow, SagaRow
+from app.store.models import SagaRow
 from machines.secrets import SecretFields
 from tests.support.waiting import eventually
 

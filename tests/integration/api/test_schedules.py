@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from app.services import services
+from app.store.access_models import AuditRow
 from app.store.database import db
-from app.store.models import AuditRow
 
 CART = {"client_id": 4, "magasin_id": 1}
 NIGHTLY = {"name": "nightly", "type": "checkout", "data": CART, "cron": "0 3 * * *", "zone": "Europe/Paris"}

@@ -13,8 +13,9 @@ from app import create_app
 from app.access.permissions import Role, Scope
 from app.access.principal import key, user
 from app.config import from_environment
+from app.store.access_models import AuditRow
 from app.store.database import db
-from app.store.models import AuditRow, SagaRow
+from app.store.models import SagaRow
 from tests.support.applications import opened
 from tests.support.servers import OPEN
 

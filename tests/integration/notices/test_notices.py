@@ -18,9 +18,9 @@ from app.notices.subjects import Subject
 from app.participant_settings.model import ParticipantSettings
 from app.participant_settings.secret_files import SecretFiles
 from app.services import services
+from app.store.console_models import NoticeRow
 from app.store.database import db, in_seconds
 from app.store.instance import Instance
-from app.store.models import NoticeRow
 from app.store.notices import Notices
 from app.store.sagas import SagaStore
 from app.store.statements import Connections
