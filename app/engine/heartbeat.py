@@ -51,9 +51,13 @@ class Heartbeat:
         self._silent = None
 
     def _compare_connections(self) -> None:
-        """Warn once, at the start, when all processes together may open more connections than the server accepts."""
+        """Warn once, at the start, when all processes together may open more connections than the server accepts.
+
+        First delete the rows of processes that were killed long ago.
+        """
         if self._compared:
             return
+        _try(self._replicas.forget_silent)
         running = self._replicas.running()
         self._compared = True
         if running.too_many:
@@ -72,7 +76,12 @@ class Heartbeat:
 
     def end(self) -> None:
         """Remove this process from the list of replicas, if the database can be reached."""
-        try:
-            self._replicas.leave()
-        except Exception as error:  # noqa: BLE001  the list drops silent processes after a while
-            _log.warning("replica.not_removed", error=in_one_line(error))
+        _try(self._replicas.leave)
+
+
+def _try(remove: Callable[[], None]) -> None:
+    """Remove processes from the list. Only log an error: nothing depends on the rows of processes that have ended."""
+    try:
+        remove()
+    except Exception as error:  # noqa: BLE001  the list drops silent processes after a while
+        _log.warning("replica.not_removed", error=in_one_line(error))

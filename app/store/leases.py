@@ -28,7 +28,7 @@ from machines.registry import Registry
 from machines.statuses import Status
 
 _REPLICA: Table = ReplicaRow.__table__
-#: Seconds without a heartbeat after which a replica is deleted from the list.
+#: Seconds without a heartbeat after which a process is deleted from the list.
 FORGOTTEN_AFTER_S = 3600.0
 
 
@@ -64,6 +64,7 @@ class Replicas:
             return running_processes(connection)
 
     def forget_silent(self) -> None:
+        """Delete the rows of processes that were killed: those without a heartbeat for FORGOTTEN_AFTER_S."""
         with self._database.connect() as connection:
             connection.execute(delete(_REPLICA).where(_REPLICA.c.beat_at < in_seconds(-FORGOTTEN_AFTER_S)))
 

@@ -49,6 +49,16 @@ def test_process_that_left_or_is_silent_is_not_counted(engine):
     assert (running(engine).count, running(engine).connections) == (0, 0)
 
 
+def test_process_that_starts_deletes_the_rows_of_processes_killed_long_ago(engine):
+    Replicas(engine, "killed").beat()
+    hour_ago = "beat_at - interval '61 minutes'" if engine.dialect.name == "postgresql" else "beat_at - 3660"
+    run(engine, f"UPDATE replica SET beat_at = {hour_ago}")
+    Replicas(engine, "silent").beat()
+    Heartbeat(Replicas(engine, "new")).beat()
+    with engine.connect() as connection:
+        assert {row.owner for row in connection.execute(text("SELECT owner FROM replica"))} == {"silent", "new"}
+
+
 def test_process_of_an_earlier_release_has_an_unknown_role(engine):
     Replicas(engine, "old", connections=24).beat()
     run(engine, "UPDATE replica SET role = NULL, connections = NULL")
