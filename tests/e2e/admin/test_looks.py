@@ -113,6 +113,16 @@ def test_axe_finds_nothing_wrong_and_no_page_is_wider_than_its_window(site, path
         page.close()
 
 
+@pytest.mark.parametrize("width", [1720, 1700, 1280, 1080, 720])
+def test_every_entry_of_the_menu_is_in_sight(site, width):
+    site.become("root")
+    page = site.open("/admin", width=width, height=800)
+    ends = page.evaluate("[...document.querySelectorAll('nav a')].map(it => it.getBoundingClientRect().right)")
+    site.become("ada")
+    assert len(ends) > 8
+    assert max(ends) <= width
+
+
 def test_the_refresh_of_a_page_does_not_dim_its_buttons(site, paths):
     """htmx marks the element whose request is in flight. For the refresh, all forms are inside that element."""
     site.become("root")
