@@ -17,7 +17,8 @@ def run_store(registry: Registry) -> Callable[[Run], str]:
     def store_run(run: Run) -> str:
         memory, row = run._memory, run._memory.row
         saga_id = Instance.new(run.definition, memory.data, actor="test").id
-        saga = Instance(run.definition, saga_id, memory.data, row.state)
+        ended = memory.journal[-1].made  # the clock of the run begins at 0, and that of this machine at its start
+        saga = Instance(run.definition, saga_id, memory.data, row.state, clock=lambda: ended)
         saga.unsaved, saga.error, saga.results = list(memory.journal), run.error, dict(run.results)
         saga.failed_attempts, saga.deferrals = row.attempt, row.deferrals
         store.insert(saga, None, owner=None)
