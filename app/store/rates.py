@@ -16,6 +16,7 @@ from app.store.lists import StateKey
 from app.store.models import JournalRow, SagaRow
 from app.store.releases import Deploy, deploys
 from machines.statuses import Status
+from machines.transitions import Trigger
 
 _P50, _P95 = 0.5, 0.95
 
@@ -83,6 +84,8 @@ def _times(since: datetime, definitions: Sequence[str]) -> Select[tuple[str, str
         select(*same, JournalRow.duration_ms.label("took_ms"), share)
         .join(SagaRow, SagaRow.id == JournalRow.saga_id)
         .where(JournalRow.at >= since, JournalRow.duration_ms.is_not(None), SagaRow.definition.in_(definitions))
+        # A breaker or a pause has held the call back, so there was none. A deferral with a status was answered.
+        .where(or_(JournalRow.trigger != Trigger.DEFER, JournalRow.status_code.is_not(None)))
         .subquery()
     )
     found = (ranked.c.definition, ranked.c.step, ranked.c.direction)

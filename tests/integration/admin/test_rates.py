@@ -4,10 +4,11 @@ import re
 from html import unescape
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from app.errors import BusyError
 from app.store.database import db
+from app.store.models import JournalRow
 from app.store.rates import rates
 from machines.statuses import Status
 from tests.integration.admin.conftest import seen
@@ -53,6 +54,20 @@ def test_the_times_of_a_step_are_percentiles_of_its_calls(walk):
     assert times.p50_ms <= times.p95_ms
     assert times.p95_ms == max(row.duration_ms for row in db.session.execute(text("SELECT duration_ms FROM journal"))
                                if row.duration_ms)  # fmt: skip
+
+
+def test_a_call_that_was_held_back_does_not_count(walk):
+    held_back, answered, _ = (walk("succeeded") for _ in range(3))
+    db.session.execute(update(JournalRow).values(duration_ms=40).where(JournalRow.duration_ms.is_not(None)))
+    for saga, status_code in ((held_back, None), (answered, 503)):
+        deferral = {"trigger": "defer", "duration_ms": 0 if status_code is None else 40, "status_code": status_code}
+        db.session.execute(
+            update(JournalRow).values(**deferral).where(JournalRow.saga_id == saga.id, JournalRow.step.is_not(None))
+            .where(JournalRow.duration_ms.is_not(None))
+        )  # fmt: skip
+    db.session.commit()
+    (times,) = rates(ENDS, ["checkout"], 3_600, 60).times
+    assert (times.calls, times.p50_ms) == (2, 40)
 
 
 def test_the_page_has_figures_that_lead_to_their_lists(client, walk):
