@@ -307,6 +307,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         jitter=lambda longest_s: random.uniform(0, longest_s),  # noqa: S311  not a secret
         sleep=stopping.wait,
         stopping=stopping.is_set,
+        is_paused=pauses.holds,
         on_event=committed.event.set,
         on_delivery=committed.delivery.set,
         on_due=lambda: runner.announce_due(),  # noqa: PLW0108  the runner is made below

@@ -135,6 +135,14 @@ class State:
         return isinstance(self.waits, Waiting) and self.waits.signal is None
 
     @property
+    def participant(self) -> str | None:
+        """The participant of the call that is in flight or stuck in this state; None without such a call."""
+        if self.step is None or self.step.starts is not None:
+            return None
+        call = self.step.undo if self.undoes else self.step.call
+        return call.participant if call else None
+
+    @property
     def poll(self) -> Call | None:
         """The call that asks for the answer that the saga waits for; None: the saga does not ask."""
         return self.step.poll if self.step is not None and self.awaits_answer else None

@@ -57,13 +57,18 @@ def send_now(engine: Engine, actor: str, reason: str, saga: Instance) -> None:
     """End the pause of a saga. The next attempt of a saga that backs off follows the commit.
 
     A circuit breaker does not hold this one attempt back, because a person has decided to make it.
-    Raise ConflictError when the saga has neither a pause nor a wait before an attempt.
+    Raise ConflictError when the saga has neither a pause nor a wait before an attempt, and when its participant is
+    paused.
     """
     at = saga.current
     tries = saga.failed_attempts + saga.deferrals
     if refusal := why_not_sent_now(at, saga.status, held=saga.held, tries=tries):
         refusal = _why_waits(engine, saga) or refusal
         raise ConflictError(refusal, saga_id=str(saga.id), etat_final=saga.state)
+    participant = at.poll.participant if at.poll else at.participant
+    if not at.is_pause and participant and engine.is_paused(participant):
+        why_not = f"{participant} is paused, so nothing would be sent; resume it first"
+        raise ConflictError(why_not, saga_id=str(saga.id), etat_final=saga.state)
     saga.prepare_audit(SEND_NOW, actor, reason)
     if at.is_pause:
         saga.end_wait(Outcome.SUCCEEDED, reason=reason, actor=actor)

@@ -47,6 +47,8 @@ class Engine(FamilyLoop[Instance]):
     sleep: Callable[[float], object] = time.sleep
     #: Returns True when this process is to end, so that sagas are released and no further call is sent.
     stopping: Callable[[], bool] = lambda: False
+    #: Returns True when a person has paused this participant, so that no call is sent to it.
+    is_paused: Callable[[str], bool] = lambda _name: False
     #: Called when an event has become durable and is to be published.
     on_event: Callable[[], object] = lambda: None
     #: Called when a message to a webhook has become durable and is to be sent.

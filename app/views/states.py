@@ -63,10 +63,7 @@ def state_of(registry: Registry, key: StateKey) -> State | None:
 
 def participant_of(state: State | None) -> str | None:
     """Return the participant of the call that is in flight or stuck in a state; None without such a call."""
-    if state is None or state.step is None or state.step.starts is not None:
-        return None
-    call = state.step.undo if state.undoes else state.step.call
-    return call.participant if call else None
+    return state.participant if state else None
 
 
 def _states(registry: Registry) -> Iterator[tuple[StateKey, State]]:

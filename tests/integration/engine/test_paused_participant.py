@@ -7,6 +7,7 @@ import pytest
 from app.calls.pauses import WAIT_S, PausingSender
 from app.engine.actions import send_now
 from app.engine.pauses import Pauses
+from app.errors import ConflictError
 from app.store.audit import Entry
 from app.store.participants import ParticipantStore
 from machines.registry import Registry
@@ -62,6 +63,17 @@ def test_a_call_that_a_person_sends_now_is_held_back_too(scene, process):
     send_now(scene.engine, "user:eve", "try", again)
     scene.engine.run(again, 0.0)
     assert scene.calls == []
+
+
+def test_send_now_says_that_the_participant_is_paused(scene, process):
+    process.pauses.pause("bank", entry("pause"))
+    saga = begin(scene)
+    scene.engine = replace(scene.engine, is_paused=process.pauses.holds)
+    with pytest.raises(ConflictError, match="bank is paused, so nothing would be sent; resume it first"):
+        scene.service.send_now(saga.id, "user:eve", "try")
+    assert scene.engine.store.read(saga.id).version == saga.version
+    process.resume()
+    assert scene.service.send_now(saga.id, "user:eve", "try").state == "SENT"
 
 
 def test_resume_makes_the_waiting_sagas_due_at_once(scene, process):
