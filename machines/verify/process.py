@@ -192,6 +192,8 @@ class ModelLoop(FamilyLoop[RunningSaga]):
 
     def ask(self, what: str, name: str = "") -> Any:
         """Return what the process reads of its surroundings."""
+        if what == "over" and self._process.memory.has_just_entered:
+            return False
         question = Question(what, name)
         if self._seen is not None:
             return self._seen.answer(question)

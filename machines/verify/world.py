@@ -140,6 +140,11 @@ class Memory(NamedTuple):
     #: See `Row`.
     goes_back: bool = False
 
+    @property
+    def has_just_entered(self) -> bool:
+        """True when the saga has entered its state since the last commit: `World.over` is about an earlier wait."""
+        return bool(self.moves) and self.moves[-1].dest == self.state
+
 
 class Save(NamedTuple):
     """A process is about to commit."""
