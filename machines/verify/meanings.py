@@ -5,14 +5,15 @@ A table may know its participant better: `means={403: REFUSED}`. But a 500 may c
 know, such as `means={409: SUCCEEDED}` for what exists already; the search believes these.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from machines.call import Call
 from machines.fields import FieldKind
-from machines.keeps import kept_of
+from machines.keeps import Kept, kept_of
 from machines.outcomes import Outcome
+from machines.references import parts
 from machines.saga import Saga
 from machines.step import Kind, Step
 from machines.verify.events import Event
@@ -56,6 +57,8 @@ _BY_STATUS = {status: truth for truth, statuses in BY_TRUTH.items() for status i
 #: Statuses that may say: it is so already, or it is accepted, and no answer follows. Only the author can know.
 _ALREADY = (202, 404, 409, 410)
 _TAKEN = {Truth.DONE: "a success", Truth.REFUSED: "a refusal", Truth.UNTOUCHED: "a call that was not sent"}
+#: Names of fields that only an error has, as in `means={"error.code": {"exists": SUCCEEDED}}`.
+_OF_ERRORS = frozenset({"error", "errors", "reason", "detail", "problem"})
 #: What an action has left that was done.
 _HAPPENED = (Truth.DONE, Truth.LEFT, Truth.BUSY, Truth.UNSEEN)
 
@@ -111,7 +114,7 @@ def doubtful(step: Step, call: Call) -> Iterator[Doubtful]:
             believed = key in _ALREADY and (call is step.call or call is step.undo)
             if _may_be_untrue(claimed, usual, believed=believed):
                 yield Doubtful(key, None, claimed, (Truth.UNKNOWN,) if usual is Truth.UNKNOWN else (claimed, usual))
-        elif isinstance(meaning, Mapping) and Outcome.SUCCEEDED in map(Outcome, meaning.values()):
+        elif isinstance(meaning, Mapping):
             for value in _unnamed(step, call, str(key), meaning):
                 yield Doubtful(key, value, Truth.DONE, (Truth.UNKNOWN,))
 
@@ -124,15 +127,34 @@ def _may_be_untrue(claimed: Truth, usual: Truth, *, believed: bool) -> bool:
 
 def _unnamed(step: Step, call: Call, path: str, meaning: Mapping[Any, Any]) -> Iterator[Any]:
     """Yield values of a field of a success that `means=` does not name. A 200 with one of them is a success."""
-    if any(isinstance(value, bool) for value in meaning):
+    named = Outcome.SUCCEEDED in map(Outcome, meaning.values())
+    field = next((each.field for each in kept_in(step, call) if each.source == path), None)
+    if field is not None and field.kind is FieldKind.CHOICE:
+        others = [value for value in field.choices if value not in meaning]
+        yield from others if named or len(others) > 1 else ()  # a single one is the success
+    elif named and any(isinstance(value, bool) for value in meaning):
         yield from (value for value in (True, False) if value not in meaning)
-        return
-    kept = [kept_of(name, each) for name, each in (call.keeps or step.keeps).items()]
-    field = next((each.field for each in kept if each.source == path and not each.header), None)
-    if field is not None and field.kind is FieldKind.TEXT:
-        yield "another"
-    elif field is not None and field.kind is FieldKind.CHOICE:
-        yield from (value for value in field.choices if value not in meaning)
+    elif named and (field is not None or None in meaning or not _is_of_error(path)):
+        yield _another(meaning)
+
+
+def kept_in(step: Step, call: Call) -> Sequence[Kept]:
+    """Return the fields of the body that are kept of the reply to a call."""
+    declared = {} if call is step.undo else call.keeps or step.keeps
+    return [kept for name, each in declared.items() if not (kept := kept_of(name, each)).header]
+
+
+def _is_of_error(path: str) -> bool:
+    """Return True for a field by whose name only an error has it: no success comes with a further value of it."""
+    return not _OF_ERRORS.isdisjoint(parts(path))
+
+
+def _another(meaning: Mapping[Any, Any]) -> Any:
+    """Return a value of the type of the named ones that is none of them."""
+    numbers = [value for value in meaning if isinstance(value, int | float)]
+    if numbers:
+        return max(numbers) + 1
+    return next(value for value in ("another", "yet another", "a third one") if value not in meaning)
 
 
 def subject_of(step: Step, call: Call, key: int | str) -> str:

@@ -9,13 +9,14 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from machines.call import Call
+from machines.fields import every_value
 from machines.outcomes import Outcome
 from machines.references import parts
 from machines.replies import Reply
 from machines.saga import Saga
 from machines.step import Step
 from machines.testing.successes import acceptance, headers, success
-from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, subject_of
+from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, kept_in, subject_of
 
 #: Name of a success that lacks the fields of the table.
 WITHOUT_FIELDS = "200 without the fields"
@@ -67,7 +68,7 @@ def replies_to(
 
 def _plain(step: Step, call: Call, body: Any) -> Iterator[tuple[str, Reply]]:
     """Yield the replies of a success: 200 and 201, with every field that the table needs, and then without."""
-    good = _meaning(call, body, Outcome.SUCCEEDED)
+    good = _good(step, call, body)
     kept = headers(step, call)
     for status in (200, 201):
         if status not in call.means or Outcome(call.means[status]) is Outcome.SUCCEEDED:  # type: ignore[arg-type]
@@ -106,13 +107,16 @@ def _declared(
             yield Truth.UNKNOWN, each.reply, _reply(200, put(body, each.key, each.value), kept)
 
 
-def _meaning(call: Call, body: Any, wanted: Outcome) -> Any:
-    """Return the body with the fields that `means=` gives the wanted outcome."""
+def _good(step: Step, call: Call, body: Any) -> Any:
+    """Return the body of a success, in which no field has a value that means something else."""
+    types = {each.source: each.field for each in kept_in(step, call)}
     for key, meaning in call.means.items():
         if isinstance(key, str) and isinstance(meaning, Mapping):
-            named = next((value for value, outcome in meaning.items() if Outcome(outcome) is wanted), None)
-            if named is not None:
-                body = put(body, key, named)
+            named = [value for value, outcome in meaning.items() if Outcome(outcome) is Outcome.SUCCEEDED]
+            free = [value for value in every_value(types[key]) if value not in meaning] if key in types else []
+            good = next((value for value in (*named, *free) if value is not None), None)
+            if good is not None:
+                body = put(body, key, good)
     return body
 
 

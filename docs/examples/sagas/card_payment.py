@@ -39,7 +39,8 @@ CARD_PAYMENT = Saga(
                    means={409: IN_DOUBT, "status": {"capture_failed": REFUSED}}),
               later=callback(within_s=15 * 60),
               probe=get("card", "/v1/payments/{authorise.id}",
-                        means={"status": {"captured": SUCCEEDED, "processing": IN_DOUBT,
+                        means={200: IN_DOUBT,  # any other status
+                               "status": {"captured": SUCCEEDED,
                                           "requires_capture": REFUSED, "capture_failed": REFUSED}}),
               done="PAID", refused="NOT_CAPTURED"),
     ),

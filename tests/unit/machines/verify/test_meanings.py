@@ -72,6 +72,12 @@ UNTRUE = {
     "undo hold 423": holding(undo={423: SUCCEEDED}),
     "sell ok": selling({"ok": {True: SUCCEEDED}}),
     "sell state": selling({"state": {"paid": SUCCEEDED}}, keeps={"state": text()}),
+    "sell status": selling({"status": {"paid": SUCCEEDED}}),
+    "sell code": selling({"code": {0: SUCCEEDED}}),
+    "sell error": selling({"error": {None: SUCCEEDED}}),
+    "sell mark": selling({"mark": {"b": REFUSED}}, keeps={"mark": choice("a", "b", "c")}),
+    "undo hold state": holding(undo={"state": {"gone": SUCCEEDED}}),
+    "probe sell status": selling(probe={"status": {"captured": SUCCEEDED, "authorised": REFUSED}}),
     "sell of": selling({"of": {"a": SUCCEEDED}}, keeps={"of": choice("a", "b")}),
 }
 
@@ -109,6 +115,11 @@ TRUE = {
     "gone already": holding(undo={404: SUCCEEDED}),
     "the job is at work": polling({200: ACCEPTED, 201: SUCCEEDED}),
     "false is no": selling({"ok": {False: REFUSED}}),
+    "any other value is in doubt": selling({200: IN_DOUBT, "status": {"paid": SUCCEEDED}}),
+    "any other value of an undo is in doubt": holding(undo={200: IN_DOUBT, "state": {"gone": SUCCEEDED}}),
+    "any other value of a probe is in doubt": selling(probe={200: IN_DOUBT, "status": {"captured": SUCCEEDED}}),
+    "the other of two values": selling({"of": {"a": REFUSED}}, keeps={"of": choice("a", "b")}),
+    "the other of two values, in any order": selling({"of": {"b": REFUSED}}, keeps={"of": choice("a", "b")}),
     "the code of an error": selling({"error": {"exists": SUCCEEDED}}),
     "each value has a meaning": selling(
         {"of": {"a": SUCCEEDED, "b": IN_DOUBT}}, keeps={"of": choice("a", "b")}
