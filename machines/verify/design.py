@@ -17,7 +17,7 @@ def flaws(definition: Saga, registry: Registry) -> Iterator[Flaw]:
     """Yield every flaw of a table that its columns show, alone or together with those of its children."""
     yield from pivots_too_early(definition, registry)
     yield from stale_reads(definition, registry)
-    yield from shared_probes(definition)
+    yield from shared_probes(definition, registry)
     yield from _inverted_probes(definition)
 
 

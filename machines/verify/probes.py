@@ -4,28 +4,29 @@ They are sent with the Idempotency-Key of their call. A participant without keys
 name what this saga has done. Otherwise the effect of another saga is found, and taken for that of this one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from machines.branches import BranchTable
 from machines.call import Call
 from machines.fields import Field, FieldKind
 from machines.outcomes import IN_DOUBT
-from machines.references import parts
+from machines.references import SAGA, parts
+from machines.registry import Registry
 from machines.retry import Retry
 from machines.saga import Saga
-from machines.step import Step
+from machines.step import EFFECTFUL, Kind, Step
 from machines.verify.flaw import Flaw
 
 SHARED = "shared probe"
 
 
-def shared_probes(definition: Saga) -> Iterator[Flaw]:
+def shared_probes(definition: Saga, registry: Registry) -> Iterator[Flaw]:
     """Yield each step whose probe or poll may find what another saga has done."""
+    steps = _visible(definition, registry)
     for step in definition.steps:
         if step.call is None or step.starts is not None or _attempts(step) > 1:
             continue
         for what, call in (("probe", step.probe), ("poll", step.asks)):
-            if call is not None and not any(_is_own(definition, each) for each in call.references):
+            if call is not None and not any(_is_own(definition.data, steps, each) for each in call.references):
                 yield _flaw(step, what, call)
                 break
 
@@ -37,13 +38,31 @@ def _attempts(step: Step) -> int:
     return (retry or step.retry).attempts
 
 
-def _is_own(definition: Saga, reference: str) -> bool:
-    """Return True for a value that no other saga has: its id, its key, a UUID of its data, or a part of a reply."""
+def _visible(definition: Saga, registry: Registry) -> Mapping[str, Step]:
+    """Return the steps of a table by name; of a branch, also those of the tables around it."""
+    outer = [
+        table for table in registry
+        if table.version == definition.version and definition.name.startswith(f"{table.name}.")
+    ]  # fmt: skip
+    return {step.name: step for table in (*outer, definition) for step in table.steps}
+
+
+def _is_own(data: Mapping[str, Field], steps: Mapping[str, Step], reference: str) -> bool:
+    """Return True for a value that no other saga has.
+
+    It is the saga's id, its key, a UUID of its data, or a part of the reply to a step that did something for this saga.
+    What was only read is as unique as what it was asked by.
+    """
     root, *below = parts(reference)
-    replies = definition.replies if isinstance(definition, BranchTable) else ()
-    if root in replies or root not in definition.data:
+    if root == SAGA:
         return True
-    field: Field | None = definition.data[root]
+    if root in steps:
+        step = steps[root]
+        read = step.call if step.kind is Kind.READ else None
+        if read is not None:
+            return any(_is_own(data, steps, each) for each in read.references)
+        return step.starts is not None or step.kind in EFFECTFUL
+    field = data.get(root)
     for name in below:
         field = (field.items or {}).get(name) if field and field.kind is FieldKind.OBJECT else None
     return field is not None and field.kind is FieldKind.UUID

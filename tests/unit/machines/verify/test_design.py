@@ -22,6 +22,7 @@ from machines import (
     retriable,
     text,
     uuid,
+    wait,
 )
 from machines.registry import Registry
 from machines.verify import verify
@@ -33,9 +34,9 @@ MONTH = {"deadline_s": 30 * DAY_S}
 PRICE = read("price", get("shop", "/price", keeps={"total": money()}), done="PRICED", refused="NO_PRICE")
 
 
-def hold(**columns):
+def hold(keeps=None, **columns):
     undo = post("shop", "/hold/undo")
-    return compensatable("hold", post("shop", "/hold"), undo=undo, done="HELD", refused="NO_HOLD", **columns)
+    return compensatable("hold", post("shop", "/hold", keeps=keeps or {}), undo=undo, done="HELD", refused="NO_HOLD", **columns)
 
 
 def pay(done="DONE", **body):
@@ -80,6 +81,22 @@ FLAWED = {
     ),
     "poll of the last job": (
         saga(hold(later=poll(get("shop", "/jobs/last"), every_s=5, within_s=50), retry=NEVER), pay()),
+        "shared probe:hold",
+    ),
+    "probe by what was read of a customer": (
+        saga(
+            read("cust", get("shop", "/cust/{client_id}", keeps={"no": text()}), done="KNOWN", refused="UNKNOWN"),
+            hold(probe=get("shop", "/hold/{cust.no}/last"), retry=NEVER),
+            pay(),
+        ),
+        "shared probe:hold",
+    ),
+    "probe by the body of a signal": (
+        saga(
+            wait("sign", signal="sign", brings={"no": text()}, within_s=50, done="SIGNED", refused="NOT_SIGNED"),
+            hold(probe=get("shop", "/hold/{sign.no}"), retry=NEVER),
+            pay(),
+        ),
         "shared probe:hold",
     ),
     "price read before a pause": (
@@ -141,9 +158,17 @@ SOUND = {
         data={"client_id": integer(), "of": object_of({"order": uuid()})},
     ),
     "probe by an earlier reply": saga(
-        read("price", get("shop", "/price", keeps={"quote": text(low=1)}), done="PRICED", refused="NO_PRICE"),
-        hold(probe=get("shop", "/hold/{price.quote}"), retry=NEVER),
-        pay(),
+        hold(keeps={"id": text(low=1)}),
+        pivot(
+            "pay", post("shop", "/pay"), probe=get("shop", "/pay/{hold.id}"), retry=NEVER, done="DONE", refused="NO_PAY"
+        ),
+    ),
+    "probe by what was read about an earlier reply": saga(
+        hold(keeps={"id": text(low=1)}),
+        read("bill", get("shop", "/bill/{hold.id}", keeps={"no": text(low=1)}), done="BILLED", refused="NO_BILL"),
+        pivot(
+            "pay", post("shop", "/pay"), probe=get("shop", "/pay/{bill.no}"), retry=NEVER, done="DONE", refused="NO_PAY"
+        ),
     ),
     "read that needs the reply of the pivot": saga(
         pivot("pay", post("shop", "/pay", keeps={"id": text()}), done="PAID", refused="NO_PAY"),

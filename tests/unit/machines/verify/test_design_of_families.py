@@ -3,6 +3,7 @@
 import pytest
 
 from machines import (
+    NEVER,
     approval,
     at,
     branch,
@@ -174,3 +175,15 @@ SOUND = {
 @pytest.mark.parametrize("name", SOUND)
 def test_sound_design_of_a_family_has_no_flaw(name):
     assert not list(flaws(SOUND[name][0], Registry(SOUND[name])))
+
+
+@pytest.mark.parametrize(("asked", "found"), [("price.total", ["shared probe"]), ("hold.id", []), ("saga.id", [])])
+def test_probe_of_a_branch_may_ask_by_what_its_parent_did_and_not_by_what_it_read(asked, found):
+    ship = compensatable(
+        "ship", post("shop", "/ship"), undo=post("shop", "/back"), probe=get("shop", "/ship", query={"of": asked}),
+        retry=NEVER, done="SHIPPED", refused="NOT_SHIPPED",
+    )  # fmt: skip
+    table = order(PRICE, hold(keeps={"id": text()}), each("lines", ship, name="all", **END))
+    registry = Registry([table])
+    (inner,) = (each for each in registry if each.is_branch)
+    assert [flaw.property for flaw in flaws(inner, registry)] == found
