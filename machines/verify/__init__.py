@@ -8,6 +8,7 @@ from machines.verify.design import acceptable
 from machines.verify.following import follow
 from machines.verify.properties import PROPERTIES
 from machines.verify.proving import NotExploredError, Proofs, verify
+from machines.verify.sayable import UnsayableError
 from machines.verify.search import Finding, Result
 
-__all__ = ["PROPERTIES", "Finding", "NotExploredError", "Proofs", "Result", "acceptable", "follow", "verify"]
+__all__ = ["PROPERTIES", "Finding", "NotExploredError", "Proofs", "Result", "UnsayableError", "acceptable", "follow", "verify"]

@@ -13,6 +13,7 @@ from machines.verify.design import acceptable, flaws
 from machines.verify.events import Edge
 from machines.verify.properties import Broken
 from machines.verify.proving import Proofs
+from machines.verify.sayable import check_sayable
 from machines.verify.search import Search
 from machines.verify.words import sentence
 from machines.verify.world import World
@@ -27,8 +28,12 @@ def follow(
     registry: all tables; default: this one alone. as_child: the table is that of a child, whose parent may ask it to
     compensate. repeats_from: number of the sentence from which the events repeat for ever; 0: they do not. design: the
     path is that of a flaw in the design, which the table has or does not have; nothing is searched.
+
+    Raise UnsayableError for a sentence that no path of the table can have, such as one that names a state which the
+    table does not have: then the test is to be written again.
     """
     registry, as_child = registry or Registry([definition]), as_child or definition.is_branch
+    check_sayable(definition, registry, path, design=design)
     if design:
         return next((each.why for each in flaws(definition, registry) if each.path == path), None)
     order = Proofs(registry).order(definition)

@@ -4,7 +4,7 @@ from machines.verify.events import Event
 from machines.verify.meanings import Truth
 from machines.verify.search import Finding, Result
 
-_CALLS = {"do": "call", "again": "repeated call", "undo": "undo", "probe": "probe", "poll": "poll", "read": "read"}
+CALLS = {"do": "call", "again": "repeated call", "undo": "undo", "probe": "probe", "poll": "poll", "read": "read"}
 _DONE = {
     Truth.DONE: "does it", Truth.REFUSED: "refuses it", Truth.LEFT: "refuses it, but leaves something behind",
     Truth.ACCEPTED: "accepts it for later", Truth.BUSY: "has done it before", Truth.UNKNOWN: "cannot tell yet",
@@ -13,7 +13,7 @@ _FOUND = {
     Truth.DONE: " (it was done)", Truth.REFUSED: " (it was not done)",
     Truth.UNSEEN: " (it was done, and the probe does not find it yet)",
 }  # fmt: skip
-_SENTENCES = {
+SENTENCES = {
     "late": "The deadline of the saga is over.",
     "stop": "The process is asked to stop.",
     "dies before its call": "The process dies before it sends the {what} of {step}.",
@@ -52,12 +52,12 @@ def sentence(event: Event) -> str:
 def _first(event: Event) -> str:
     kind, _, purpose = event.kind.partition(":")
     if kind == "call":
-        return _call(event, _CALLS[purpose])
+        return _call(event, CALLS[purpose])
     if kind in ("commits", "releases"):
         return _commit(event.what if kind == "commits" else f"-{event.what}")
-    return _SENTENCES[kind].format(
+    return SENTENCES[kind].format(
         step=event.step,
-        what=_CALLS.get(event.what, event.what),
+        what=CALLS.get(event.what, event.what),
         reply=event.reply,
         of=f" ({event.step})" if event.step else "",
     )
