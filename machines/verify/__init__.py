@@ -11,4 +11,14 @@ from machines.verify.proving import NotExploredError, Proofs, verify
 from machines.verify.sayable import UnsayableError
 from machines.verify.search import Finding, Result
 
-__all__ = ["PROPERTIES", "Finding", "NotExploredError", "Proofs", "Result", "UnsayableError", "acceptable", "follow", "verify"]
+__all__ = [
+    "PROPERTIES",
+    "Finding",
+    "NotExploredError",
+    "Proofs",
+    "Result",
+    "UnsayableError",
+    "acceptable",
+    "follow",
+    "verify",
+]

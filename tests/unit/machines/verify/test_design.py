@@ -36,7 +36,9 @@ PRICE = read("price", get("shop", "/price", keeps={"total": money()}), done="PRI
 
 def hold(keeps=None, **columns):
     undo = post("shop", "/hold/undo")
-    return compensatable("hold", post("shop", "/hold", keeps=keeps or {}), undo=undo, done="HELD", refused="NO_HOLD", **columns)
+    return compensatable(
+        "hold", post("shop", "/hold", keeps=keeps or {}), undo=undo, done="HELD", refused="NO_HOLD", **columns
+    )
 
 
 def pay(done="DONE", **body):
