@@ -21,6 +21,9 @@ class Guesses:
     def of(self, world: World, save: Save) -> Broken | None:
         """Return the property that a commit breaks by what it takes as known."""
         for fact in save.moves:
+            if fact.unfit and self._moves.definition.states[fact.dest].phase is Phase.STUCK:
+                why = f"{fact.step} is not sent, and the saga is stuck after the point of no return: {fact.unfit}"
+                return Broken("can be sent", why)
             if fact.by_hand or not fact.step or fact.trigger not in DONE or fact.step not in self._moves.index:
                 continue
             entry = world.ledger[self._moves.index[fact.step]]

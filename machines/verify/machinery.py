@@ -11,7 +11,7 @@ from uuid import UUID
 
 from machines.attempts import later_answer, understood
 from machines.call import Call
-from machines.history import AFTER_DOUBT, BRANCH, NOTHING_FOUND
+from machines.history import AFTER_DOUBT, BRANCH, NOTHING_FOUND, UNDECIDED
 from machines.later import arrival_name
 from machines.outcomes import Outcome
 from machines.replies import Reply
@@ -19,7 +19,7 @@ from machines.restoring import restore, restored_in_doubt
 from machines.running import Move, RunningSaga
 from machines.saga import Saga
 from machines.samples import example
-from machines.step import Step
+from machines.step import CALLING, Step
 from machines.transitions import DONE, NOWHERE, Direction, Trigger
 from machines.verify.kinship import Kinship
 from machines.verify.meanings import Truth
@@ -52,6 +52,7 @@ class Machinery:
         self.definition, self.data, self._accepted = definition, data, accepted
         self.kinship = kinship or Kinship()
         self.bodies = Bodies()
+        self._calling = {step.name for step in definition.steps if step.kind in CALLING and step.starts is None}
         #: Name of a signal or an answer, and its kind → its body.
         self.arrivals: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._replies: dict[tuple[int, bool], Mapping[Truth, list[tuple[str, Reply]]]] = {}
@@ -123,10 +124,18 @@ class Machinery:
                 body=self.bodies.number(move.reply) if _is_reply(move) else -1, by_hand=move.actor == PERSON,
                 doubted=AFTER_DOUBT in (move.reason or ""),
                 not_found=(move.reason or "").startswith(NOTHING_FOUND),
-                branch=(move.reason or "").startswith(BRANCH),
+                branch=(move.reason or "").startswith(BRANCH), unfit=self._unfit(move),
             )
             for move in moves
         )  # fmt: skip
+
+    def _unfit(self, move: Move) -> str:
+        """Return why a step was refused although nothing of it was sent; "" for every other move."""
+        if move.trigger not in (Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT) or move.direction != Direction.DO:
+            return ""
+        reason = move.reason or ""
+        unsent = move.status_code is None and move.step in self._calling
+        return reason if unsent or reason.startswith(UNDECIDED) else ""
 
     def replies(self, saga: RunningSaga, call: Call, *, undoes: bool) -> Mapping[Truth, list[tuple[str, Reply]]]:
         """Return every reply to a call, by its truth."""

@@ -10,6 +10,8 @@ from machines.verify.world import DUE_LATER, Fact, Save, World
 if TYPE_CHECKING:
     from machines.verify.moves import Moves
 
+#: Name of the property of a whole search.
+CAN_COMPLETE = "can complete"
 #: Property → what it says.
 PROPERTIES: Mapping[str, str] = {
     "once": "each effect happens at most once",
@@ -27,6 +29,8 @@ PROPERTIES: Mapping[str, str] = {
     "somebody goes on": "while a saga has not ended and is not stuck, a process continues it",
     "ends": "every saga ends or is stuck: no path goes round for ever",
     "undo knows its id": "an undo that needs a value of its step's reply can get it again when the reply is lost",
+    "can be sent": "after the point of no return each call can be built, and each condition decided",
+    CAN_COMPLETE: "the saga can be completed without a person",
     "pivot too early": "no step after the point of no return is refused, when it could stand before",
     "stale read": "no action uses what was read before a long wait",
     "shared probe": "a probe or a poll finds only what its own saga has done",

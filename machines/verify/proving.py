@@ -17,6 +17,7 @@ from machines.step import Step
 from machines.verify.design import flaws
 from machines.verify.kinship import Kinship, Place, TableKey
 from machines.verify.meanings import UNTRUE
+from machines.verify.properties import CAN_COMPLETE
 from machines.verify.samples import data_of
 from machines.verify.search import MOST_STATES, Finding, Progress, Result, Search
 from machines.verify.stages import Stages
@@ -76,6 +77,9 @@ class Proofs:
                 break
         if definition.is_branch:  # its group decides if it can be compensated
             whole.unreached = tuple(each for each in whole.unreached if each != definition.compensated)
+        if whole.complete and not whole.faults and definition.completed in whole.unreached:
+            why = f"no path leads to {definition.completed}, unless a person resolves a step"
+            whole.findings.append(Finding(broken=CAN_COMPLETE, why=why, path=()))
         if stages is not None and whole.complete and not whole.faults:
             self._stages[definition.name, definition.version] = stages
         return whole

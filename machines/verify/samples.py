@@ -10,12 +10,17 @@ from typing import Any
 from machines import samples
 from machines.condition_logic import example
 from machines.conditions import Condition, references_of
+from machines.deciding import decide
+from machines.fields import FieldKind
 from machines.keeps import kept_of
 from machines.references import FillError, look_up, split
 from machines.saga import Saga
 from machines.step import Step
 from machines.verify.replying import put
 
+_ANY = FieldKind.ANYTHING
+#: Values of which some test says neither yes nor no.
+_OF_OTHER_TYPES: tuple[Any, ...] = ("some text", 7, True, {"a": 1}, [])
 #: Most conditions about the data of one table; each combination of their results is searched.
 MOST_CONDITIONS = 6
 
@@ -61,12 +66,38 @@ def bodies_of(definition: Saga, step: Step, body: Any, items: int) -> Iterator[A
             found: Mapping[str, Any] = example(holding, failing, {}) or {}
             own = {split(name)[1]: value for name, value in found.items() if split(name)[0] == step.name}
             yield _filled(body, own.items())
+            yield from _undecided(step, condition, body)
     for each in _lists(definition):
         root, path = split(each)
         if root == step.name:
             source = _source(step, path)
             item = (_items(source, body) or [{}])[:1]
             yield from (put(body, source, item * number) for number in (items, 0))
+
+
+def _undecided(step: Step, condition: Condition, body: Any) -> Iterator[Any]:
+    """Yield bodies in which a field without a type has a value of which a condition says neither yes nor no."""
+    for test in _tests(condition):
+        for root, path in (split(reference) for reference in references_of(test)):
+            kept = step.keeps.get(path)
+            if root != step.name or (step.keeps and (kept is None or kept_of(path, kept).field.kind is not _ANY)):
+                continue
+            bodies = (put(body, _source(step, path), value) for value in _OF_OTHER_TYPES)
+            yield from itertools.islice((each for each in bodies if _decides_not(test, step, path, each)), 1)
+
+
+def _decides_not(test: Condition, step: Step, path: str, body: Any) -> bool:
+    value = look_up(f"{step.name}.{_source(step, path)}", {}, {step.name: body})
+    return decide(test, {}, {step.name: put({}, path, value)}).holds is None
+
+
+def _tests(condition: Condition) -> Iterator[Condition]:
+    """Yield the tests of values that a condition consists of."""
+    if condition.test not in ("all_of", "any_of", "not_"):
+        yield condition
+        return
+    for each in condition.arguments:
+        yield from _tests(each)
 
 
 def varies(definition: Saga, step: Step) -> bool:

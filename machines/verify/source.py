@@ -25,6 +25,7 @@ from machines.verify.design_source import following_flaw, scripted_flaw
 from machines.verify.events import Event
 from machines.verify.kin_source import SAME_END, answers_of, given_source
 from machines.verify.meanings import UNTRUE, Truth
+from machines.verify.properties import CAN_COMPLETE
 from machines.verify.search import Finding
 from machines.verify.words import sentence
 
@@ -55,6 +56,8 @@ def test_of(definition: Saga, finding: Finding, registry: Registry, *, as_child:
     if finding.sentences:
         source = scripted_flaw(definition, finding)
         return source if source is not None and _fails(source, registry) else following_flaw(definition, finding)
+    if finding.broken == CAN_COMPLETE:
+        return _searching(definition, finding)
     if not (as_child or any(_has_no_words(definition, event) for event, _ in finding.path)):
         scripted = _scripted(definition, finding, registry)
         if _fails(scripted, registry):
@@ -102,6 +105,23 @@ def _following(definition: Saga, finding: Finding, *, as_child: bool) -> str:
         f"        {', '.join(options)},",
         "    )",
         "    assert broken is None, broken",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _searching(definition: Saga, finding: Finding) -> str:
+    """Return the source of a test that searches the table again: no path shows what no path reaches."""
+    lines = [
+        _DISCOVER.rstrip(),
+        "from machines.verify import verify",
+        "",
+        "TABLES = discover()",
+        "",
+        "",
+        f"def test_{finding.broken.replace(' ', '_')}():",
+        f"    # {finding.why}",
+        f"    result = verify(TABLES.get({literal(definition.name)}, {definition.version}), registry=TABLES)",
+        "    assert result.definition.completed not in result.unreached",
     ]
     return "\n".join(lines) + "\n"
 

@@ -55,6 +55,8 @@ class Fact(NamedTuple):
     by_hand: bool = False
     #: True: the reason says that a branch goes back.
     branch: bool = False
+    #: Why a call could not be built, or a condition not decided; "" in a stored fact.
+    unfit: str = ""
 
 
 class Row(NamedTuple):

@@ -7,11 +7,18 @@ from machines import (
     NEVER,
     REFUSED,
     Retry,
+    above,
+    any_of,
     approval,
+    boolean,
     compensatable,
+    computed,
     delete,
+    equal,
     get,
     integer,
+    is_true,
+    list_of,
     money,
     object_of,
     pause,
@@ -228,11 +235,67 @@ def test_late_call_to_a_participant_without_tombstones_is_a_risk_and_no_fault():
     assert (result.faults, [each.broken for each in result.risks][:1]) == ([], ["nothing left"])
 
 
-def test_state_that_only_a_person_reaches_is_named():
-    never = {"ok": {True: REFUSED, None: IN_DOUBT}}  # the author has forgotten what a success looks like
-    table = saga(
-        pivot("pay", post("shop", "/pay", means=never), done="PAID", refused="NO_PAY"),
-        retriable("tell", post("shop", "/tell"), done="DONE"),
-    )
+NEVER_PAID = pivot(
+    "pay",
+    post("shop", "/pay", means={"ok": {True: REFUSED, None: IN_DOUBT}}),  # what a success looks like is forgotten
+    done="PAID",
+    refused="NO_PAY",
+)
+
+
+def test_saga_that_only_a_person_completes_is_a_fault_and_its_states_are_named():
+    table = saga(NEVER_PAID, retriable("tell", post("shop", "/tell"), done="DONE"))
     result = verify(table)
-    assert (result.faults, result.unreached) == ([], ("PAID", "STUCK_TELL", "DONE"))
+    assert [(each.broken, each.why) for each in result.faults] == [
+        ("can complete", "no path leads to DONE, unless a person resolves a step")
+    ]
+    assert result.unreached == ("PAID", "STUCK_TELL", "DONE")
+    source = source_for(result, Registry([table]))
+    assert not passes(source, Registry([table]))
+    assert passes(source, Registry([saga(pay("PAID"), retriable("tell", post("shop", "/tell"), done="DONE"))]))
+
+
+def second(lines):
+    return lines[1]
+
+
+def after_pay(keeps=None, when=None, **body):
+    return saga(
+        read("look", get("shop", "/look", keeps=keeps or {}), done="SEEN", refused="NO_LOOK"),
+        pay("PAID"),
+        retriable("tell", post("shop", "/tell", **body), when=when, done="DONE"),
+        data={"client_id": integer(), "lines": list_of(text(), low=1)},
+    )
+
+
+UNFIT = {
+    "look.kind is 7": after_pay(when=equal("look.kind", "x")),
+    "look.n is some text": after_pay(when=any_of(is_true("look.ok"), above("look.n", 3))),
+    "second": after_pay(sku=computed(second, "lines")),
+    "which is conditional": after_pay(
+        keeps={"ok": boolean()}, when=is_true("look.ok"), sku=computed(second, "lines")
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("why", UNFIT)
+def test_step_after_the_pivot_that_cannot_be_sent_is_a_fault(why):
+    (fault,) = verify(UNFIT[why]).faults
+    assert (fault.broken, fault.path[-1][1].row.state) == ("can be sent", "STUCK_TELL")
+    assert not passes(source_for(verify(UNFIT[why]), Registry([UNFIT[why]])), Registry([UNFIT[why]]))
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        after_pay(keeps={"kind": text()}, when=equal("look.kind", "x")),
+        after_pay(keeps={"ok": boolean(), "n": integer()}, when=any_of(is_true("look.ok"), above("look.n", 3))),
+        saga(
+            read("look", get("shop", "/look"), done="SEEN", refused="NO_LOOK"),
+            hold(when=equal("look.kind", "x")),
+            pay(),
+        ),
+    ],
+)
+def test_condition_about_a_typed_field_or_before_the_pivot_is_no_fault(table):
+    assert not verify(table).faults
