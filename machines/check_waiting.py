@@ -72,15 +72,15 @@ def waiting_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
             if waits.signal is not None:
                 signals.add(waits.signal)
         # The deadline does not end the wait of an accepted pivot, and it does not stop the steps after the pivot.
-        if step.kind is not Kind.PIVOT and (longest_s := _longest_s(step)):
-            stay_s += longest_s
+        if step.kind is not Kind.PIVOT and (waited_s := longest_s(step)):
+            stay_s += waited_s
             if not forward_only and stay_s >= table.deadline_s:
                 longest = f"the saga may wait {duration(stay_s)} up to here, and its deadline_s={table.deadline_s:.10g}"
                 yield step, f"{longest} would end it before; make deadline_s longer than {stay_s:.10g}"
         forward_only = forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
 
 
-def _longest_s(step: Step) -> float:
+def longest_s(step: Step) -> float:
     """Return the longest time that the saga waits in a step, in seconds; 0 when the table does not limit the wait."""
     waits = step.waits or step.later
     return (waits.for_s or 0.0) if waits else 0.0

@@ -6,6 +6,7 @@ from machines.call import Call
 from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import Step
+from machines.verify.deadlines import SHORT, short_deadlines
 from machines.verify.flaw import Flaw
 from machines.verify.meanings import UNTRUE, Truth, doubtful, subject_of
 from machines.verify.pivots import TOO_EARLY, pivots_too_early
@@ -19,12 +20,13 @@ def flaws(definition: Saga, registry: Registry) -> Iterator[Flaw]:
     yield from stale_reads(definition, registry)
     yield from shared_probes(definition, registry)
     yield from _inverted_probes(definition)
+    yield from short_deadlines(definition, registry)
 
 
 def acceptable(definition: Saga, registry: Registry) -> Iterator[str]:
     """Yield the name of each flaw that the author of a table may accept."""
     for name, step in _steps(definition.steps, registry, ""):
-        yield from (f"{each}:{name}" for each in (TOO_EARLY, STALE, SHARED))
+        yield from (f"{each}:{name}" for each in (TOO_EARLY, STALE, SHARED, SHORT))
         for call in (step.call, step.undo, step.probe, step.poll):
             if isinstance(call, Call):
                 yield from (f"{UNTRUE}:{subject_of(step, call, each.key)}" for each in doubtful(step, call))

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from machines.attempts import later_answer, understood
 from machines.call import Call
-from machines.history import AFTER_DOUBT, BRANCH, NOTHING_FOUND, UNDECIDED
+from machines.history import AFTER_DOUBT, BRANCH, NOTHING_FOUND
 from machines.later import arrival_name
 from machines.outcomes import Outcome
+from machines.progress import UNDECIDED
 from machines.replies import Reply
 from machines.restoring import restore, restored_in_doubt
 from machines.running import Move, RunningSaga

@@ -16,7 +16,8 @@ _DIES = " The process dies before the next commit."
 _FLAWS = [re.compile(each) for each in (
     r"^(?P<step>[\w.]+) is (?:done|read|refused|sent)\b", r"^Another saga has done (?P<step>[\w.]+)\.$",
     r"^The call of (?P<step>[\w.]+) is sent once;", r"^The (?:probe|poll) of (?P<step>[\w.]+) (?:asks|is answered)",
-    r"^The saga waits in (?P<step>[\w.]+):", r"^The saga (?:is stuck|takes this for)",
+    r"^The saga waits in (?P<step>[\w.]+):", r"^The saga (?:is stuck|takes this for|goes back)",
+    r"^The deadline of the saga is over",
 )]  # fmt: skip
 
 

@@ -20,9 +20,11 @@ from machines import (
     sub,
     text,
     together,
+    wait,
 )
 from machines.registry import Registry
 from machines.verify import acceptable, verify
+from machines.verify.deadlines import SHORT
 from machines.verify.design import flaws
 from tests.unit.machines.tables import saga
 
@@ -187,3 +189,29 @@ def test_probe_of_a_branch_may_ask_by_what_its_parent_did_and_not_by_what_it_rea
     registry = Registry([table])
     (inner,) = (each for each in registry if each.is_branch)
     assert [flaw.property for flaw in flaws(inner, registry)] == found
+
+
+def waiting(within_s, **columns):
+    sign = wait("sign", signal="sign", within_s=within_s, done="SIGNED", refused="NOT_SIGNED")
+    return saga(sign, CHARGE, name="child", data={"amount": money()}, deadline_s=7_200, **columns)
+
+
+PART = sub("part", saga="child", data={"amount": "amount"}, done="PART_DONE", refused="NO_PART")
+
+
+@pytest.mark.parametrize(
+    ("steps", "found"),
+    [
+        ([PART, pay("DONE")], ["short deadline:part"]),
+        ([pause("cool", for_s=500, done="COOL", refused="NOT_COOL"), PART, pay("DONE")], ["short deadline:part"]),
+        ([together(branch("one", PART), branch("two", hold()), name="both", done="BOTH", refused="NOT_BOTH"),
+          pay("DONE")], ["short deadline:both"]),
+        ([pay(), sub("part", saga="child", data={"amount": "amount"}, done="DONE")], []),
+    ],
+)  # fmt: skip
+def test_child_that_may_wait_longer_than_the_deadline_of_its_parent_is_a_flaw(steps, found):
+    parent = saga(*steps, data={"amount": money()}, deadline_s=1_000)
+    registry = Registry([parent, waiting(500 if "cool" in parent.steps[0].name else 6_000)])
+    assert [f"{SHORT}:{flaw.step}" for flaw in flaws(parent, registry) if flaw.property == SHORT] == found
+    assert set(found) <= set(acceptable(parent, registry))
+    assert SHORT not in {flaw.property for flaw in flaws(parent, Registry([parent, waiting(400)]))}

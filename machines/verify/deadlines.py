@@ -1,0 +1,48 @@
+"""Sagas whose children may wait longer than the deadline of their parent, which then stops and compensates them.
+
+The check of a table refuses this for its own waits. It cannot for a saga that `sub()` starts: tables that do so run
+already, and the newest version of the child may be another one tomorrow.
+"""
+
+from collections.abc import Iterator
+
+from machines.check_waiting import longest_s
+from machines.registry import Registry
+from machines.saga import Saga
+from machines.step import Kind, Step
+from machines.verify.flaw import Flaw
+from machines.waiting import duration
+
+SHORT = "short deadline"
+
+
+def short_deadlines(definition: Saga, registry: Registry) -> Iterator[Flaw]:
+    """Yield the first step up to which the saga and its children may wait as long as its deadline, or longer."""
+    stay_s = 0.0
+    for step in definition.steps if not definition.is_branch else ():
+        if step.kind in (Kind.PIVOT, Kind.RETRIABLE):
+            return
+        stay_s += _stay_s(step, registry)
+        if stay_s >= definition.deadline_s and stay_s > 0:
+            yield _flaw(definition, step, stay_s)
+            return
+
+
+def _stay_s(step: Step, registry: Registry) -> float:
+    """Return the longest time that a saga waits in a step, with the waits of the children that it starts."""
+    if step.group is not None:
+        return max(sum(_stay_s(each, registry) for each in branch.steps) for branch in step.group.branches)
+    if step.starts is not None:
+        return sum(_stay_s(each, registry) for each in registry.latest(step.starts).steps)
+    return longest_s(step)
+
+
+def _flaw(definition: Saga, step: Step, stay_s: float) -> Flaw:
+    longest, limit_s = duration(stay_s), f"deadline_s={definition.deadline_s:.10g}"
+    why = f"the saga and its children may wait {longest} up to {step.name}, and {limit_s} ends this before"
+    path = (
+        f"The saga waits in {step.name}: {longest} with the waits before it.",
+        f"The deadline of the saga is over: {limit_s}.",
+        f"The saga goes back, and compensates what still waits. Make deadline_s longer than {stay_s:.10g}.",
+    )
+    return Flaw(SHORT, step.name, why, path)
