@@ -127,11 +127,14 @@ class Bench:
 
     def see(self, saga: Trial) -> Seen:
         """Return what the look shows, and if the probe finds the saga's call."""
-        shown, found = self.look(), False
+        return Seen(shown=self.look(), found=self.finds(saga))
+
+    def finds(self, saga: Trial) -> bool:
+        """Return True when the probe finds the saga's call."""
         if self.subject.step.probe is not None:
             with suppress(NotTriedError):  # a probe that needs the reply of the call
-                found = saga.probe().outcome in DONE
-        return Seen(shown=shown, found=found)
+                return saga.probe().outcome in DONE
+        return False
 
     @property
     def sees(self) -> bool:

@@ -1,6 +1,6 @@
 """Counts effects: compares what a GET at the participant shows before and after a call."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -13,13 +13,15 @@ Counts = Mapping[str, tuple[int, Decimal]]
 #: The changes of the numbers of values; or, where a number is the same, of the sums. The paths are left out, because a
 #: path may contain the id of a booking.
 Change = Sequence[tuple[int, Decimal]]
+#: A path, and the fields of the object there that are no objects and no lists. A value alone has the name "".
+_Record = tuple[str, tuple[tuple[str, Any], ...]]
 
 
 def counts(value: Any) -> Counts:
     """Return the counts of a JSON value."""
     found: dict[str, tuple[int, Decimal]] = defaultdict(lambda: (0, Decimal(0)))
     for path, leaf in _leaves(value, ""):
-        number = leaf if isinstance(leaf, int | float | Decimal) and not isinstance(leaf, bool) else 0
+        number = leaf if _is_number(leaf) else 0
         many, total = found[path]
         found[path] = many + 1, total + Decimal(str(number))
     return dict(found)
@@ -58,6 +60,24 @@ def left_over(before: Counts, done: Counts, after: Counts) -> list[str]:
     return sorted(found)
 
 
+def taken_from_others(earlier: Any, own: tuple[Any, Any], undo: tuple[Any, Any]) -> list[str]:
+    """Return what an undo has taken away that its action has not added.
+
+    earlier: what was shown before all sagas of the trial. own: before and after the action. undo: before and after its
+    undo. What has changed in its place, such as the seats that are left, belongs to all.
+    """
+    added_by_action = _records(own[1]) - _records(own[0])
+    start, end = map(_records, undo)
+    removed, added = start - end - added_by_action, end - start
+    places, known = {path for path, _ in end}, {path for path, _ in _records(earlier)}
+    found = []
+    for (path, fields), many in removed.items():
+        in_place = "*" not in path and path in places & known
+        if not in_place and many > sum(added[each] for each in added if _differ_in_numbers((path, fields), each)):
+            found.append(f"{path.lstrip('.')}: {', '.join(str(value) for _, value in fields)}")
+    return sorted(found)
+
+
 def in_words(seen: Change, one: Change) -> str:
     """Return how many effects a change shows, in words. one: the change that one effect makes."""
     if not seen:
@@ -77,3 +97,38 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
             yield from _leaves(each, f"{path}.*")
     else:
         yield path, value
+
+
+def _records(value: Any) -> "Counter[_Record]":
+    """Return each object of a list as one record, and each other value as a record of its own."""
+    return Counter(_records_at(value, "", in_list=False))
+
+
+def _records_at(value: Any, path: str, *, in_list: bool) -> Iterator[_Record]:
+    if isinstance(value, Mapping):
+        plain = {name: each for name, each in value.items() if not isinstance(each, Mapping | list)}
+        if in_list:
+            yield path, tuple(sorted(plain.items()))
+        else:
+            yield from ((f"{path}.{name}", (("", each),)) for name, each in plain.items())
+        for name, each in value.items():
+            if name not in plain:
+                yield from _records_at(each, f"{path}.{name}", in_list=False)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _records_at(each, f"{path}.*", in_list=True)
+    else:
+        yield path, (("", value),)
+
+
+def _differ_in_numbers(one: _Record, other: _Record) -> bool:
+    if one[0] != other[0] or len(one[1]) != len(other[1]):
+        return False
+    return all(
+        name == name_2 and (value == value_2 or (_is_number(value) and _is_number(value_2)))
+        for (name, value), (name_2, value_2) in zip(one[1], other[1], strict=True)
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | Decimal) and not isinstance(value, bool)

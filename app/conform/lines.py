@@ -45,7 +45,7 @@ LINES: Mapping[str, Line] = {
         Line(name="other-body", says="the same key with another body is refused", kinds=_BARRIER),
         Line(name="at-once", says="calls with one key at the same time have one effect", kinds=_KEYS),
         Line(name="lost-reply", says="a call whose client hangs up has one effect when it is repeated", kinds=_KEYS),
-        Line(name="undo", says="the undo is done", kinds=_ALL),
+        Line(name="undo", says="the undo is done, and what others have done stays", kinds=_ALL),
         Line(name="undo-twice", says="a repeated undo is answered as done, and changes nothing more", kinds=_ALL),
         Line(name="late-do", says="a call that comes again after its undo is refused", kinds=_BARRIER),
         Line(name="undo-unknown", says="the undo of something unknown is accepted", kinds=_BARRIER),

@@ -1,11 +1,12 @@
 """The trials of the undo, of refusals and of the probe of a step."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from app.conform.bench import Bench
-from app.conform.effects import change, counts, left_over
+from app.conform.effects import change, counts, left_over, taken_from_others
 from app.conform.lines import Exchange, HarmError, NotKeptError, NotTriedError
 from app.conform.trial import DONE, PAUSE_S, Trial
 from machines.outcomes import Outcome
@@ -16,17 +17,34 @@ _NO_REFUSAL = "give --refused field=value: data that the participant refuses"
 
 
 def undo(bench: Bench) -> None:
-    saga = bench.saga()
-    before = bench.look()
-    _do(saga)
-    done = bench.look()
-    _expect_undone(saga.undo(), "the undo")
-    if not bench.subject.look:
-        return
-    if (after := bench.look()) == done:
+    for latest in (True, False):  # an undo that takes the effect of another saga may take the newest or the oldest one
+        first, second = bench.saga(), bench.saga()
+        looks = [bench.look()]
+        for each in (first, second):
+            _do(each)
+            looks.append(bench.look())
+        saga, other = (second, first) if latest else (first, second)
+        found = bench.finds(other)
+        _expect_undone(saga.undo(), "the undo")
+        if bench.subject.look:
+            _expect_only_own_undone(bench, [*looks, bench.look()], latest=latest)
+        if found and not bench.finds(other):
+            raise HarmError("the undo takes back what another saga has done, as the probe says")
+        bench.clean_up()
+
+
+def _expect_only_own_undone(bench: Bench, looks: Sequence[Any], *, latest: bool) -> None:
+    """looks: before the calls of two sagas, after the first, after the second, and after the undo of one of them."""
+    earlier, between, done, after = looks
+    if after == done:
         raise NotKeptError("the undo is answered as done, but --look still shows the effect")
-    bench.undone_effect = change(counts(before), counts(after))
-    if left := left_over(counts(before), counts(done), counts(after)):
+    own = (between, done) if latest else (earlier, between)
+    if taken := taken_from_others(earlier, own, (done, after)):
+        raise HarmError(f"the undo takes back what another saga has done, as --look shows: {'; '.join(taken)}")
+    if not latest:
+        return
+    bench.undone_effect = change(counts(between), counts(after))
+    if left := left_over(counts(between), counts(done), counts(after)):
         raise NotKeptError(
             f"the undo takes back only a part, as --look shows: {', '.join(left)}; "
             "a number that only ever grows does not belong in the look"

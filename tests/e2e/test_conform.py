@@ -32,6 +32,7 @@ FAULTS = {
     "refused-undo": "undo-refused", "memory": "crash", "broken-json": "odd-body", "huge": "huge-body",
     "one-at-a-time": "slow-client", "refusal-books": "refused-again", "odd-books": "odd-body", "late-books": "late-do",
     "undo-another": "undo-unknown", "keep-fee": "undo", "undo-race": "undo-at-once",
+    "undo-all": "undo", "undo-oldest": "undo", "undo-newest": "undo", "undo-two": "undo",
 }  # fmt: skip
 
 
@@ -126,6 +127,28 @@ def test_undo_that_takes_back_the_bookings_of_others_fails_every_kind(airline):
     result = airline.conform("--kind", "none")
     assert result.exit_code == 1, result.output
     assert result.stdout.splitlines()[-1].endswith("no table can use it safely.")
+
+
+@pytest.mark.parametrize("fault", ["undo-all", "undo-oldest", "undo-newest", "undo-two"])
+def test_undo_of_another_saga_is_found_among_bookings_that_were_there_before(airline, fault):
+    keys = [{"Idempotency-Key": f"before-{fault}-{number}/hold/do"} for number in range(2)]
+    for key in keys:
+        requests.post(f"{airline.url}/bookings", json={"city": "Oslo"}, headers=TOKEN | key, timeout=5)
+    airline.plant(fault)
+    lines = {line["name"]: line for line in json.loads(airline.conform("--json").stdout)["lines"]}
+    assert lines["undo"]["verdict"] == "not kept"
+    assert lines["undo"]["why"].startswith("the undo takes back what another saga has done, as --look shows: *: ")
+    airline.plant("")
+    for key in keys:
+        undo = {"Idempotency-Key": key["Idempotency-Key"].replace("/do", "/undo")}
+        requests.post(f"{airline.url}/bookings/undo", headers=TOKEN | undo, timeout=5)
+
+
+def test_undo_of_another_saga_is_found_by_the_probe_when_there_is_no_look(airline):
+    airline.plant("undo-marks-all")
+    lines = {line["name"]: line for line in json.loads(airline.conform("--json", look=()).stdout)["lines"]}
+    assert [name for name, line in lines.items() if line["verdict"] == "not kept"] == ["undo"]
+    assert lines["undo"]["why"] == "the undo takes back what another saga has done, as the probe says"
 
 
 def test_each_finding_is_written_before_the_next_line_is_tried(airline, monkeypatch):

@@ -67,9 +67,14 @@ function undo(key) {
   if (!action && has("unknown")) return problem(404, "there is no such booking");
   if (action?.refused && has("refused-undo")) return problem(409, "it was refused");
   const other = !action && has("undo-another") ? Object.keys(state.bookings).at(-1) : undefined;
-  if ((action?.booking ?? other) && !has("undo-nothing")) delete state.bookings[action?.booking ?? other];
+  const one = { "undo-oldest": 0, "undo-newest": -1 }[state.fault];
+  const own = action && one !== undefined ? Object.keys(state.bookings).at(one) : action?.booking;
+  if ((own ?? other) && !has("undo-nothing")) delete state.bookings[own ?? other];
+  if (action?.booking && has("undo-all")) state.bookings = {};
+  if (action?.booking && has("undo-two")) delete state.bookings[Object.keys(state.bookings)[0]];
   if (action?.booking && !has("keep-fee")) state.fees -= 5;
   if (action) action.undone = true;
+  if (action && has("undo-marks-all")) for (const each of Object.values(state.keys)) each.undone = true;
   state.keys[key] = { status: 200, body: { undone: Boolean(action?.booking) } };
   commit();
   return state.keys[key];

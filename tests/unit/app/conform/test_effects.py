@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from app.conform.effects import change, counts, in_words, left_over
+from app.conform.effects import change, counts, in_words, left_over, taken_from_others
 
 
 def seen(before, after):
@@ -62,3 +62,37 @@ def test_number_that_an_undo_has_forgotten_is_named():
 )
 def test_undo_that_is_shown_beside_the_action_has_forgotten_nothing(before, done, after):
     assert left(before, done, after) == []
+
+
+def taken(looks, after, own=(1, 2)):
+    return taken_from_others(looks[0], (looks[own[0]], looks[own[1]]), (looks[-1], after))
+
+
+@pytest.mark.parametrize(
+    ("looks", "after", "lost"),
+    [
+        ([[], [{"id": 1}], [{"id": 1}, {"id": 2}]], [{"id": 1}], []),
+        ([[], [{"id": 1}], [{"id": 1}, {"id": 2}]], [{"id": 2}], ["*: 1"]),
+        ([[{"id": 0}], [{"id": 0}, {"id": 1}], [{"id": 0}, {"id": 1}, {"id": 2}]], [], ["*: 0", "*: 1"]),
+        ([{}, {"b1": "Ada"}, {"b1": "Ada", "b2": "Ada"}], {"b1": "Ada"}, []),
+        ([{}, {"b1": "Ada"}, {"b1": "Ada", "b2": "Ada"}], {"b2": "Ada"}, ["b1: Ada"]),
+        ([{}, {"b1": {"is": "on"}}, {"b1": {"is": "on"}, "b2": {"is": "on"}}],
+         {"b1": {"is": "off"}, "b2": {"is": "on"}}, ["b1.is: on"]),
+        ([[], [{"id": 1, "is": "on"}], [{"id": 1, "is": "on"}, {"id": 2, "is": "on"}]],
+         [{"id": 1, "is": "off"}, {"id": 2, "is": "on"}], ["*: 1, on"]),
+        ([[], [{"id": 1, "is": "on"}], [{"id": 1, "is": "on"}, {"id": 2, "is": "on"}]],
+         [{"id": 1, "is": "on"}, {"id": 2, "is": "off"}], []),
+        ([{"free": 9, "refunds": 0, "at": "1h"}, {"free": 8, "refunds": 0, "at": "2h"},
+          {"free": 7, "refunds": 0, "at": "3h"}], {"free": 8, "refunds": 1, "at": "4h"}, []),
+        ([[{"sku": "a", "free": 9}], [{"sku": "a", "free": 8}], [{"sku": "a", "free": 7}]], [{"sku": "a", "free": 8}], []),
+        ([["x"], ["x", "y"], ["x", "y", "z"]], ["y", "z"], ["*: x", ]),
+    ],
+)  # fmt: skip
+def test_undo_that_takes_what_its_action_has_not_added_is_found(looks, after, lost):
+    assert taken(looks, after) == lost
+
+
+def test_undo_of_the_older_action_may_take_the_older_effect():
+    looks = [], [{"id": 1}], [{"id": 1}, {"id": 2}]
+    assert taken(looks, [{"id": 2}], own=(0, 1)) == []
+    assert taken(looks, [{"id": 1}], own=(0, 1)) == ["*: 2"]
