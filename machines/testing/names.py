@@ -20,7 +20,7 @@ from machines.step import EFFECTFUL, Step
 from machines.transitions import Phase
 
 _ENDS = (Phase.COMPLETED, Phase.COMPENSATED)
-_PURPOSE, _ITEM = re.compile(r"^(undo|probe|poll) "), re.compile(r"\[\d+\]")
+_ITEM = re.compile(r"\[\d+\]")
 _MOVE = re.compile(r"(?:(?:undo )?(?P<step>\w+): )?[^:]+, to (?P<state>\w+)")
 _T = TypeVar("_T")
 
@@ -161,13 +161,15 @@ class Vocabulary:
         owner = str(definition)
         ends = tuple(name for name, at in definition.states.items() if at.phase in _ENDS)
         places = dict(_labels(definition.steps, registry, prefix, label("").removeprefix(prefix)))
-        called = tuple(_any_item(each) for each, step in places.items() if step.call and step.starts is None)
+        calling = [(_any_item(each), step) for each, step in places.items() if step.call and step.starts is None]
+        called = tuple(each for each, _ in calling)
+        sent = (*called, *(f"{purpose} {each}" for each, step in calling for purpose in _further_calls(step)))
         left = (_any_item(each) for each, step in places.items() if step.kind in EFFECTFUL)
         self.states = Known(owner=owner, what="state", names=tuple(definition.states))
         self.ends = Known(owner=owner, what="end", names=ends)
         self.steps = Known(owner=owner, what="step", names=tuple(step.name for step in definition.steps))
         self.events = Known(owner=owner, what="event", names=tuple(definition.events.values()))
-        self.calls = Known(owner=owner, what="call", names=called, stands_for=_label_of)
+        self.calls = Known(owner=owner, what="call", names=sent, stands_for=_any_item)
         #: Each step by the name that its table gives it, also those that its steps start.
         self.all_steps = Known(owner=owner, what="step", names=tuple(step.name for step in places.values()))
         #: Steps that leave an effect; a read is no mistake, although it leaves none.
@@ -206,8 +208,9 @@ def _any_item(label: str) -> str:
     return _ITEM.sub("[0]", label)
 
 
-def _label_of(call: str) -> str:
-    return _any_item(_PURPOSE.sub("", call))
+def _further_calls(step: Step) -> list[str]:
+    """Return what a saga may send for a step beside its call."""
+    return [name for name, call in (("undo", step.undo), ("probe", step.probe), ("poll", step.poll)) if call]
 
 
 def _labels(steps: Iterable[Step], registry: Registry, prefix: str, items: str) -> Iterator[tuple[str, Step]]:
