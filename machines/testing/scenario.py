@@ -96,7 +96,9 @@ class Scenario:
         return replace(self, bodies={**self.bodies, **bodies})
 
     def with_signal(self, signal: str, /, **body: Any) -> "Scenario":
-        """Send a signal before the saga waits for it."""
+        """Send a signal before the saga waits for it. Raise ValueError for a second one, which no wait would take."""
+        if signal in self.early:
+            raise ValueError(f"{self.definition}: the signal {signal} is sent twice; the first one counts")
         return replace(self, early={**self.early, signal: body})
 
     def without_back_off(self) -> "Scenario":

@@ -115,6 +115,11 @@ def test_answer_may_wait_for_the_next_words_of_the_test():
         given(ASKED).when(hold=[ok, refused()]).run()  # it waits behind this call, and cannot come back to it
 
 
+def test_second_signal_of_a_name_is_an_error():
+    with pytest.raises(ValueError, match="order v1: the signal go is sent twice; the first one counts"):
+        given(ASKED).with_signal("go", ok=True).with_signal("go", ok=False)
+
+
 def test_answer_to_a_child_waits_until_the_saga_can_start_none():
     asked = wait("agree", signal="go", within_s=60, brings={}, done="A", refused="B")
     named = wait("name", signal="named", within_s=60, brings={}, done="N", refused="O")
