@@ -66,24 +66,39 @@ def _of_place(start: Scenario, place: Place) -> Iterator[Scenario]:
 def _of_child(start: Scenario, place: Place) -> Iterator[Scenario]:
     """Yield each outcome of each call of the saga that a step starts."""
     step = place.step
-    registry = registry_of((start.definition, *start.tables()))
-    said = start.script.get(("do", step.name))
-    child = said if isinstance(said, Scenario) else given(registry.latest(step.starts or ""), children=start.children)
-    for scenario in every_outcome_of(child):
+    for scenario in every_outcome_of(_child(start, step)):
         if scenario.name != "every step succeeds":
             named = start.when(**{step.name: _first(place, scenario)})
             yield replace(named, name=f"{step.name}: {scenario.name}")
 
 
+def _child(start: Scenario, step: Step) -> Scenario:
+    """Return what the test says of the saga that a step starts."""
+    registry = registry_of((start.definition, *start.tables()))
+    said = start.script.get(("do", step.name))
+    return said if isinstance(said, Scenario) else given(registry.latest(step.starts or ""), children=start.children)
+
+
 def _of_way_back(start: Scenario, place: Place) -> Iterator[Scenario]:
     """Yield each outcome of the undo of a step, after a later step has made the saga go back."""
-    step, later = place.step, _refusable_after(start.definition, place.step)
-    if step.undo is None or step.starts is not None or later is None:
-        return
-    back = start.when(**{later.name: refused()})
-    for words, answers in _of_undo():
-        undone = back.when_undone(**{step.name: _first(place, answers)})
-        yield replace(undone, name=f"undo {step.name}: {words}")
+    if later := _refusable_after(start.definition, place.step):
+        yield from _of_undo_of(start.when(**{later.name: refused()}), place)
+
+
+def _of_undo_of(back: Scenario, place: Place) -> Iterator[Scenario]:
+    """Yield each outcome of the undo of a step; of one that starts a saga, those that this saga alone does not have."""
+    step = place.step
+    if step.starts is not None:
+        child = _child(back, step)
+        for inner in places(child.definition.steps):
+            if _refusable_after(child.definition, inner.step) is None:
+                for scenario in _of_undo_of(child, inner):
+                    named = back.when(**{step.name: _first(place, scenario)})
+                    yield replace(named, name=f"{step.name}: {scenario.name}")
+    elif step.undo is not None:
+        for words, answers in _of_undo():
+            undone = back.when_undone(**{step.name: _first(place, answers)})
+            yield replace(undone, name=f"undo {step.name}: {words}")
 
 
 def _first(place: Place, answers: Any) -> Any:

@@ -87,6 +87,11 @@ class Shown:
         return self.status == Status.STUCK
 
     @property
+    def needs_a_person(self) -> bool:
+        """True when it is stuck, or one of its children at any depth is."""
+        return any(each.stuck for each in self.tree())
+
+    @property
     def error(self) -> str | None:
         """Why the saga failed, as the API shows it."""
         return self._row.error

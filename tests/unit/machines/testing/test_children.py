@@ -1,5 +1,7 @@
 """A test runs a saga with its children: sub(), together() and each()."""
 
+from dataclasses import replace
+
 import pytest
 
 from machines import (
@@ -271,7 +273,28 @@ def test_every_outcome_of_children_leaves_all_effects_or_none(table):
         elif saga.ended:
             assert saga.took_effect == [], f"{scenario.name}\n{saga}"
         else:
-            assert any(child.stuck for child in (saga, *saga.children)), f"{scenario.name}\n{saga}"
+            assert saga.needs_a_person, f"{scenario.name}\n{saga}"
+
+
+def test_undo_of_the_last_step_of_a_child_has_outcomes_too():
+    scenarios = {each.name: each for each in every_outcome(PAID, children=[PAYMENT])}
+    saga = scenarios["pay: undo charge: refused"].run()
+    assert saga.calls == ["pay.hold", "pay.charge", "ship", "undo pay.charge"]
+    assert list(scenarios).count("pay: undo hold: refused") == 1
+    nested = order(sub("whole", saga="order", data={"customer": "customer", "lines": "lines", "price": "price"},
+                       done="WHOLE", refused="NONE"), step("close"), data={"price": integer()})  # fmt: skip
+    outer = replace(nested, name="outer")
+    names = [each.name for each in every_outcome(outer, children=[PAID, PAYMENT])]
+    assert "whole: undo ship: never answered" in names
+    assert len(names) == len(set(names))
+
+
+def test_parent_of_a_stuck_child_needs_a_person():
+    start = given(PAID).when(ship=refused(), pay=given(PAYMENT).when_undone(charge=refused()))
+    saga = start.run()
+    assert (saga.stuck, saga.needs_a_person, saga.child("pay").needs_a_person) == (False, True, True)
+    saga.child("pay").retry()
+    assert (saga.ended, saga.needs_a_person) == ("OFF", False)
 
 
 def test_every_outcome_keeps_the_answers_of_the_child():
