@@ -82,7 +82,8 @@ def changed(recording: Recording, change: str) -> Recording:
     found = _CHANGE.fullmatch(change.strip())
     call = f"{found[1]} {found[2]}" if found and found[1] else found[2] if found else ""
     if found is None or _any_item(call) not in map(_any_item, calls):
-        raise UnknownChangeError(f"{change!r} changes no call; write CALL=OUTCOME with {', '.join(calls)}")
+        item = next((f"; {each.replace('[0]', '[1]')} is the second item" for each in calls if "[0]" in each), "")
+        raise UnknownChangeError(f"{change!r} changes no call; write CALL=OUTCOME with {', '.join(calls)}{item}")
     if found[3] not in OUTCOMES:
         raise UnknownChangeError(f"{found[3]!r} is no outcome; use {', '.join(OUTCOMES)}")
     key = (found[1] or "do", found[2])
