@@ -3,22 +3,29 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from app.conform import callback_trials, poll_trials, trials, undo_trials
+from app.conform import callback_trials, crash_trials, poll_trials, probe_trials, trials, undo_trials
 from app.conform.bench import Bench
 from app.conform.lines import LINES, Exchange, Finding, HarmError, NotKeptError, NotTriedError, SetUpError, Verdict
 from machines.participant_kinds import ParticipantKind
 
-_TRIALS = {**trials.TRIALS, **undo_trials.TRIALS, **poll_trials.TRIALS, **callback_trials.TRIALS}
+_TRIALS = {
+    **trials.TRIALS, **undo_trials.TRIALS, **probe_trials.TRIALS, **crash_trials.TRIALS, **poll_trials.TRIALS,
+    **callback_trials.TRIALS,
+}  # fmt: skip
 #: Line → the lines without which its trial proves nothing.
 _NEEDS: Mapping[str, tuple[str, ...]] = {
     "other-body": ("same-key",), "at-once": ("same-key", "other-key"), "crash": ("same-key", "other-key"),
     "lost-reply": ("same-key", "at-once"),
     "undo-twice": ("undo",), "late-do": ("undo",), "undo-before-do": ("undo-unknown",),
-    "undo-at-once": ("undo", "undo-unknown", "undo-before-do", "at-once"),
+    "undo-at-once": ("undo", "undo-unknown", "undo-before-do", "at-once", "probe-undone"),
+    "undo": ("other-key",), "probe-undone": ("probe", "undo"),
     "undo-refused": ("undo-unknown", "refused-again"), "poll-unknown": ("poll",), "poll-undone": ("poll", "undo"),
     "answer-again": ("answer",), "answer-once": ("answer",), "answer-undone": ("answer", "undo"),
 }  # fmt: skip
-_UNDO = frozenset({"undo", "undo-twice", "late-do", "undo-unknown", "undo-before-do", "undo-at-once", "undo-refused"})
+_UNDO = frozenset({
+    "undo", "undo-twice", "probe-undone", "late-do", "undo-unknown", "undo-before-do", "undo-at-once",
+    "undo-refused",
+})  # fmt: skip
 #: Largest number of requests that are shown for a line: its last ones.
 _MOST_SHOWN = 6
 #: A participant that left a request without an answer has this time to come back, in seconds.

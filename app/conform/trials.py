@@ -1,9 +1,6 @@
 """The trials of the calls of a step: repeated, at once, interrupted, and with odd bodies."""
 
-import subprocess
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
@@ -11,16 +8,20 @@ from typing import Any
 from app.calls.client import HttpClient
 from app.conform.bench import Bench
 from app.conform.bodies import HUGE, ODD, odd, other_data
-from app.conform.effects import in_words
+from app.conform.expecting import (
+    expect_done,
+    expect_evidence,
+    expect_no_change,
+    expect_one_effect,
+    expect_reached,
+    expect_same,
+)
 from app.conform.lines import Exchange, NotKeptError, NotTriedError, SetUpError
 from app.conform.network import HangUpDialer, SlowDialer
-from app.conform.trial import DONE, Trial
+from app.conform.trial import DONE
 from machines.outcomes import Outcome
 
 _ROUNDS, _AT_ONCE = 3, 4
-#: Seconds between the sending of a call and the command that crashes the participant, one crash for each.
-_CRASH_AFTER_S = (0.0, 0.02, 0.1)
-_LONGEST_COMMAND_S = 120
 #: Longest time that a call beside a slow client may take, in seconds. A busy machine alone does not reach it.
 _PATIENCE_S = 3.0
 _SUCCESS, _REDIRECT, _REFUSED, _FAILED = 200, 300, 400, 500
@@ -55,19 +56,19 @@ def other_key(bench: Bench) -> None:
     first = bench.saga().do()
     other, before = bench.saga(), bench.look()
     second = other.do()
-    _expect_done(second, "a call with another key")
-    _expect_one_effect(bench, before, "the call with another key is answered as done, but has no effect of its own")
+    expect_done(second, "a call with another key")
+    expect_one_effect(bench, before, "the call with another key is answered as done, but has no effect of its own")
     bench.replies_differ = first.taken != second.taken
-    _expect_evidence(bench)
+    expect_evidence(bench)
 
 
 def same_key(bench: Bench) -> None:
     saga, before = bench.saga(), bench.look()
     first, again = saga.do(), saga.do()
-    _expect_done(again, "the repeated call")
-    _expect_one_effect(bench, before)
-    _expect_same(first, again)
-    _expect_evidence(bench)
+    expect_done(again, "the repeated call")
+    expect_one_effect(bench, before)
+    expect_same(first, again)
+    expect_evidence(bench)
 
 
 def other_body(bench: Bench) -> None:
@@ -86,7 +87,7 @@ def other_body(bench: Bench) -> None:
         )
     if other.outcome is not Outcome.REFUSED:
         raise NotKeptError(f"its outcome is in doubt: {other.reply.reason}")
-    _expect_no_change(bench, before, "it is refused, but has an effect")
+    expect_no_change(bench, before, "it is refused, but has an effect")
 
 
 def _accepts(bench: Bench, data: Mapping[str, Any]) -> bool:
@@ -102,7 +103,7 @@ def at_once(bench: Bench) -> None:
         saga, before = bench.saga(), bench.look()
         made = saga.do_at_once(_AT_ONCE)
         last = saga.do_until_known()
-        _expect_done(last, "the call after them")
+        expect_done(last, "the call after them")
         for each in made:
             if each.outcome is Outcome.REFUSED:
                 raise NotKeptError(
@@ -110,9 +111,9 @@ def at_once(bench: Bench) -> None:
                     f"answer 5xx, or write means={{{each.reply.status}: IN_DOUBT}} in the table"
                 )
             if each.outcome in DONE:
-                _expect_same(last, each, "two of them get different answers")
-        _expect_one_effect(bench, before)
-    _expect_evidence(bench)
+                expect_same(last, each, "two of them get different answers")
+        expect_one_effect(bench, before)
+    expect_evidence(bench)
 
 
 def lost_reply(bench: Bench) -> None:
@@ -121,66 +122,13 @@ def lost_reply(bench: Bench) -> None:
         raise NotTriedError("the client cannot hang up early over TLS")
     hasty = saga.do(client=_client(bench, HangUpDialer))
     first = saga.do_until_known()
-    _expect_done(first, "the call that is repeated after the hang-up")
+    expect_done(first, "the call that is repeated after the hang-up")
     if hasty.outcome in DONE:
-        _expect_same(hasty, first)
-    _expect_same(first, saga.do())
-    _expect_one_effect(bench, before)
+        expect_same(hasty, first)
+    expect_same(first, saga.do())
+    expect_one_effect(bench, before)
     if bench.one_effect is None:
         raise NotTriedError(bench.no_evidence)
-
-
-def crash(bench: Bench) -> None:
-    if not bench.subject.crash:
-        raise NotTriedError("give --crash COMMAND, which kills the participant and starts it again")
-    saga, before = bench.saga(), bench.look()
-    first = saga.do()
-    _crash(bench)
-    _expect_once_after_crash(bench, saga, first, before)
-    for after_s in _CRASH_AFTER_S:
-        saga, before = bench.saga(), bench.look()
-        with ThreadPoolExecutor(1) as thread:
-            sent = thread.submit(saga.do)
-            time.sleep(after_s)
-            _crash(bench)
-            first = sent.result()
-        _expect_once_after_crash(bench, saga, first, before)
-    _expect_evidence(bench)
-
-
-def _expect_once_after_crash(bench: Bench, saga: Trial, first: Exchange, before: object) -> None:
-    again = saga.do_until_known()
-    _expect_done(again, "the call that is repeated after the crash")
-    if first.outcome in DONE:
-        _expect_same(first, again)
-    _expect_one_effect(bench, before)
-
-
-def _crash(bench: Bench) -> None:
-    """Crash the participant. Raise NotKeptError when it does not come back."""
-    _run(bench.subject.crash)
-    if not bench.answers(bench.patience_s):
-        raise NotKeptError(
-            "the participant did not come back after the hook: it does not answer for the "
-            f"{bench.patience_s:g} s of --patience"
-        )
-
-
-def _run(command: str) -> None:
-    """Run a command of the shell. Raise NotTriedError when it fails."""
-    with tempfile.TemporaryFile() as output:  # no pipe, because the participant that it starts would hold it open
-        try:
-            code = subprocess.run(  # noqa: S602  the author's own command line
-                command, shell=True, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                timeout=_LONGEST_COMMAND_S, check=False,
-            ).returncode  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise NotTriedError(f"the command of --crash took more than {_LONGEST_COMMAND_S} s") from None
-        if code:
-            output.seek(0)
-            lines = output.read().decode(errors="replace").split("\n")
-            said = next((line for line in reversed(lines) if line), "")
-            raise NotTriedError(f"the command of --crash ended with {code}: {said}")
 
 
 def odd_body(bench: Bench) -> None:
@@ -197,7 +145,7 @@ def odd_body(bench: Bench) -> None:
             raise NotKeptError(f"{name} is answered as done")
         if made.outcome not in DONE:
             bench.expect_no_effect(saga, before, name)
-    _expect_done(bench.saga().do(), "a good call after them")
+    expect_done(bench.saga().do(), "a good call after them")
 
 
 def huge_body(bench: Bench) -> None:
@@ -207,12 +155,12 @@ def huge_body(bench: Bench) -> None:
     saga = bench.saga()
     before = bench.see(saga)
     made = saga.do(body={**saga.body(), "saga_conform": "x" * HUGE})
-    _expect_reached(made)
+    expect_reached(made)
     if not _refused_or_done(made):
         raise NotKeptError(made.reply.reason)
     if made.outcome not in DONE:
         bench.expect_no_effect(saga, before, "a body of 2 MiB")
-    _expect_done(bench.saga().do(), "a good call after it")
+    expect_done(bench.saga().do(), "a good call after it")
 
 
 def _refused_or_done(made: Exchange) -> bool:
@@ -234,53 +182,18 @@ def slow_client(bench: Bench) -> None:
         beside = threads.submit(other.do)
         held_up = not wait([beside], timeout=patience_s).done
         Dialer.go_on.set()
-        _expect_done(beside.result(), "a call beside the slow client")
+        expect_done(beside.result(), "a call beside the slow client")
         if held_up:
             raise NotKeptError("another call had to wait for the slow client")
-        _expect_done(answered.result(), "the call of the slow client")
+        expect_done(answered.result(), "the call of the slow client")
 
 
 def _client(bench: Bench, dialer: type[HangUpDialer] | type[SlowDialer]) -> HttpClient:
     return HttpClient(1, participants=bench.subject.settings, dialer=dialer)
 
 
-def _expect_done(made: Exchange, which: str) -> None:
-    _expect_reached(made)
-    if made.outcome not in DONE:
-        raise NotKeptError(f"{which} is not answered as done: {made.reply.reason}")
-
-
-def _expect_reached(made: Exchange) -> None:
-    """Raise NotKeptError when the participant has ended: it was there when the trial began."""
-    if made.reply.status is None and not made.reply.sent:
-        raise NotKeptError(f"the participant answers no more: {made.reply.reason}")
-
-
-def _expect_same(first: Exchange, again: Exchange, words: str = "the repeated call gets another answer") -> None:
-    if first.taken != again.taken:
-        raise NotKeptError(words)
-
-
-def _expect_one_effect(bench: Bench, before: object, words: str = "") -> None:
-    if bench.one_effect is None:
-        return
-    if (seen := bench.seen_change(before)) != bench.one_effect:
-        raise NotKeptError(words or f"--look shows {in_words(seen, bench.one_effect)} where one effect was expected")
-
-
-def _expect_no_change(bench: Bench, before: object, words: str) -> None:
-    if bench.look() != before:
-        raise NotKeptError(words)
-
-
-def _expect_evidence(bench: Bench) -> None:
-    """Raise NotTriedError when neither replies nor a look would show a second effect."""
-    if bench.one_effect is None and not bench.replies_differ:
-        raise NotTriedError(bench.no_evidence)
-
-
 #: Name of a line → its trial.
 TRIALS: dict[str, Callable[[Bench], None]] = {
     "done": done, "other-key": other_key, "same-key": same_key, "other-body": other_body, "at-once": at_once,
-    "lost-reply": lost_reply, "crash": crash, "odd-body": odd_body, "huge-body": huge_body, "slow-client": slow_client,
+    "lost-reply": lost_reply, "odd-body": odd_body, "huge-body": huge_body, "slow-client": slow_client,
 }  # fmt: skip

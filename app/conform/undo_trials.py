@@ -1,4 +1,4 @@
-"""The trials of the undo, of refusals and of the probe of a step."""
+"""The trials of the undo and of refusals of a step."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,12 +7,22 @@ from typing import Any
 
 from app.conform.bench import Bench
 from app.conform.effects import change, counts, left_over, taken_from_others
-from app.conform.lines import Exchange, HarmError, NotKeptError, NotTriedError
-from app.conform.trial import DONE, PAUSE_S, Trial
+from app.conform.expecting import (
+    do_well,
+    done_saga,
+    expect_no_change,
+    expect_refused,
+    expect_too_late,
+    expect_undone,
+)
+from app.conform.lines import HarmError, NotKeptError, NotTriedError
+from app.conform.trial import DONE, Trial
 from machines.outcomes import Outcome
 
 #: When the undo is sent, as a part of the time that one call takes.
 _PARTS = (0.0, 0.25, 0.5, 0.75)
+#: Most effects of other sagas that are named.
+_MOST_NAMED = 3
 _NO_REFUSAL = "give --refused field=value: data that the participant refuses"
 
 
@@ -21,11 +31,11 @@ def undo(bench: Bench) -> None:
         first, second = bench.saga(), bench.saga()
         looks = [bench.look()]
         for each in (first, second):
-            _do(each)
+            do_well(each)
             looks.append(bench.look())
         saga, other = (second, first) if latest else (first, second)
         found = bench.finds(other)
-        _expect_undone(saga.undo(), "the undo")
+        expect_undone(saga.undo(), "the undo")
         if bench.subject.look:
             _expect_only_own_undone(bench, [*looks, bench.look()], latest=latest)
         if found and not bench.finds(other):
@@ -34,13 +44,18 @@ def undo(bench: Bench) -> None:
 
 
 def _expect_only_own_undone(bench: Bench, looks: Sequence[Any], *, latest: bool) -> None:
-    """looks: before the calls of two sagas, after the first, after the second, and after the undo of one of them."""
+    """Raise an error when the undo of one of two sagas has done more or less than that.
+
+    looks: before the calls, after the first one, after the second one, and after the undo. latest: of the second one.
+    """
     earlier, between, done, after = looks
     if after == done:
         raise NotKeptError("the undo is answered as done, but --look still shows the effect")
     own = (between, done) if latest else (earlier, between)
     if taken := taken_from_others(earlier, own, (done, after)):
-        raise HarmError(f"the undo takes back what another saga has done, as --look shows: {'; '.join(taken)}")
+        raise HarmError(
+            f"the undo takes back what another saga has done, as --look shows: {'; '.join(taken[:_MOST_NAMED])}"
+        )
     if not latest:
         return
     bench.undone_effect = change(counts(between), counts(after))
@@ -52,29 +67,29 @@ def _expect_only_own_undone(bench: Bench, looks: Sequence[Any], *, latest: bool)
 
 
 def undo_twice(bench: Bench) -> None:
-    saga = _done(bench)
+    saga = done_saga(bench)
     first, before = saga.undo(), bench.look()
     again = saga.undo()
-    _expect_undone(again, "the repeated undo")
+    expect_undone(again, "the repeated undo")
     bodies = first.reply.body, again.reply.body
     if first.reply.status == again.reply.status and all(bodies) and bodies[0] != bodies[1]:
         raise NotKeptError("the repeated undo gets another answer")
-    _expect_no_change(bench, before, "the repeated undo has an effect, as --look shows")
+    expect_no_change(bench, before, "the repeated undo has an effect, as --look shows")
 
 
 def late_do(bench: Bench) -> None:
-    saga = _done(bench)
+    saga = done_saga(bench)
     saga.undo()
-    _expect_too_late(bench, saga)
+    expect_too_late(bench, saga)
 
 
 def undo_unknown(bench: Bench) -> None:
     if bench.subject.undo_needs_reply:
         raise NotTriedError("the undo needs the reply of its call, so it cannot come for something unknown")
     if bench.subject.look:
-        _done(bench)  # the effect of somebody else, which must stay
+        done_saga(bench)  # the effect of somebody else, which must stay
     saga, before = bench.saga(), bench.look()
-    _expect_undone(saga.undo(), "the undo")
+    expect_undone(saga.undo(), "the undo")
     if bench.look() != before:
         raise HarmError("the undo of something unknown has an effect, as --look shows")
 
@@ -84,7 +99,7 @@ def undo_before_do(bench: Bench) -> None:
         raise NotTriedError("the undo needs the reply of its call, so it cannot come first")
     saga = bench.saga()
     saga.undo()
-    _expect_too_late(bench, saga)
+    expect_too_late(bench, saga)
 
 
 def undo_at_once(bench: Bench) -> None:
@@ -100,7 +115,7 @@ def undo_at_once(bench: Bench) -> None:
             time.sleep(part * bench.usual_s)
             undone = saga.undo_until_known()
             sent.result()
-        _expect_undone(undone, "the undo of a call that is at work")
+        expect_undone(undone, "the undo of a call that is at work")
         now = bench.see(saga)
         seen = change(counts(before.shown), counts(now.shown))
         if now.found or seen not in ([], bench.undone_effect):
@@ -110,33 +125,17 @@ def undo_at_once(bench: Bench) -> None:
             )
 
 
-def probe(bench: Bench) -> None:
-    if bench.subject.step.probe is None:
-        raise NotTriedError("the step has no probe")
-    saga = _done(bench)
-    end = time.monotonic() + bench.patience_s
-    while (found := saga.probe()).outcome is Outcome.IN_DOUBT and bench.subject.step.later and time.monotonic() < end:
-        time.sleep(PAUSE_S)  # an accepted call is done later
-    if found.outcome not in DONE:
-        raise NotKeptError(f"the probe does not find what was done: {found.reply.reason}")
-    unknown = bench.saga().probe()
-    if unknown.outcome in DONE:
-        raise NotKeptError("the probe finds something that was never done")
-    if unknown.outcome is not Outcome.REFUSED:
-        raise NotKeptError(f"the probe cannot say that nothing was done: {unknown.reply.reason}")
-
-
 def refused_again(bench: Bench) -> None:
     saga = _refusing(bench)
     before = bench.see(saga)
     first = saga.do()
     if first.outcome in DONE:
         raise NotTriedError(f"the participant does not refuse the data of --refused: {first.reply.reason}")
-    _expect_refused(first, "the call")
+    expect_refused(first, "the call")
     if first.outcome is Outcome.REFUSED:
         bench.expect_no_effect(saga, before, "the call")
     between = bench.see(saga)
-    _expect_refused(saga.do(), "the repeated call")
+    expect_refused(saga.do(), "the repeated call")
     bench.expect_no_effect(saga, between, "the repeated call")
     if not bench.sees:
         raise NotTriedError(
@@ -151,20 +150,8 @@ def undo_refused(bench: Bench) -> None:
     if saga.do().outcome in DONE:
         raise NotTriedError("the participant does not refuse the data of --refused")
     before = bench.look()
-    _expect_undone(saga.undo(), "the undo")
-    _expect_no_change(bench, before, "the undo of a refused call has an effect, as --look shows")
-
-
-def _done(bench: Bench) -> Trial:
-    saga = bench.saga()
-    _do(saga)
-    return saga
-
-
-def _do(saga: Trial) -> None:
-    made = saga.do()
-    if made.outcome not in DONE:
-        raise NotTriedError(f"the call before is not done: {made.reply.reason}")
+    expect_undone(saga.undo(), "the undo")
+    expect_no_change(bench, before, "the undo of a refused call has an effect, as --look shows")
 
 
 def _refusing(bench: Bench) -> Trial:
@@ -173,35 +160,9 @@ def _refusing(bench: Bench) -> Trial:
     return bench.saga(bench.subject.refused_data)
 
 
-def _expect_undone(made: Exchange, which: str) -> None:
-    if made.outcome not in DONE:
-        raise NotKeptError(f"{which} is not answered as done, so the saga would be stuck: {made.reply.reason}")
-
-
-def _expect_refused(made: Exchange, which: str) -> None:
-    if made.outcome in DONE:
-        raise NotKeptError(f"{which} is answered as done")
-    if made.outcome not in (Outcome.REFUSED, Outcome.REFUSED_UNDO):
-        raise NotKeptError(f"{which} is not answered as refused: {made.reply.reason}")
-
-
-def _expect_too_late(bench: Bench, saga: Trial) -> None:
-    before = bench.see(saga)
-    made = saga.do()
-    if made.outcome in DONE and bench.look() != before.shown:
-        raise NotKeptError("the late call has an effect, as --look shows")
-    _expect_refused(made, "the late call")
-    bench.expect_no_effect(saga, before, "the late call")
-
-
-def _expect_no_change(bench: Bench, before: object, words: str) -> None:
-    if bench.look() != before:
-        raise NotKeptError(words)
-
-
-#: Name of a line → its trial. They need an undo, except those of the probe and of the refusal.
+#: Name of a line → its trial. They need an undo, except that of the refusal.
 TRIALS: dict[str, Callable[[Bench], None]] = {
     "undo": undo, "undo-twice": undo_twice, "late-do": late_do, "undo-unknown": undo_unknown,
-    "undo-before-do": undo_before_do,
-    "undo-at-once": undo_at_once, "probe": probe, "refused-again": refused_again, "undo-refused": undo_refused,
+    "undo-before-do": undo_before_do, "undo-at-once": undo_at_once,
+    "refused-again": refused_again, "undo-refused": undo_refused,
 }  # fmt: skip

@@ -33,6 +33,7 @@ FAULTS = {
     "one-at-a-time": "slow-client", "refusal-books": "refused-again", "odd-books": "odd-body", "late-books": "late-do",
     "undo-another": "undo-unknown", "keep-fee": "undo", "undo-race": "undo-at-once",
     "undo-all": "undo", "undo-oldest": "undo", "undo-newest": "undo", "undo-two": "undo",
+    "probe-other-id": "probe", "probe-undone": "probe-undone",
 }  # fmt: skip
 
 

@@ -61,7 +61,7 @@ async function once(key, text, request) {
   return reply;
 }
 
-function undo(key) {
+async function undo(key) {
   const action = state.keys[`${key.slice(0, -4)}do`];
   if (state.keys[key]) return has("undo-once") ? problem(409, "it is undone already") : state.keys[key];
   if (!action && has("unknown")) return problem(404, "there is no such booking");
@@ -83,7 +83,8 @@ function undo(key) {
 function outcome(key) {
   const known = state.keys[key];
   if (known?.refused && has("refusal-books")) return { status: 200, body: { id: "?" } };
-  if (known) return known.undone ? problem(410, "undone") : known;
+  if (known && !known.refused && !known.undone && has("probe-other-id")) return { status: 200, body: { id: "b0" } };
+  if (known) return known.undone && !has("probe-undone") ? problem(410, "undone") : known;
   return has("probe") ? { status: 200, body: { id: "?" } } : problem(404, "it has not been done");
 }
 
@@ -92,6 +93,12 @@ async function inTurn(key, work) {
   const turn = (running.get(key) ?? Promise.resolve()).then(work, work);
   running.set(key, turn);
   return turn;
+}
+
+async function undoInTurn(key) {
+  if (has("undo-race")) return undo(key);
+  const action = `${key.slice(0, -4)}do`;
+  return inTurn(action, () => undo(key));
 }
 
 async function bodyOf(request) {
@@ -121,7 +128,7 @@ async function answer(request) {
   if (method === "GET" && url === "/balance") return { status: 200, body: { bookings: state.bookings, fees: state.fees } };
   if (method === "GET" && url === "/bookings/outcome") return outcome(key);
   if (method === "POST" && url === "/bookings") return inTurn(key, () => once(key, text, request));
-  if (method === "POST" && url === "/bookings/undo") return has("undo-race") ? undo(key) : inTurn(`${key.slice(0, -4)}do`, () => undo(key));
+  if (method === "POST" && url === "/bookings/undo") return undoInTurn(key);
   return problem(404, "no such resource");
 }
 

@@ -84,8 +84,9 @@ def taken(looks, after, own=(1, 2)):
          [{"id": 1, "is": "on"}, {"id": 2, "is": "off"}], []),
         ([{"free": 9, "refunds": 0, "at": "1h"}, {"free": 8, "refunds": 0, "at": "2h"},
           {"free": 7, "refunds": 0, "at": "3h"}], {"free": 8, "refunds": 1, "at": "4h"}, []),
-        ([[{"sku": "a", "free": 9}], [{"sku": "a", "free": 8}], [{"sku": "a", "free": 7}]], [{"sku": "a", "free": 8}], []),
-        ([["x"], ["x", "y"], ["x", "y", "z"]], ["y", "z"], ["*: x", ]),
+        ([[{"sku": "a", "free": 9}], [{"sku": "a", "free": 8}], [{"sku": "a", "free": 7}]],
+         [{"sku": "a", "free": 8}], []),
+        ([["x"], ["x", "y"], ["x", "y", "z"]], ["y", "z"], ["*: x"]),
     ],
 )  # fmt: skip
 def test_undo_that_takes_what_its_action_has_not_added_is_found(looks, after, lost):

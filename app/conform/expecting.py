@@ -1,0 +1,78 @@
+"""What a trial expects of a participant. Each function raises NotKeptError when the participant does something else."""
+
+from app.conform.bench import Bench
+from app.conform.effects import in_words
+from app.conform.lines import Exchange, NotKeptError, NotTriedError
+from app.conform.trial import DONE, Trial
+from machines.outcomes import Outcome
+
+
+def done_saga(bench: Bench) -> Trial:
+    """Return a saga whose call is done. Raise NotTriedError when it is not."""
+    saga = bench.saga()
+    do_well(saga)
+    return saga
+
+
+def do_well(saga: Trial) -> Exchange:
+    """Make the call of a saga. Raise NotTriedError when it is not done."""
+    made = saga.do()
+    if made.outcome not in DONE:
+        raise NotTriedError(f"the call before is not done: {made.reply.reason}")
+    return made
+
+
+def expect_done(made: Exchange, which: str) -> None:
+    expect_reached(made)
+    if made.outcome not in DONE:
+        raise NotKeptError(f"{which} is not answered as done: {made.reply.reason}")
+
+
+def expect_reached(made: Exchange) -> None:
+    """Raise NotKeptError when the participant has ended: it was there when the trial began."""
+    if made.reply.status is None and not made.reply.sent:
+        raise NotKeptError(f"the participant answers no more: {made.reply.reason}")
+
+
+def expect_same(first: Exchange, again: Exchange, words: str = "the repeated call gets another answer") -> None:
+    if first.taken != again.taken:
+        raise NotKeptError(words)
+
+
+def expect_one_effect(bench: Bench, before: object, words: str = "") -> None:
+    if bench.one_effect is None:
+        return
+    if (seen := bench.seen_change(before)) != bench.one_effect:
+        raise NotKeptError(words or f"--look shows {in_words(seen, bench.one_effect)} where one effect was expected")
+
+
+def expect_no_change(bench: Bench, before: object, words: str) -> None:
+    if bench.look() != before:
+        raise NotKeptError(words)
+
+
+def expect_evidence(bench: Bench) -> None:
+    """Raise NotTriedError when neither replies nor a look would show a second effect."""
+    if bench.one_effect is None and not bench.replies_differ:
+        raise NotTriedError(bench.no_evidence)
+
+
+def expect_undone(made: Exchange, which: str) -> None:
+    if made.outcome not in DONE:
+        raise NotKeptError(f"{which} is not answered as done, so the saga would be stuck: {made.reply.reason}")
+
+
+def expect_refused(made: Exchange, which: str) -> None:
+    if made.outcome in DONE:
+        raise NotKeptError(f"{which} is answered as done")
+    if made.outcome not in (Outcome.REFUSED, Outcome.REFUSED_UNDO):
+        raise NotKeptError(f"{which} is not answered as refused: {made.reply.reason}")
+
+
+def expect_too_late(bench: Bench, saga: Trial) -> None:
+    before = bench.see(saga)
+    made = saga.do()
+    if made.outcome in DONE and bench.look() != before.shown:
+        raise NotKeptError("the late call has an effect, as --look shows")
+    expect_refused(made, "the late call")
+    bench.expect_no_effect(saga, before, "the late call")
