@@ -48,6 +48,8 @@ class Bench:
         self.one_effect: Change | None = None
         #: The change that an action and its undo leave together, such as a refund beside its debit.
         self.undone_effect: Change = []
+        #: The change that an undo makes.
+        self.undo_effect: Change = []
         #: True when the replies to two keys differ, so that the replies show a second effect.
         self.replies_differ = False
         #: The sagas of which something may be left at the participant.

@@ -47,6 +47,7 @@ LINES: Mapping[str, Line] = {
         Line(name="lost-reply", says="a call whose client hangs up has one effect when it is repeated", kinds=_KEYS),
         Line(name="undo", says="the undo is done, and what others have done stays", kinds=_ALL),
         Line(name="undo-twice", says="a repeated undo is answered as done, and changes nothing more", kinds=_ALL),
+        Line(name="undos-at-once", says="undos with one key at the same time have one effect", kinds=_KEYS),
         Line(name="probe", says="the probe distinguishes what was done from what was not", kinds=_ALL),
         Line(name="probe-undone", says="after the undo the probe does not find the call", kinds=_BARRIER),
         Line(name="late-do", says="a call that comes again after its undo is refused", kinds=_BARRIER),

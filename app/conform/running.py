@@ -18,12 +18,12 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
     "lost-reply": ("same-key", "at-once"),
     "undo-twice": ("undo",), "late-do": ("undo",), "undo-before-do": ("undo-unknown",),
     "undo-at-once": ("undo", "undo-unknown", "undo-before-do", "at-once", "probe-undone"),
-    "undo": ("other-key",), "probe-undone": ("probe", "undo"),
+    "undo": ("other-key",), "undos-at-once": ("other-key", "undo", "undo-twice"), "probe-undone": ("probe", "undo"),
     "undo-refused": ("undo-unknown", "refused-again"), "poll-unknown": ("poll",), "poll-undone": ("poll", "undo"),
     "answer-again": ("answer",), "answer-once": ("answer",), "answer-undone": ("answer", "undo"),
 }  # fmt: skip
 _UNDO = frozenset({
-    "undo", "undo-twice", "probe-undone", "late-do", "undo-unknown", "undo-before-do", "undo-at-once",
+    "undo", "undo-twice", "undos-at-once", "probe-undone", "late-do", "undo-unknown", "undo-before-do", "undo-at-once",
     "undo-refused",
 })  # fmt: skip
 #: Largest number of requests that are shown for a line: its last ones.

@@ -128,6 +128,11 @@ class Trial:
                 self.desk().undone(self.id)
         return made
 
+    def undo_at_once(self, times: int) -> list[Exchange]:
+        """Send the undo several times at the same moment."""
+        with ThreadPoolExecutor(times) as threads:
+            return list(threads.map(lambda _: self.undo(), range(times)))
+
     def undo_until_known(self) -> Exchange:
         """Send the undo until its outcome is known. Raise as `do_until_known` does."""
         return self._until_known(self.undo)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from app.conform.bench import Bench
-from app.conform.effects import change, counts, left_over, taken_from_others
+from app.conform.effects import change, counts, in_words, left_over, taken_from_others
 from app.conform.expecting import (
     do_well,
     done_saga,
@@ -21,6 +21,7 @@ from machines.outcomes import Outcome
 
 #: When the undo is sent, as a part of the time that one call takes.
 _PARTS = (0.0, 0.25, 0.5, 0.75)
+_ROUNDS, _AT_ONCE = 3, 4
 #: Most effects of other sagas that are named.
 _MOST_NAMED = 3
 _NO_REFUSAL = "give --refused field=value: data that the participant refuses"
@@ -59,6 +60,7 @@ def _expect_only_own_undone(bench: Bench, looks: Sequence[Any], *, latest: bool)
     if not latest:
         return
     bench.undone_effect = change(counts(between), counts(after))
+    bench.undo_effect = change(counts(done), counts(after))
     if left := left_over(counts(between), counts(done), counts(after)):
         raise NotKeptError(
             f"the undo takes back only a part, as --look shows: {', '.join(left)}; "
@@ -75,6 +77,26 @@ def undo_twice(bench: Bench) -> None:
     if first.reply.status == again.reply.status and all(bodies) and bodies[0] != bodies[1]:
         raise NotKeptError("the repeated undo gets another answer")
     expect_no_change(bench, before, "the repeated undo has an effect, as --look shows")
+
+
+def undos_at_once(bench: Bench) -> None:
+    for _ in range(_ROUNDS):
+        saga = done_saga(bench)
+        before = bench.look()
+        made = saga.undo_at_once(_AT_ONCE)
+        last = saga.undo_until_known()
+        expect_undone(last, "the undo after them")
+        for each in made:
+            if each.outcome is Outcome.REFUSED:
+                raise NotKeptError(f"one of them is refused ({each.reply.reason}), and the saga would be stuck")
+            bodies = each.reply.body, last.reply.body
+            if each.reply.status == last.reply.status and all(bodies) and bodies[0] != bodies[1]:
+                raise NotKeptError("two of them get different answers")
+        seen = bench.seen_change(before) if bench.subject.look else bench.undo_effect
+        if seen != bench.undo_effect:
+            raise NotKeptError(f"--look shows {in_words(seen, bench.undo_effect)}, and not that of one undo")
+    if not bench.subject.look:
+        raise NotTriedError(bench.no_evidence)
 
 
 def late_do(bench: Bench) -> None:
@@ -163,6 +185,6 @@ def _refusing(bench: Bench) -> Trial:
 #: Name of a line → its trial. They need an undo, except that of the refusal.
 TRIALS: dict[str, Callable[[Bench], None]] = {
     "undo": undo, "undo-twice": undo_twice, "late-do": late_do, "undo-unknown": undo_unknown,
-    "undo-before-do": undo_before_do, "undo-at-once": undo_at_once,
+    "undo-before-do": undo_before_do, "undo-at-once": undo_at_once, "undos-at-once": undos_at_once,
     "refused-again": refused_again, "undo-refused": undo_refused,
 }  # fmt: skip

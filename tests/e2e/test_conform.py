@@ -33,7 +33,7 @@ FAULTS = {
     "one-at-a-time": "slow-client", "refusal-books": "refused-again", "odd-books": "odd-body", "late-books": "late-do",
     "undo-another": "undo-unknown", "keep-fee": "undo", "undo-race": "undo-at-once",
     "undo-all": "undo", "undo-oldest": "undo", "undo-newest": "undo", "undo-two": "undo",
-    "probe-other-id": "probe", "probe-undone": "probe-undone",
+    "probe-other-id": "probe", "probe-undone": "probe-undone", "undo-again": "undos-at-once",
 }  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def test_participant_with_a_barrier_keeps_every_line(airline):
 @pytest.mark.parametrize(("fault", "line"), FAULTS.items())
 def test_planted_fault_is_found_on_its_own_line(airline, fault, line):
     airline.plant(fault)
-    look = ("--look", "/balance" if fault == "keep-fee" else "/bookings")
+    look = ("--look", "/balance" if fault in ("keep-fee", "undo-again") else "/bookings")
     result = airline.conform("--json", *(["--crash", airline.restart] if fault == "memory" else []), look=look)
     assert result.exit_code == 1, result.output
     assert [name for name, verdict in verdicts(result).items() if verdict == "not kept"] == [line]

@@ -66,6 +66,7 @@ async function undo(key) {
   if (state.keys[key]) return has("undo-once") ? problem(409, "it is undone already") : state.keys[key];
   if (!action && has("unknown")) return problem(404, "there is no such booking");
   if (action?.refused && has("refused-undo")) return problem(409, "it was refused");
+  if (action && has("undo-again")) await sleep(50);
   const other = !action && has("undo-another") ? Object.keys(state.bookings).at(-1) : undefined;
   const one = { "undo-oldest": 0, "undo-newest": -1 }[state.fault];
   const own = action && one !== undefined ? Object.keys(state.bookings).at(one) : action?.booking;
@@ -98,7 +99,7 @@ async function inTurn(key, work) {
 async function undoInTurn(key) {
   if (has("undo-race")) return undo(key);
   const action = `${key.slice(0, -4)}do`;
-  return inTurn(action, () => undo(key));
+  return has("undo-again") ? (running.get(action) ?? Promise.resolve()).then(() => undo(key)) : inTurn(action, () => undo(key));
 }
 
 async function bodyOf(request) {
