@@ -8,10 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 from app.conform.bench import Bench
 from app.conform.expecting import (
+    do_well,
+    done_saga,
     expect_done,
     expect_evidence,
+    expect_no_change,
     expect_one_effect,
     expect_same,
+    expect_too_late,
+    expect_undone,
 )
 from app.conform.lines import Exchange, NotKeptError, NotTriedError
 from app.conform.trial import DONE, Trial
@@ -36,6 +41,30 @@ def crash(bench: Bench) -> None:
             first = sent.result()
         _expect_once_after_crash(bench, saga, first, before)
     expect_evidence(bench)
+
+
+def crash_undo(bench: Bench) -> None:
+    _expect_hook(bench)
+    late, again = done_saga(bench), done_saga(bench)
+    for saga in (again, late):  # the late call is that of the last undo, after which nothing else was written
+        expect_undone(saga.undo(), "the undo before the crash")
+    before = bench.look()
+    _crash(bench)
+    expect_too_late(bench, late)
+    expect_undone(again.undo_until_known(), "the undo that is repeated after the crash")
+    expect_no_change(bench, before, "the undo that is repeated after the crash has an effect, as --look shows")
+    for after_s in _AFTER_S:
+        saga, before = bench.saga(), bench.look()
+        do_well(saga)
+        with ThreadPoolExecutor(1) as thread:
+            sent = thread.submit(saga.undo)
+            time.sleep(after_s)
+            _crash(bench)
+            sent.result()
+        expect_undone(saga.undo_until_known(), "the undo that is repeated after a crash")
+        if bench.seen_change(before) not in ([], bench.undone_effect):
+            raise NotKeptError("a crash during the undo has left an effect, as --look shows")
+        expect_too_late(bench, saga)
 
 
 def _expect_hook(bench: Bench) -> None:
@@ -79,4 +108,4 @@ def _run(command: str) -> None:
 
 
 #: Name of a line → its trial.
-TRIALS: dict[str, Callable[[Bench], None]] = {"crash": crash}
+TRIALS: dict[str, Callable[[Bench], None]] = {"crash": crash, "crash-undo": crash_undo}

@@ -64,6 +64,7 @@ LINES: Mapping[str, Line] = {
         Line(name="refused-again", says="a refusal changes nothing, and a repeated call is refused again", kinds=_KEYS),
         Line(name="undo-refused", says="the undo of a refused call is accepted", kinds=_BARRIER),
         Line(name="crash", says="a call that a crash interrupts has one effect when it is repeated", kinds=_KEYS),
+        Line(name="crash-undo", says="after a crash an undo is known, and a late call is refused", kinds=_BARRIER),
         Line(name="odd-body", says="a body that is not understood is refused with 4xx", kinds=_BARRIER),
         Line(name="huge-body", says="a body of 2 MiB is answered, with 2xx or 4xx", kinds=_BARRIER),
         Line(name="slow-client", says="a slow client is answered, and holds up no other call", kinds=_BARRIER),

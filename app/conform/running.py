@@ -19,12 +19,13 @@ _NEEDS: Mapping[str, tuple[str, ...]] = {
     "undo-twice": ("undo",), "late-do": ("undo",), "undo-before-do": ("undo-unknown",),
     "undo-at-once": ("undo", "undo-unknown", "undo-before-do", "at-once", "probe-undone"),
     "undo": ("other-key",), "undos-at-once": ("other-key", "undo", "undo-twice"), "probe-undone": ("probe", "undo"),
+    "crash-undo": ("crash", "undo-twice", "late-do"),
     "undo-refused": ("undo-unknown", "refused-again"), "poll-unknown": ("poll",), "poll-undone": ("poll", "undo"),
     "answer-again": ("answer",), "answer-once": ("answer",), "answer-undone": ("answer", "undo"),
 }  # fmt: skip
 _UNDO = frozenset({
     "undo", "undo-twice", "undos-at-once", "probe-undone", "late-do", "undo-unknown", "undo-before-do", "undo-at-once",
-    "undo-refused",
+    "undo-refused", "crash-undo",
 })  # fmt: skip
 #: Largest number of requests that are shown for a line: its last ones.
 _MOST_SHOWN = 6

@@ -14,7 +14,8 @@ const has = (fault) => state.fault === fault;
 const problem = (status, detail) => ({ status, body: { detail } });
 
 function commit() {
-  const kept = has("memory") ? { ...state, keys: {} } : state;
+  const done = Object.fromEntries(Object.entries(state.keys).filter(([key]) => key.endsWith("/do")));
+  const kept = has("memory") ? { ...state, keys: {} } : has("undo-memory") ? { ...state, keys: done } : state;
   fs.writeFileSync(`${STATE}.new`, JSON.stringify(kept));
   fs.renameSync(`${STATE}.new`, STATE);
 }
