@@ -15,7 +15,7 @@ blueprint = Blueprint("clients", __name__, url_prefix="/api/v1/clients")
 
 @blueprint.post("/<client>/forget")
 @operation(
-    "Erase the data of a client", "clients", {200: Forgotten()}, body=Forgetting(), problems=(*BAD_BODY, 409),
+    "Erase the data of a client", "clients", {200: Forgotten()}, body=Forgetting(), problems=(*BAD_BODY, 403, 409),
     conflict="A saga of the client has not ended, or a schedule starts sagas of it.", need=Role.ADMIN,
 )  # fmt: skip
 def forget(client: str) -> Response:
