@@ -111,8 +111,7 @@ def _stuck_children(effect: StepEffect) -> str:
 
 def _under_way(row: SagaRow, at: State, wait: Wait | None) -> str:
     name = at.step.name if at.step else at.name
-    call = (at.step.undo if at.undoes else at.step.call) if at.step else None
-    participant, undo = call.participant if call else "", "the undo of " if at.undoes else ""
+    participant, undo = at.participant or "", "the undo of " if at.undoes else ""
     begin = "Compensating" if at.undoes else "Running"
     if at.waits:
         subject = wait.subject if wait and at.awaits_child else at.waits
