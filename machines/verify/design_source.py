@@ -1,6 +1,6 @@
 """A flaw in the design of a table as a test: in the words of `machines.testing`, or as the path of the flaw."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from machines.outcomes import Outcome
 from machines.references import parts
@@ -26,6 +26,11 @@ def scripted_flaw(definition: Saga, finding: Finding) -> str | None:
 
 def following_flaw(definition: Saga, finding: Finding) -> str:
     """Return the source of a test that fails as long as the table has the flaw."""
+    return following(definition, finding, finding.sentences, ("registry=TABLES", "design=True"))
+
+
+def following(definition: Saga, finding: Finding, sentences: Iterable[str], options: Iterable[str]) -> str:
+    """Return the source of a test that follows a path. options: the keyword arguments of `follow`, as source."""
     lines = [
         "from machines.discovery import discover",
         "from machines.verify import follow",
@@ -37,8 +42,8 @@ def following_flaw(definition: Saga, finding: Finding) -> str:
         f"    # {finding.why}",
         "    broken = follow(",
         f"        TABLES.get({literal(definition.name)}, {definition.version}),",
-        *(f"        {literal(each)}," for each in finding.sentences),
-        "        registry=TABLES, design=True,",
+        *(f"        {literal(each)}," for each in sentences),
+        f"        {', '.join(options)},",
         "    )",
         "    assert broken is None, broken",
     ]

@@ -21,7 +21,7 @@ from machines.testing import (
     unheard,
 )
 from machines.testing.written import answer_source, literal, words_of
-from machines.verify.design_source import following_flaw, scripted_flaw
+from machines.verify.design_source import following, following_flaw, scripted_flaw
 from machines.verify.events import Event
 from machines.verify.kin_source import SAME_END, answers_of, given_source
 from machines.verify.meanings import UNTRUE, Truth
@@ -90,23 +90,7 @@ def _following(definition: Saga, finding: Finding, *, as_child: bool) -> str:
     """Return the source of a test that follows the path of a finding."""
     options = ["registry=TABLES", *(["as_child=True"] if as_child and not definition.is_branch else [])]
     options += [f"repeats_from={finding.repeats_from + 1}"] if finding.repeats_from is not None else []
-    lines = [
-        _DISCOVER.rstrip(),
-        "from machines.verify import follow",
-        "",
-        "TABLES = discover()",
-        "",
-        "",
-        f"def test_{finding.broken.replace(' ', '_')}():",
-        f"    # {finding.why}",
-        "    broken = follow(",
-        f"        TABLES.get({literal(definition.name)}, {definition.version}),",
-        *(f"        {literal(sentence(event))}," for event, _ in finding.path),
-        f"        {', '.join(options)},",
-        "    )",
-        "    assert broken is None, broken",
-    ]
-    return "\n".join(lines) + "\n"
+    return following(definition, finding, (sentence(event) for event, _ in finding.path), options)
 
 
 def _searching(definition: Saga, finding: Finding) -> str:
