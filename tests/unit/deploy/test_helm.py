@@ -14,6 +14,8 @@ from tests.unit.deploy.compose import ROOT, composed
 FOLDER = ROOT / "deploy" / "helm"
 #: Versions of Kubernetes: the oldest one that has all kinds used here, and a recent one.
 VERSIONS = ("1.27", "1.34")
+#: Peers of the NetworkPolicies.
+GATEWAY, MONITORING = ({"namespaceSelector": {"matchLabels": {"name": name}}} for name in ("kong", "monitoring"))
 #: Every part of the chart that is off by default.
 EVERYTHING = {
     "image": {"digest": f"sha256:{64 * 'a'}"},
@@ -22,7 +24,7 @@ EVERYTHING = {
     "prune": {"enabled": True},
     "ingress": {"enabled": True, "className": "nginx", "tlsSecret": "tls"},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "gateway"}]},
-    "networkPolicy": {"enabled": True, "from": [{"namespaceSelector": {"matchLabels": {"name": "kong"}}}]},
+    "networkPolicy": {"enabled": True, "gateway": [GATEWAY], "monitoring": [MONITORING]},
     "monitoring": {"enabled": True, "labels": {"release": "prometheus"}, "dashboards": True},
 }
 #: Kinds of operators, whose schemas Kubernetes does not have.
@@ -82,6 +84,8 @@ def test_each_pod_runs_the_command_of_the_stack_and_has_no_further_rights():
         if role != "prune":
             assert container["command"] == stack[role]
         assert pod["securityContext"]["runAsNonRoot"]
+        assert not pod["automountServiceAccountToken"]
+        assert not container["securityContext"]["allowPrivilegeEscalation"]
         assert container["securityContext"]["readOnlyRootFilesystem"]
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert container["resources"]["limits"]["memory"]
@@ -114,6 +118,39 @@ def test_pods_are_found_by_their_services_and_budgets():
     assert len(selectors) == 5
     for selector in selectors:
         assert len([name for name, found in labels.items() if selector.items() <= found.items()]) == 1
+
+
+def reached(network_policy):
+    """Return the port and the peers of each pod that a NetworkPolicy opens, by the component of the pod."""
+    policies = of("NetworkPolicy", rendered({"networkPolicy": {"enabled": True, **network_policy}}))
+    nobody = policies.pop("shop-saga-nobody")["spec"]
+    selector = {"app.kubernetes.io/name": "saga-orchestrator", "app.kubernetes.io/instance": "shop"}
+    assert nobody == {"podSelector": {"matchLabels": selector}, "policyTypes": ["Ingress"]}
+    found = {}
+    for policy in policies.values():
+        labels = policy["spec"]["podSelector"]["matchLabels"]
+        assert selector.items() <= labels.items()
+        (rule,) = policy["spec"]["ingress"]
+        found[labels["app.kubernetes.io/component"]] = ([port["port"] for port in rule["ports"]], rule["from"])
+    return found
+
+
+def test_only_the_named_peers_reach_a_pod():
+    """A pod without a policy of its own is reached by nobody."""
+    assert reached({"gateway": [GATEWAY], "monitoring": [MONITORING]}) == {
+        "orchestrator": (["http"], [GATEWAY, MONITORING]),
+        "worker": (["metrics"], [MONITORING]),
+    }
+    assert reached({"gateway": [GATEWAY]}) == {"orchestrator": (["http"], [GATEWAY])}
+    assert reached({}) == {}, "an empty list of peers would admit everybody, so there is no such policy"
+
+
+def test_replica_has_probes_and_time_to_end():
+    pod = dict(pods(rendered()))["orchestrator"]
+    (container,) = pod["containers"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/health"
+    assert pod["terminationGracePeriodSeconds"] >= 5 + 25, "the pause before SIGTERM, and GRACE_S"
 
 
 def test_chart_has_the_rules_of_the_stack():
@@ -162,6 +199,7 @@ def test_chart_and_image_have_the_release():
         {"settings": {"THREADS": 64}},
         {"orchestrator": {"replicas": "two"}},
         {"image": {"digest": "latest"}},
+        {"networkPolicy": {"enabled": True, "from": []}},
         {"workers": {"replicas": 2}},
         {"monitoring": {"enabled": True, "dashboards": "yes"}},
     ],
