@@ -10,7 +10,7 @@ from machines.verify.deadlines import SHORT, short_deadlines
 from machines.verify.flaw import Flaw
 from machines.verify.meanings import UNTRUE, Truth, doubtful, subject_of
 from machines.verify.pivots import TOO_EARLY, pivots_too_early
-from machines.verify.probes import SHARED, shared_probes
+from machines.verify.sharing import SHARED_PROBE, SHARED_UNDO, shared_calls
 from machines.verify.staleness import STALE, stale_reads
 
 
@@ -18,7 +18,7 @@ def flaws(definition: Saga, registry: Registry) -> Iterator[Flaw]:
     """Yield every flaw of a table that its columns show, alone or together with those of its children."""
     yield from pivots_too_early(definition, registry)
     yield from stale_reads(definition, registry)
-    yield from shared_probes(definition, registry)
+    yield from shared_calls(definition, registry)
     yield from _inverted_probes(definition)
     yield from short_deadlines(definition, registry)
 
@@ -26,7 +26,7 @@ def flaws(definition: Saga, registry: Registry) -> Iterator[Flaw]:
 def acceptable(definition: Saga, registry: Registry) -> Iterator[str]:
     """Yield the name of each flaw that the author of a table may accept."""
     for name, step in _steps(definition.steps, registry, ""):
-        yield from (f"{each}:{name}" for each in (TOO_EARLY, STALE, SHARED, SHORT))
+        yield from (f"{each}:{name}" for each in (TOO_EARLY, STALE, SHARED_PROBE, SHARED_UNDO, SHORT))
         for call in (step.call, step.undo, step.probe, step.poll):
             if isinstance(call, Call):
                 yield from (f"{UNTRUE}:{subject_of(step, call, each.key)}" for each in doubtful(step, call))

@@ -34,6 +34,7 @@ PROPERTIES: Mapping[str, str] = {
     "pivot too early": "no step after the point of no return is refused, when it could stand before",
     "stale read": "no action uses what was read before a long wait",
     "shared probe": "a probe or a poll finds only what its own saga has done",
+    "shared undo": "an undo takes back only what its own saga has done",
     "short deadline": "children end their waits before the deadline of their parent",
     "untrue meaning": "a reply means what the table takes it for",
     "no error": "the engine raises no unexpected error",

@@ -15,7 +15,8 @@ _COMMIT = re.compile(r" ?The saga is stored in (?P<state>\w+)(?:, [^.]+?)?(?: an
 _DIES = " The process dies before the next commit."
 _FLAWS = [re.compile(each) for each in (
     r"^(?P<step>[\w.]+) is (?:done|read|refused|sent)\b", r"^Another saga has done (?P<step>[\w.]+)\.$",
-    r"^The call of (?P<step>[\w.]+) is sent once;", r"^The (?:probe|poll) of (?P<step>[\w.]+) (?:asks|is answered)",
+    r"^The call of (?P<step>[\w.]+) is sent once;",
+    r"^The (?:call|undo|probe|poll) of (?P<step>[\w.]+) (?:asks|puts|is answered)",
     r"^The saga waits in (?P<step>[\w.]+):", r"^The saga (?:is stuck|takes this for|goes back)",
     r"^The deadline of the saga is over",
 )]  # fmt: skip

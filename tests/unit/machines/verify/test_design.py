@@ -15,16 +15,19 @@ from machines import (
     computed,
     delete,
     equal,
+    fallback,
     get,
     integer,
     is_true,
     list_of,
     money,
     object_of,
+    optional,
     pause,
     pivot,
     poll,
     post,
+    put,
     read,
     retriable,
     text,
@@ -42,10 +45,14 @@ PRICE = read("price", get("shop", "/price", keeps={"total": money()}), done="PRI
 
 
 def hold(keeps=None, **columns):
-    undo = post("shop", "/hold/undo")
+    undo = post("shop", "/hold/undo", of="saga.id")
     return compensatable(
         "hold", post("shop", "/hold", keeps=keeps or {}), undo=undo, done="HELD", refused="NO_HOLD", **columns
     )
+
+
+def booked(call, undo, **columns):
+    return compensatable("book", call, undo=undo, done="BOOKED", refused="NOT_BOOKED", **columns)
 
 
 def pay(done="DONE", **body):
@@ -100,6 +107,13 @@ FLAWED = {
         ),
         "shared probe:hold",
     ),
+    "probe by what was put for a customer": (
+        saga(
+            pivot("pay", put("shop", "/due/{client_id}", keeps={"no": text()}), done="PAID", refused="NO_PAY"),
+            retriable("tell", post("shop", "/tell"), probe=get("shop", "/told/{pay.no}"), retry=NEVER, done="DONE"),
+        ),
+        "shared probe:tell",
+    ),
     "probe by the body of a signal": (
         saga(
             wait("sign", signal="sign", brings={"no": text()}, within_s=50, done="SIGNED", refused="NOT_SIGNED"),
@@ -107,6 +121,46 @@ FLAWED = {
             pay(),
         ),
         "shared probe:hold",
+    ),
+    "put and undo by a customer": (
+        saga(booked(put("shop", "/bookings/{client_id}"), delete("shop", "/bookings/{client_id}")), pay()),
+        "shared undo:book",
+    ),
+    "put by a customer, and undo by the id of its reply": (
+        saga(
+            booked(
+                put("shop", "/bookings/{client_id}", keeps={"id": text()}),
+                delete("shop", "/bookings/{book.id}"),
+                repeatable=True,
+            ),
+            pay(),
+        ),
+        "shared undo:book",
+    ),
+    "put by a customer, with its saga in the body": (
+        saga(
+            booked(
+                put("shop", "/bookings/{client_id}", of="saga.id"),
+                delete("shop", "/bookings/{client_id}", query={"of": "saga.id"}),
+            ),
+            pay(),
+        ),
+        "shared undo:book",
+    ),
+    "undo by a customer, of a call that is sent once": (
+        saga(booked(post("shop", "/book", retry=NEVER), delete("shop", "/book/{client_id}")), pay()),
+        "shared undo:book",
+    ),
+    "undo that may be without its id": (
+        saga(
+            booked(
+                post("shop", "/book", keeps={"id": optional(text())}),
+                post("shop", "/undo", of=fallback("book.id", "client_id")),
+                repeatable=True,
+            ),
+            pay(),
+        ),
+        "shared undo:book",
     ),
     "price read before a pause": (
         saga(PRICE, pause("cool", for_s=DAY_S, done="COOLED", refused="NOT_COOLED"), pay(total="price.total"), **MONTH),
@@ -142,6 +196,9 @@ MENDED = {
         pause("cool", for_s=DAY_S, done="COOLED", refused="NOT_COOLED"), PRICE, pay(total="price.total"), **MONTH
     ),
     "probe by a customer": saga(hold(probe=get("shop", "/hold", query={"of": "saga.id"}), retry=NEVER), pay()),
+    "put and undo by a customer": saga(
+        booked(put("shop", "/bookings/{saga.id}"), delete("shop", "/bookings/{saga.id}")), pay()
+    ),
 }
 
 
@@ -179,6 +236,19 @@ SOUND = {
             "pay", post("shop", "/pay"), probe=get("shop", "/pay/{bill.no}"), retry=NEVER, done="DONE", refused="NO_PAY"
         ),
     ),
+    "undo at a participant with a barrier": saga(booked(post("shop", "/book"), post("shop", "/undo")), pay()),
+    "undo by the id of its reply": saga(
+        booked(post("shop", "/book", keeps={"id": text()}), delete("shop", "/book/{book.id}"), repeatable=True), pay()
+    ),
+    "put with its id in the body": saga(
+        booked(put("shop", "/bookings", id="saga.id"), delete("shop", "/bookings/{saga.id}")), pay()
+    ),
+    "put into what the saga has made": saga(
+        hold(keeps={"id": text(low=1)}),
+        booked(put("shop", "/hold/{hold.id}/seat"), delete("shop", "/hold/{hold.id}/seat")),
+        pay(),
+    ),
+    "put without an undo": saga(pay("PAID"), retriable("tell", put("shop", "/told/{client_id}"), done="DONE")),
     "read that needs the reply of the pivot": saga(
         pivot("pay", post("shop", "/pay", keeps={"id": text()}), done="PAID", refused="NO_PAY"),
         read("slip", get("shop", "/slip/{pay.id}"), done="DONE"),
@@ -227,7 +297,7 @@ def test_call_that_is_retried_at_a_participant_without_keys_takes_effect_twice()
 def test_late_call_to_a_participant_without_tombstones_is_a_risk_and_no_fault():
     table = saga(
         compensatable(
-            "a", post("shop", "/a"), undo=post("shop", "/a/undo"), retry=NEVER, done="A", refused="NO_A",
+            "a", post("shop", "/a"), undo=delete("shop", "/a/{saga.id}"), retry=NEVER, done="A", refused="NO_A",
         ),
         pay(),
     )  # fmt: skip

@@ -12,6 +12,7 @@ from machines import (
     get,
     list_of,
     money,
+    object_of,
     pause,
     pivot,
     post,
@@ -20,6 +21,7 @@ from machines import (
     sub,
     text,
     together,
+    uuid,
     wait,
 )
 from machines.registry import Registry
@@ -179,16 +181,49 @@ def test_sound_design_of_a_family_has_no_flaw(name):
     assert not list(flaws(SOUND[name][0], Registry(SOUND[name])))
 
 
-@pytest.mark.parametrize(("asked", "found"), [("price.total", ["shared probe"]), ("hold.id", []), ("saga.id", [])])
-def test_probe_of_a_branch_may_ask_by_what_its_parent_did_and_not_by_what_it_read(asked, found):
-    ship = compensatable(
-        "ship", post("shop", "/ship"), undo=post("shop", "/back"), probe=get("shop", "/ship", query={"of": asked}),
-        retry=NEVER, done="SHIPPED", refused="NOT_SHIPPED",
-    )  # fmt: skip
-    table = order(PRICE, hold(keeps={"id": text()}), each("lines", ship, name="all", **END))
-    registry = Registry([table])
-    (inner,) = (each for each in registry if each.is_branch)
-    assert [flaw.property for flaw in flaws(inner, registry)] == found
+LINE = {"sku": text(), "ref": uuid(), "parts": list_of(object_of({"sku": text()}))}
+
+
+def shipped(*asked):
+    query = {f"by{number}": each for number, each in enumerate(asked)}
+    back, probe = post("shop", "/back", query=query), get("shop", "/ship", query=query)
+    return compensatable(
+        "ship", post("shop", "/ship"), undo=back, probe=probe, retry=NEVER, done="SHIPPED", refused="NOT_SHIPPED"
+    )
+
+
+def beside(step):
+    return together(step, hold("keep"), name="both", done="BOTH", refused="NOT_BOTH")
+
+
+def items(step, over="lines", name="all"):
+    return each(over, step, name=name, done=f"ALL_{name}", refused=f"NOT_{name}")
+
+
+@pytest.mark.parametrize(
+    ("step", "is_own"),
+    [
+        (items(shipped("price.total")), False),
+        (items(shipped("hold.id")), False),
+        (items(shipped("order")), False),
+        (items(shipped("item.sku")), False),
+        (items(shipped("price.total", "item.sku")), False),
+        (items(shipped("hold.id", "item.sku")), True),
+        (items(shipped("order", "index")), True),
+        (items(shipped("item.ref")), True),
+        (items(shipped("saga.id")), True),
+        (items(beside(shipped("hold.id"))), False),
+        (items(beside(shipped("hold.id", "index"))), True),
+        (items(items(shipped("hold.id", "index"), "item.parts", "parts")), False),
+        (beside(shipped("hold.id")), True),
+        (beside(shipped("order")), True),
+    ],
+)
+def test_call_of_a_branch_tells_the_items_and_the_sagas_apart(step, is_own):
+    data = {"order": uuid(), "lines": list_of(object_of(LINE))}
+    registry = Registry([order(PRICE, hold(keeps={"id": text()}), step, pay("DONE"), data=data)])
+    inner = next(each for each in registry if each.is_branch and each.steps[0].name == "ship")
+    assert {flaw.property for flaw in flaws(inner, registry)} == (set() if is_own else {"shared probe", "shared undo"})
 
 
 def waiting(within_s, **columns):

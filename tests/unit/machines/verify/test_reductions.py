@@ -13,7 +13,7 @@ from tests.unit.machines.verify.guards import GUARDS
 MENU = {
     "hold": lambda name, **ends: compensatable(name, post("shop", "/do"), undo=post("shop", "/undo"), **ends),
     "hold once": lambda name, **ends: compensatable(
-        name, post("shop", "/do"), undo=post("shop", "/undo"), retry=NEVER, **ends
+        name, post("shop", "/do"), undo=post("shop", "/undo", of="saga.id"), retry=NEVER, **ends
     ),
     "callback": lambda name, **ends: compensatable(
         name, post("shop", "/do"), undo=post("shop", "/undo"), later=callback(within_s=60), **ends
