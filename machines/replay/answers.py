@@ -29,11 +29,22 @@ def success(call: Call, row: JournalEntry) -> Answer:
 
 def refusal(call: Call, row: JournalEntry) -> Answer:
     """Return the answer of a participant that refuses. Its body has the participant's words."""
-    status = row.status_code or 0
-    body = dict(row.reply) if isinstance(row.reply, Mapping) else {}
+    return _refusal(call, row.status_code or 0, row.reply, _words(row))
+
+
+def refusal_before_probe(call: Call, row: JournalEntry) -> Answer:
+    """Return the refusal whose probe has found nothing certain. The row has the reply to the probe.
+
+    Its reason begins with the status and the words of the refusal.
+    """
+    status, _, words = str(row.reason).partition(_ADDED)[0].partition(" ")
+    return _refusal(call, int(status) if status.isdecimal() else 0, None, words)
+
+
+def _refusal(call: Call, status: int, reply: Any, words: str) -> Answer:
+    body = dict(reply) if isinstance(reply, Mapping) else {}
     if status < _REDIRECT:
-        return replies(status, body or _meant(call), acts=False)
-    words = _words(row)
+        return replies(status or _OK, body or _meant(call), acts=False)
     if not _BAD_REQUEST <= status < _SERVER_ERROR:  # means= says that it refuses
         return replies(status, body or {"detail": words}, acts=False)
     detail = body.pop("detail", words) or "no"

@@ -161,10 +161,10 @@ class _Reader:
             return answers.success(at.call, row)
         if row.trigger == Trigger.ACCEPTED:
             return answers.acceptance(at.call, row)
-        if _PROBED_AFTER in str(row.reason):
-            return refused()
         if row.trigger in (Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT):
             return answers.refusal(at.call, row)
+        if _PROBED_AFTER in str(row.reason):
+            return answers.refusal_before_probe(at.call, row)
         acts = self._acted(row)
         if row.trigger == Trigger.DEFER:
             return answers.deferral(row, acts=acts)

@@ -105,8 +105,7 @@ class Answering:
             case "poll":
                 return self.act(step, answer)
             case "undo" if answer.acts:
-                status, body = self.participants.undo(step)
-                return status, body if answer.body is None else answer.body
+                return self.participants.undo(step, answer.body)
             case "probe" if answer.acts and answer.body is None:
                 return self.participants.probe(step)
         return answer.status or 0, answer.body

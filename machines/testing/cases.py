@@ -4,9 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from machines.call import Call
+from machines.outcomes import Outcome
+from machines.replies import Reply, outcome_of
 from machines.saga import Saga
 from machines.step import EFFECTFUL, Kind, Step
 from machines.testing.answers import (
+    Answer,
     accepted,
     always,
     busy,
@@ -23,6 +27,8 @@ from machines.testing.answers import (
 )
 from machines.testing.scenario import Place, Scenario, given, places, registry_of
 
+#: Statuses of a refusal, the usual one first.
+_REFUSALS = (409, 422, 400, 404, 410)
 _REFUSABLE = (Kind.READ, Kind.COMPENSATABLE, Kind.PIVOT)
 
 
@@ -57,7 +63,7 @@ def _of_place(start: Scenario, place: Place) -> Iterator[Scenario]:
     step = place.step
     for words, answers in _of_call(step):
         yield replace(start.when(**{step.name: _first(place, answers)}), name=f"{step.name}: {words}")
-    for words, answers in _of_poll() if step.poll else ():
+    for words, answers in _of_poll(step.poll) if step.poll else ():
         asked = start.when(**{step.name: _first(place, accepted)})
         asked = asked.when_polled(**{step.name: _first(place, answers)})
         yield replace(asked, name=f"{step.name}: accepted, {words}")
@@ -82,7 +88,7 @@ def _child(start: Scenario, step: Step) -> Scenario:
 def _of_way_back(start: Scenario, place: Place) -> Iterator[Scenario]:
     """Yield each outcome of the undo of a step, after a later step has made the saga go back."""
     if later := _refusable_after(start.definition, place.step):
-        yield from _of_undo_of(start.when(**{later.name: refused()}), place)
+        yield from _of_undo_of(start.when(**{later.name: _refused(later.call)}), place)
 
 
 def _of_undo_of(back: Scenario, place: Place) -> Iterator[Scenario]:
@@ -96,7 +102,7 @@ def _of_undo_of(back: Scenario, place: Place) -> Iterator[Scenario]:
                     named = back.when(**{step.name: _first(place, scenario)})
                     yield replace(named, name=f"{step.name}: {scenario.name}")
     elif step.undo is not None:
-        for words, answers in _of_undo():
+        for words, answers in _of_undo(step.undo):
             undone = back.when_undone(**{step.name: _first(place, answers)})
             yield replace(undone, name=f"undo {step.name}: {words}")
 
@@ -109,7 +115,7 @@ def _first(place: Place, answers: Any) -> Any:
 
 
 def _of_call(step: Step) -> Iterator[tuple[str, Any]]:
-    yield "refused", refused()
+    yield "refused", _refused(step.call)
     yield "its reply is lost", lost
     yield "its request is lost", unheard
     yield "never answered, but done", always(lost)
@@ -122,15 +128,15 @@ def _of_call(step: Step) -> Iterator[tuple[str, Any]]:
     if step.kind in EFFECTFUL:
         yield "the process dies after the call", died
         yield "the process dies before the call", died_before
-        yield "its request is lost, then it is refused", [unheard, refused()]
+        yield "its request is lost, then it is refused", [unheard, _refused(step.call)]
     if step.later and step.poll is None:
         yield "accepted", accepted
 
 
-def _of_poll() -> Iterator[tuple[str, Any]]:
+def _of_poll(poll: Call) -> Iterator[tuple[str, Any]]:
     yield "done at the first poll", ok
     yield "done after two polls", [pending, pending, ok]
-    yield "then refused", [pending, refused()]
+    yield "then refused", [pending, _refused(poll)]
     yield "a poll is lost, then it is done", [unheard, ok]
     yield "the poll fails with 500", failed
     yield "the poll is not reachable for a while", [down, down]
@@ -138,11 +144,20 @@ def _of_poll() -> Iterator[tuple[str, Any]]:
     yield "never answered", always(pending)
 
 
-def _of_undo() -> Iterator[tuple[str, Any]]:
+def _of_undo(undo: Call) -> Iterator[tuple[str, Any]]:
     yield "its reply is lost", lost
-    yield "refused", refused()
+    yield "refused", _refused(undo)
     yield "never answered", always(unheard)
     yield "the process dies after the call", died
+
+
+def _refused(call: Call | None) -> Answer:
+    """Return a refusal of a call: one with a status that its `means=` does not take for something else."""
+    for status in _REFUSALS:
+        answer = refused(status=status)
+        if outcome_of(Reply(status=status, body=answer.body), call=call) in (Outcome.REFUSED, Outcome.REFUSED_UNDO):
+            return answer
+    return refused()
 
 
 def _refusable_after(definition: Saga, step: Step) -> Step | None:

@@ -11,9 +11,8 @@ from machines.history import Effect
 from machines.participant_kinds import ParticipantKind, kind_of
 from machines.saga import Saga
 from machines.step import EFFECTFUL, Step
-from machines.testing.successes import success
+from machines.testing.successes import done
 
-_OK = 200
 #: Status and body of the answer to a call whose undo came first.
 _GONE = (410, {"detail": "it was undone before"})
 
@@ -55,20 +54,21 @@ class Participants:
         """
         entry = self.entry(step.name)
         if step.kind not in EFFECTFUL:
-            return _OK, self._body(step, body)
+            return self._answer(step, body)
         if entry.closed and kind_of(step) is ParticipantKind.BARRIER:
             return _GONE
         if entry.first is not None and kind_of(step) is not ParticipantKind.NONE:
-            return entry.first if body is None or entry.first[0] != _OK else (_OK, body)
+            return entry.first if body is None or not entry.done else self._answer(step, body)
+        entry.first = self._answer(step, body)
         entry.done += 1
-        entry.first = (_OK, self._body(step, body))
         return entry.first
 
     def finish(self, step: Step, body: Any = None) -> tuple[int, Any]:
         """Do a step that was accepted, and return status and body of the reply to the poll that asks for it."""
+        assert step.poll is not None
         self.do(step)
         given = self.bodies.get(step.name) if body is None else body
-        return _OK, success(self.definition, step, step.poll, given)
+        return done(self.definition, step, step.poll, given)
 
     def refuse(self, step: Step, status: int, body: Any) -> tuple[int, Any]:
         """Refuse a step. A step that was done before is not undone by a refusal."""
@@ -77,18 +77,19 @@ class Participants:
             entry.first = (status, body)
         return status, body
 
-    def undo(self, step: Step) -> tuple[int, Any]:
+    def undo(self, step: Step, body: Any = None) -> tuple[int, Any]:
         """Take a step back, also before it was done."""
+        assert step.undo is not None
         entry = self.entry(step.name)
         entry.closed = True
         entry.undone = entry.done
-        return _OK, {}
+        return done(self.definition, step, step.undo, body)
 
     def probe(self, step: Step) -> tuple[int, Any]:
         """Answer if a step was done: the reply of its success, or 404."""
         entry = self.entry(step.name)
-        if entry.standing and entry.first is not None:
-            return _OK, success(self.definition, step, step.probe, self.bodies.get(step.name))
+        if entry.standing and entry.first is not None and step.probe is not None:
+            return done(self.definition, step, step.probe, self.bodies.get(step.name))
         return 404, {"detail": "nothing was done"}
 
     def effect(self, step: Step) -> Effect:
@@ -97,5 +98,6 @@ class Participants:
             return Effect.TOOK_EFFECT
         return Effect.UNDONE if entry.done else Effect.NOT_DONE
 
-    def _body(self, step: Step, body: Any) -> Any:
-        return success(self.definition, step, step.call, self.bodies.get(step.name) if body is None else body)
+    def _answer(self, step: Step, body: Any) -> tuple[int, Any]:
+        assert step.call is not None
+        return done(self.definition, step, step.call, self.bodies.get(step.name) if body is None else body)

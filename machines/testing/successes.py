@@ -1,30 +1,65 @@
-"""The reply of a participant that did what a call asks for: every field that the table keeps or needs."""
+"""The reply of a participant that did what a call asks for: every field that the table keeps or needs.
 
-from collections.abc import Mapping
+Where the call's `means=` names values of a field, the field has one that means a success.
+"""
+
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from machines.call import Call
-from machines.fields import FieldKind
+from machines.fields import FieldKind, every_value
 from machines.keeps import Kept, kept_of
+from machines.outcomes import Outcome
 from machines.references import is_index, parts, split
+from machines.replies import Reply, outcome_of
 from machines.saga import Saga
 from machines.samples import example_of
 from machines.step import Step
 
+_OK = 200
+_SUCCESSES = range(_OK, 300)
 
-def success(definition: Saga, step: Step, call: Call | None, given: Any = None) -> Any:
-    """Return the body of a success. given: the body that the test gives, which is taken as it stands."""
+
+def done(definition: Saga, step: Step, call: Call, given: Any = None) -> tuple[int, Any]:
+    """Return status and body of a success. given: the body that the test gives, which is taken as it stands.
+
+    Raise ValueError where `means=` does not say what a success looks like, and the test gives no body.
+    """
+    body = success(step, call, fields(definition, step, call)) if given is None else given
+    named = [key for key in call.means if isinstance(key, int)]
+    for status in (*_SUCCESSES, *named):
+        if outcome_of(Reply(status=status, body=body), call=call) is Outcome.SUCCEEDED:
+            return status, body
     if given is not None:
-        return given
+        return _OK, body
+    paths = " and ".join(str(path) for path in call.means if path not in named)
+    word = f"when_undone({step.name}=ok({{…}}))" if call is step.undo else f"replying({step.name}={{…}})"
+    raise ValueError(f"{definition}: means= of {call} does not say which value of {paths} is a success; write {word}")
+
+
+def fields(definition: Saga, step: Step, call: Call | None) -> dict[str, Any]:
+    """Return a body with every field that the table keeps or needs of the reply to a call."""
     body: dict[str, Any] = {}
-    for kept in _kept(step, call):
-        if not kept.header:
-            put(body, parts(kept.source), _value(kept))
-    if not (call and call.keeps) and not step.keeps:
+    for kept in kept_in(step, call):
+        put(body, parts(kept.source), _value(kept))
+    if not (call and call.keeps) and not step.keeps and call is not step.undo:
         for reference in sorted(definition.needed_fields[step.name]):
             put(body, parts(reference), f"{step.name}-{reference.replace('.', '-')}")
     return body
+
+
+def success(step: Step, call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a body in which each field of `means=` has a value that means a success, where one is known."""
+    types, good = {each.source: each.field for each in kept_in(step, call)}, deepcopy(dict(body))
+    for path, meaning in call.means.items():
+        if isinstance(path, str) and isinstance(meaning, Mapping):
+            named = [value for value, outcome in meaning.items() if Outcome(outcome) is Outcome.SUCCEEDED]
+            free = [value for value in every_value(types[path]) if value not in meaning] if path in types else []
+            value = next((value for value in (*named, *free) if value is not None), None)
+            if value is not None:
+                put(good, parts(path), value)
+    return good
 
 
 def acceptance(step: Step, besides: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -51,8 +86,14 @@ def headers(step: Step, call: Call | None) -> dict[bytes, bytes]:
     return {name: value.encode("latin-1", "replace") for name, value in found.items()}
 
 
+def kept_in(step: Step, call: Call | None) -> Sequence[Kept]:
+    """Return the fields of the body that are kept of the reply to a call."""
+    return [kept for kept in _kept(step, call) if not kept.header]
+
+
 def _kept(step: Step, call: Call | None) -> list[Kept]:
-    declared = (call.keeps if call and call.keeps else None) or step.keeps
+    own = call.keeps if call else {}
+    declared = own if call is not None and call is step.undo else own or step.keeps
     return [kept_of(name, each) for name, each in declared.items()]
 
 

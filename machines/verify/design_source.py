@@ -7,7 +7,7 @@ from machines.references import parts
 from machines.saga import Saga
 from machines.step import Step
 from machines.testing.answers import Answer, refused, replies
-from machines.testing.successes import put, success
+from machines.testing.successes import fields, put
 from machines.testing.written import answer_source, literal, words_of
 from machines.verify.pivots import TOO_EARLY
 from machines.verify.search import Finding
@@ -74,7 +74,7 @@ def _refusal(definition: Saga, step: Step) -> Answer:
         if isinstance(place, str) and isinstance(meaning, Mapping):
             for value, outcome in meaning.items():
                 if outcome in _REFUSES:
-                    body = success(definition, step, step.call)
+                    body = fields(definition, step, step.call)
                     put(body, parts(place), value)
                     return replies(200, body, acts=False)
     return refused()

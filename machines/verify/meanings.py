@@ -5,17 +5,17 @@ A table may know its participant better: `means={403: REFUSED}`. But a 500 may c
 know, such as `means={409: SUCCEEDED}` for what exists already; the search believes these.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from machines.call import Call
 from machines.fields import FieldKind
-from machines.keeps import Kept, kept_of
 from machines.outcomes import Outcome
 from machines.references import parts
 from machines.saga import Saga
 from machines.step import Kind, Step
+from machines.testing.successes import kept_in
 from machines.verify.events import Event
 
 #: Name of an untrue meaning among the properties.
@@ -136,12 +136,6 @@ def _unnamed(step: Step, call: Call, path: str, meaning: Mapping[Any, Any]) -> I
         yield from (value for value in (True, False) if value not in meaning)
     elif named and (field is not None or None in meaning or not _is_of_error(path)):
         yield _another(meaning)
-
-
-def kept_in(step: Step, call: Call) -> Sequence[Kept]:
-    """Return the fields of the body that are kept of the reply to a call."""
-    declared = {} if call is step.undo else call.keeps or step.keeps
-    return [kept for name, each in declared.items() if not (kept := kept_of(name, each)).header]
 
 
 def _is_of_error(path: str) -> bool:

@@ -15,7 +15,7 @@ from machines.replies import NOTHING
 from machines.samples import example, example_of
 from machines.statuses import Status
 from machines.step import Step
-from machines.testing.successes import headers, success
+from machines.testing.successes import fields, headers, success
 from machines.transitions import Direction, Phase, State, Trigger
 from machines.verify import participants
 from machines.verify.events import Edge, Event
@@ -108,7 +108,10 @@ class People:
             return example(step.keeps)  # type: ignore[arg-type]
         definition = self._moves.definition
         taken, lacking = definition.taken(
-            step.name, step.call, success(definition, step, step.call), headers(step, step.call)
+            step.name,
+            step.call,
+            success(step, step.call, fields(definition, step, step.call)),
+            headers(step, step.call),
         )
         assert lacking == NOTHING
         return dict(taken)

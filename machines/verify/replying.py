@@ -9,14 +9,13 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from machines.call import Call
-from machines.fields import every_value
 from machines.outcomes import Outcome
 from machines.references import parts
 from machines.replies import Reply
 from machines.saga import Saga
 from machines.step import Step
-from machines.testing.successes import acceptance, headers, success
-from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, kept_in, subject_of
+from machines.testing.successes import acceptance, fields, headers, success
+from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, subject_of
 
 #: Name of a success that lacks the fields of the table.
 WITHOUT_FIELDS = "200 without the fields"
@@ -34,7 +33,7 @@ def replies_to(
     accepted: the meanings that the author vouches for, as `subject_of` names them.
     """
     found: dict[Truth, list[tuple[str, Reply]]] = {truth: [] for truth in Truth}
-    body = {} if undoes else success(definition, step, call)
+    body = fields(definition, step, call)
     accepting = acceptance(step, body) if call is step.call and not undoes else body
     kept = headers(step, call)
     by_field = any(isinstance(meaning, Mapping) and None in meaning for meaning in call.means.values())
@@ -68,7 +67,7 @@ def replies_to(
 
 def _plain(step: Step, call: Call, body: Any) -> Iterator[tuple[str, Reply]]:
     """Yield the replies of a success: 200 and 201, with every field that the table needs, and then without."""
-    good = _good(step, call, body)
+    good = success(step, call, body)
     kept = headers(step, call)
     for status in (200, 201):
         if status not in call.means or Outcome(call.means[status]) is Outcome.SUCCEEDED:  # type: ignore[arg-type]
@@ -105,19 +104,6 @@ def _declared(
     for each in unsure.values():
         if isinstance(each.key, str):
             yield Truth.UNKNOWN, each.reply, _reply(200, put(body, each.key, each.value), kept)
-
-
-def _good(step: Step, call: Call, body: Any) -> Any:
-    """Return the body of a success, in which no field has a value that means something else."""
-    types = {each.source: each.field for each in kept_in(step, call)}
-    for key, meaning in call.means.items():
-        if isinstance(key, str) and isinstance(meaning, Mapping):
-            named = [value for value, outcome in meaning.items() if Outcome(outcome) is Outcome.SUCCEEDED]
-            free = [value for value in every_value(types[key]) if value not in meaning] if key in types else []
-            good = next((value for value in (*named, *free) if value is not None), None)
-            if good is not None:
-                body = put(body, key, good)
-    return body
 
 
 def put(body: Any, path: str, value: Any) -> Any:

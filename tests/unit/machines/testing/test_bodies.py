@@ -2,15 +2,30 @@
 
 import pytest
 
-from machines import REFUSED, SUCCEEDED, Saga, compensatable, get, header, integer, pivot, poll, post, retriable, text
-from machines.testing import accepted, always, given, lost, ok, replies
+from machines import (
+    IN_DOUBT,
+    REFUSED,
+    SUCCEEDED,
+    Saga,
+    choice,
+    compensatable,
+    get,
+    header,
+    integer,
+    pivot,
+    poll,
+    post,
+    retriable,
+    text,
+)
+from machines.testing import accepted, always, every_outcome, given, lost, ok, replies
 
 UNDO = post("stock", "/things/undo")
 PAID = pivot("pay", post("bank", "/payments/{reserve.id}", thing="reserve.id"), done="PAID", refused="DECLINED")
 SENT = retriable("send", post("mail", "/parcels"), done="SENT")
 
 
-def table(*, undo=UNDO, keeps=None, **columns):
+def table(*, undo=UNDO, keeps=None, pay=PAID, **columns):
     reserve = compensatable(
         "reserve",
         post("stock", "/things", keeps=keeps or {}),
@@ -21,7 +36,7 @@ def table(*, undo=UNDO, keeps=None, **columns):
     )
     return Saga(
         name="gift", version=1, initial="ASKED", completed="SENT", compensated="BACK", data={},
-        participants=("stock", "bank", "mail"), steps=(reserve, PAID, SENT),
+        participants=("stock", "bank", "mail"), steps=(reserve, pay, SENT),
     )  # fmt: skip
 
 
@@ -92,3 +107,65 @@ def test_accepted_body_is_taken_as_it_stands():
     waits = poll(get("stock", "/things/{reserve.id}"), every_s=30, within_s=60)
     run = given(table(later=waits)).when(reserve=always(accepted({"idd": 7}))).run()
     assert "poll reserve" not in run.calls
+
+
+def charged(means, *, later=False, **columns):
+    """Return a table whose step pay has these meanings, also those of its answer to a poll."""
+    later = {"later": poll(get("bank", "/payments/last"), every_s=5, within_s=50)} if later else {}
+    call = post("bank", "/payments", keeps={"status": choice("declined", "paid")}, means=means)
+    pay = pivot("pay", call, done="PAID", refused="DECLINED", **later, **columns)
+    return Saga(
+        name="charge", version=1, initial="ASKED", completed="SENT", compensated="BACK", data={},
+        participants=("bank", "mail"), steps=(pay, SENT),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("means", "reply"),
+    [
+        ({"status": {"declined": REFUSED}}, {"status": "paid"}),
+        ({"status": {"paid": SUCCEEDED}}, {"status": "paid"}),
+        ({"status": {"declined": REFUSED, "paid": SUCCEEDED}}, {"status": "paid"}),
+        ({"status": {"paid": SUCCEEDED}, 200: IN_DOUBT}, {"status": "paid"}),
+        ({200: IN_DOUBT}, {"status": "declined"}),
+        ({200: REFUSED, 201: REFUSED}, {"status": "declined"}),
+        ({"done": {False: REFUSED, None: REFUSED, True: SUCCEEDED}}, {"status": "declined"}),
+    ],
+)
+@pytest.mark.parametrize("later", [False, True])
+def test_success_has_a_value_and_a_status_that_mean_a_success(means, reply, later):
+    if later and any(isinstance(key, int) for key in means):
+        return  # a status has no meaning for a poll
+    start = given(charged(means, later=later)).when(pay=accepted) if later else given(charged(means))
+    run = start.run().after(seconds=5) if later else start.run()
+    assert (run.ended, run.results["pay"]) == ("SENT", reply)
+
+
+def test_success_of_a_probe_and_of_an_undo_means_a_success():
+    probe = get("bank", "/payments/{saga.id}", keeps={"status": choice("no", "yes")}, means={"status": {"no": REFUSED}})
+    assert given(charged({}, probe=probe)).when(pay=always(lost)).run().ended == "SENT"
+    held = {"id": text(), "state": choice("held", "free")}  # an undo keeps nothing of this
+    for meant in ({"gone": SUCCEEDED, None: IN_DOUBT}, {"held": REFUSED, "free": REFUSED, None: SUCCEEDED}):
+        start = given(table(undo=post("stock", "/things/undo", means={"state": meant}), keeps=held))
+        assert start.when(pay=replies(409)).run().calls == ["reserve", "pay", "undo reserve"]
+
+
+def test_success_that_the_table_does_not_describe_is_an_error_that_says_what_to_give():
+    means = {"code": {"17": REFUSED, None: IN_DOUBT}}
+    with pytest.raises(ValueError, match=r"which value of code is a success; write replying\(pay=\{…\}\)"):
+        given(charged(means)).run()
+    body = {"code": "0", "status": "paid"}
+    assert given(charged(means)).when(pay=ok(body)).run().ended == "SENT"
+    assert given(charged(means)).replying(pay=body).run().ended == "SENT"
+    undo = table(undo=post("stock", "/things/undo", means=means))
+    with pytest.raises(ValueError, match=r"which value of code is a success; write when_undone\(reserve=ok"):
+        given(undo).when(pay=replies(409)).run()
+    assert given(undo).when(pay=replies(409)).when_undone(reserve=ok({"code": "0"})).run().ended == "BACK"
+
+
+def test_every_outcome_refuses_with_a_status_that_the_table_takes_for_a_refusal():
+    undo = post("stock", "/things/undo", means={409: SUCCEEDED})
+    pay = pivot("pay", post("bank", "/payments", means={409: SUCCEEDED}), done="PAID", refused="DECLINED")
+    saga = table(undo=undo, pay=pay)
+    ends = {each.name: each.run().state for each in every_outcome(saga)}
+    assert (ends["pay: refused"], ends["undo reserve: refused"]) == ("BACK", "STUCK_UNDO_RESERVE")
