@@ -103,6 +103,14 @@ class Config(SignInSettings):
         "origins whose pages may use `/api` from a browser, such as `https://shop.example`, separated by commas, or "
         "`*`; cookies are never accepted. Behind Kong leave it empty: Kong's own plugin does the same",
     )
+    trusted_hosts: tuple[str, ...] = setting(
+        "TRUSTED_HOSTS",
+        server_urls.host_names,
+        (),
+        "names under which the API and the pages answer, such as `sagas.example`, separated by commas; IP addresses, "
+        "`localhost` and the host of PUBLIC_URL are always such names ([why](#limits-and-the-proxy-in-front))",
+        shown="with API_AUTH every name; without it only those",
+    )
     rate_limit: str | None = setting(
         "RATE_LIMIT", settings.rate_limit, None, "limit for each client address, as in `100/second`"
     )

@@ -152,6 +152,14 @@ def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
+def host_names(environ: Mapping[str, str], name: str, _default: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(host.lower() for text in environ.get(name, "").split(",") if (host := text.strip()))
+    for host in names:
+        if not re.fullmatch(r"[a-z0-9._-]+", host):
+            raise ConfigError(f"{name} must be host names such as sagas.example, without ports, not {host[:80]!r}")
+    return names
+
+
 def cors_origins(environ: Mapping[str, str], name: str, _default: tuple[str, ...]) -> tuple[str, ...]:
     origins = tuple(origin for text in environ.get(name, "").split(",") if (origin := text.strip()))
     if origins == ("*",):

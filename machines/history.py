@@ -144,17 +144,6 @@ class StepResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
-    """The clear answer of a participant to a person who asked about a step: the step's probe was sent, and only it."""
-
-    #: Name of the step.
-    step: str
-    #: False: the participant did not have it; a call may still be on its way.
-    happened: bool
-    at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
 class StepEffect:
     """One step that changes something, and its effect according to the journal."""
 
@@ -174,8 +163,6 @@ class StepEffect:
     not_found: bool = False
     #: Why the step was skipped; "": it was not skipped.
     because: str = ""
-    #: What the participant answered to a person, where the journal alone does not decide, see machines.answers.
-    answer: Answer | None = None
 
 
 def outcome_of_move(trigger: str, status_code: int | None) -> Outcome | None:
@@ -431,15 +418,6 @@ def _any(moves: Sequence[Move], *triggers: Trigger) -> bool:
 
 def _succeeded(moves: Sequence[Move]) -> bool:
     return _any(moves, *DONE)
-
-
-def was_refused(step: Step, moves: Sequence[ReasonedMove], *, undoes: bool) -> bool:
-    """Return True when the participant has refused a call of a step, and no attempt of this call may have worked.
-
-    undoes: True for the compensation of the step.
-    """
-    of_call = _of_step(moves, step)[undoes]
-    return _any(of_call, Trigger.REFUSED) and not any_in_doubt(of_call)
 
 
 def any_in_doubt(moves: Sequence[ReasonedMove]) -> bool:

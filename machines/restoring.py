@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from machines.history import cause_of, replies, skipped_steps, was_refused
+from machines.history import cause_of, replies, skipped_steps
 from machines.progress import may_have_been_sent
-from machines.renaming import MIGRATE, as_named_now
+from machines.renaming import MIGRATE
 from machines.running import RunningSaga
 from machines.statuses import Status
-from machines.transitions import Phase, State
+from machines.transitions import State
 
 
 def stored_in_doubt(saga: RunningSaga, *, held: bool) -> bool:
@@ -37,8 +37,5 @@ def restore(saga: RunningSaga, row: Any, journal: Sequence[Any]) -> None:
     saga.results = replies(journal)
     if saga.definition.conditional:
         saga.skipped = skipped_steps(journal)
-    at = saga.current
-    if at.phase is Phase.STUCK and at.step is not None:
-        saga.was_refused = was_refused(at.step, as_named_now(journal), undoes=at.undoes)
-    if at.undoes:
+    if saga.current.undoes:
         saga.cause = cause_of(saga.definition, journal)

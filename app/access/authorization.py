@@ -11,6 +11,7 @@ from app.access.limits import require_within_limits
 from app.access.permissions import ByUrl, Need, Open, Role, Scope, need_of
 from app.access.principal import ANYBODY, NOBODY, Principal, principal
 from app.access.sessions import signed_in
+from app.access.site import Site
 from app.config import Config
 from app.errors import ForbiddenError, ForgedError, NotFoundError, UnauthenticatedError
 from app.services import services
@@ -34,7 +35,7 @@ def install(app: Flask, config: Config) -> None:
     # because a page of another site does not know the key.
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
     app.config["API_AUTH"] = config.api_auth
-    app.config["LISTED_ORIGINS"] = config.cors_origins
+    app.config["SITE"] = Site(config)
     _csrf.init_app(app)
     app.before_request(_check)
     app.after_request(_give_notice)
@@ -51,9 +52,11 @@ def _check() -> Response | None:
     need = need_of(endpoint, current_app.view_functions[endpoint])
     match need:
         case Scope():
+            current_app.config["SITE"].check_host()
             g.principal = sender = _api_sender()
             allowed = need in sender.scopes
         case Role():
+            current_app.config["SITE"].check_host()
             _check_session()
             g.principal = sender = signed_in() or NOBODY
             if sender is not NOBODY:
@@ -107,12 +110,7 @@ def _api_sender() -> Principal:
     if secret is not None:
         return _of_key(secret)
     if not auth and request.method not in _SAFE and "X-CSRFToken" not in request.headers:
-        # Only an origin that CORS_ORIGINS lists by its name is allowed here. A `*` in CORS_ORIGINS is not enough.
-        listed = request.headers.get("Origin") in current_app.config["LISTED_ORIGINS"]
-        if request.headers.get("Sec-Fetch-Site") == "cross-site" and not listed:
-            raise ForgedError(
-                "a page of another site sent this; send it from a page of this service, or from a program"
-            )
+        current_app.config["SITE"].check_origin()
         return ANYBODY
     person = signed_in()
     if person:

@@ -204,3 +204,12 @@ def test_second_key_of_a_name_shares_its_idempotency_keys(admin_service, ask):
     again = ask("POST", json=CREATE, X_API_Key=new, Idempotency_Key="order-1")
     assert again.get_json()["saga"]["id"] == first.get_json()["saga"]["id"]
     assert again.headers["Idempotent-Replayed"] == "true"
+
+
+def test_api_auth_off_answers_no_page_of_another_name(open_app):
+    """A page whose name leads here by DNS rebinding could read the answers of the API."""
+    client, rebound = open_app.test_client(), {"Host": "rebind.evil"}
+    assert client.get(SAGAS, headers=rebound).status_code == 403
+    assert client.post(SAGAS, json=CREATE, headers=rebound | {"Sec-Fetch-Site": "same-origin"}).status_code == 403
+    assert client.post(SAGAS, json=CREATE, headers={"Origin": "http://evil"}).status_code == 403
+    assert client.get("/health", headers=rebound).status_code == 200  # probes and Prometheus come with any name
