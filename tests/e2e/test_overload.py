@@ -1,25 +1,34 @@
 """Incomplete requests, silent connections and requests that wait for sagas stop neither /health nor new sagas."""
 
+import json
 import os
+import re
 import signal
 import socket
+import statistics
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import psutil
 import pytest
 import requests
 
-from tests.e2e.fleet import CART, slow_payments
+from tests.e2e.fleet import CART, STACK, slow_payments
 from tests.support.servers import OPEN
 from tests.support.waiting import eventually, free_port
 
 THREADS = 8
-HALF = "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60\r\n\r\n{{"
-CHUNK = "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{{"
+HEAD = "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media_type}\r\n"
+JSON = HEAD.replace("{media_type}", "application/json")
+HALF = f"{JSON}Content-Length: 60\r\n\r\n{{{{"
+CHUNK = f"{JSON}Transfer-Encoding: chunked\r\n\r\n5\r\n{{{{"
+#: Memory limit of a replica in the given stack.
+LIMIT_BYTES = int(STACK["saga-orchestrator-1"]["deploy"]["resources"]["limits"]["memory"].removesuffix("M")) << 20
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
@@ -61,7 +70,7 @@ def test_incomplete_requests_stop_neither_health_nor_an_order(server, connect, h
 def test_refused_large_body_is_read_so_that_its_client_gets_the_answer(server, connect, media_type, status):
     """The kernel resets a connection that is closed with unread bytes, and a gateway then answers 502."""
     size = 2 << 20
-    head = f"POST /api/v1/sagas HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: {size}\r\n\r\n"
+    head = HEAD.format(path="/api/v1/sagas", media_type=media_type) + f"Content-Length: {size}\r\n\r\n"
     for _ in range(20):
         connection = connect(head)
         connection.sendall(b"x" * size)
@@ -69,9 +78,7 @@ def test_refused_large_body_is_read_so_that_its_client_gets_the_answer(server, c
 
 
 def test_body_that_is_much_too_large_is_not_read(server, connect):
-    head = (
-        f"POST /api/v1/sagas HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {1 << 30}\r\n\r\n"
-    )
+    head = JSON.format(path="/api/v1/sagas") + f"Content-Length: {1 << 30}\r\n\r\n"
     assert connect(head).recv(65_536).split(b" ")[1] == b"413"
 
 
@@ -87,7 +94,7 @@ def test_missing_body_is_answered_and_its_connection_closed(server, connect):
 
 def test_a_body_that_comes_in_pieces_is_read(server, connect):
     body = b'{"client_id": 4, "magasin_id": 1}'
-    half = connect(f"POST /api/commande/checkout HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    half = connect(f"POST /api/commande/checkout HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                    f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n")  # fmt: skip
     for byte in body:
         half.sendall(bytes([byte]))
@@ -95,7 +102,7 @@ def test_a_body_that_comes_in_pieces_is_read(server, connect):
 
 
 def test_form_without_a_session_is_refused_before_its_body_is_read(server, connect):
-    half = connect("POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+    half = connect("POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n")
     assert half.recv(4096).startswith(b"HTTP/1.1 403 ")
 
 
@@ -138,6 +145,73 @@ def test_requests_that_wait_for_their_sagas_leave_room_for_others(server, partic
     participants.clear_faults()
     eventually(confirmed, "every order is confirmed")
     participants.assert_balanced()
+
+
+def test_everything_at_once_stops_neither_health_nor_the_orders_within_the_deployed_memory(
+    orchestrator_at, participants, sqlite_template, tmp_path
+):
+    """Incomplete requests, silent connections, waiting orders and sign-ins: as many as the security review named."""
+    (tmp_path / "storm.db").write_bytes(sqlite_template.read_bytes())
+    server = orchestrator_at(
+        f"sqlite:///{tmp_path / 'storm.db'}", THREADS="128", LEASE_S="30", RECOVERY_INTERVAL_S="1", WAIT_S="5"
+    )
+    participants.add_fault("client", kind="slow", path="/4/payer", times=10, seconds=1)  # one at a time
+    port = int(server.url.rpartition(":")[2])
+    body = json.dumps(CART).encode()
+    order = (JSON.format(path="/api/commande/checkout") + f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+    with requests.Session() as person, ExitStack() as stack, probed(server) as (times_s, memory):
+
+        def connect(says=b""):
+            made = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=120))
+            made.sendall(says)
+            return made
+
+        token = re.search('name="csrf_token" value="([^"]+)"', person.get(f"{server.url}/login", timeout=60).text)[1]
+        cookie = "; ".join(f"{each.name}={each.value}" for each in person.cookies)
+        form = f"POST /login HTTP/1.1\r\nHost: localhost\r\nCookie: {cookie}\r\nContent-Length: 60\r\n\r\nc"
+        halves = [form, *(kind.format(path="/api/commande/checkout") for kind in (HALF, CHUNK))]
+        for number in range(2 * 128):
+            connect(halves[number % 3].encode())
+        for _ in range(1100):
+            connect()
+        waiting = [connect(order) for _ in range(300)]
+
+        def sign_in(number):
+            sent = {"csrf_token": token, "name": f"n{number}", "password": "wrong horse battery"}
+            return requests.post(f"{server.url}/login", sent, headers={"Cookie": cookie}, timeout=120).status_code
+
+        with ThreadPoolExecutor(32) as pool:
+            assert set(pool.map(sign_in, range(32))) <= {401, 429}
+        answers = Counter(connection.recv(65_536).split(b" ")[1] for connection in waiting)
+        assert set(answers) <= {b"201", b"202"}, answers
+        url = f"{server.url}/api/v1/sagas?status=completed&limit=1"
+        eventually(lambda: requests.get(url, timeout=60).json()["pagination"]["total"] == 300, "every order ends")
+    assert statistics.quantiles(times_s, n=20)[-1] < 0.1, sorted(times_s)[-50:]
+    assert max(memory) < LIMIT_BYTES
+    participants.assert_balanced()
+
+
+@contextmanager
+def probed(server):
+    """Ask /health all the time. Yield the times that the answers take, in seconds, and the bytes of memory."""
+    times_s, memory, stop = [], [], threading.Event()
+    process = psutil.Process(server.process.pid)
+    (worker,) = process.children()
+
+    def probe():
+        while not stop.wait(0.02):
+            began = time.monotonic()
+            assert requests.get(f"{server.url}/health", timeout=60).status_code == 200
+            times_s.append(time.monotonic() - began)
+            memory.append(worker.memory_info().rss + process.memory_full_info().uss)
+
+    with ThreadPoolExecutor(1) as pool:
+        probing = pool.submit(probe)
+        try:
+            yield times_s, memory
+        finally:
+            stop.set()
+        probing.result()
 
 
 def test_an_orphan_worker_ends_and_its_server_can_be_started_again(server, tmp_path):
