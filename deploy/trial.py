@@ -22,8 +22,8 @@ from http import HTTPStatus
 
 import requests
 
-#: Two of ten orders are refused: too little stock, too little money; see participants/seed.py. There is no blocked client
-#: (3), because the pivot refuses it: when a process is killed meanwhile, such an order needs a person (ADR 23).
+#: Two of ten orders are refused: too little stock, too little money; see participants/seed.py. The blocked client (3)
+#: places none, because the pivot refuses it: when a process is killed meanwhile, such an order needs a person (ADR 23).
 REFUSED = (1, 2)
 ENDED = (201, 409)
 MAX_ORDER_S = 120.0
