@@ -62,7 +62,7 @@ class Attempts(ABC):
             # The probe failed and opened the participant's circuit breaker, so the call was not sent. Count an attempt,
             # because otherwise each probe could open the breaker, and the attempts would never end.
             return probed
-        if outcome is Outcome.REFUSED and saga.in_doubt and at.doubts_refusals:
+        if outcome is Outcome.REFUSED and saga.in_doubt and at.doubts_refusals and not saga.was_refused:
             return self._doubted(saga, reply, probe)
         return reply, outcome
 

@@ -420,6 +420,15 @@ def _succeeded(moves: Sequence[Move]) -> bool:
     return _any(moves, *DONE)
 
 
+def was_refused(step: Step, moves: Sequence[ReasonedMove], *, undoes: bool) -> bool:
+    """Return True when the participant has refused a call of a step, and no attempt of this call may have worked.
+
+    undoes: True for the compensation of the step.
+    """
+    of_call = _of_step(moves, step)[undoes]
+    return _any(of_call, Trigger.REFUSED) and not any_in_doubt(of_call)
+
+
 def any_in_doubt(moves: Sequence[ReasonedMove]) -> bool:
     """Return True when an attempt is in doubt. A later refusal does not prove that the attempt had no effect.
 

@@ -71,6 +71,9 @@ class Progress(SagaMachine):
         self.deferrals = 0
         #: True when a person has asked to send the call in flight again, although it is in doubt.
         self.sends_again = False
+        #: True when the participant has refused the call that is stuck, or that a person sends again, and no attempt of
+        #: it may have worked. So a further refusal is believed.
+        self.was_refused = False
         #: Why the call in flight is sent again; None before its first attempt.
         self.waits_for: str | None = None
         #: True while the saga waits for a request to start; none of its calls was sent.
@@ -148,8 +151,9 @@ class Progress(SagaMachine):
         if trigger is Trigger.DEFER:
             self.in_doubt |= outcome is not Outcome.NOT_SENT
             self.sends_again &= outcome is Outcome.NOT_SENT
+            self.was_refused &= outcome is Outcome.NOT_SENT
         elif trigger is Trigger.RETRY:
-            self.in_doubt, self.sends_again = True, False
+            self.in_doubt, self.sends_again, self.was_refused = True, False, False
         elif trigger is Trigger.ACCEPTED:
             self.in_doubt = doubted  # an earlier attempt may have worked, even if the later answer is a refusal
         else:
@@ -253,6 +257,9 @@ class Progress(SagaMachine):
             self.deferrals += trigger == Trigger.DEFER
             return
         self.failed_attempts, self.deferrals, self.waits_for = 0, 0, None
+        if trigger != Trigger.RETRY:
+            refused = trigger == Trigger.REFUSED and self._at.phase is Phase.STUCK
+            self.was_refused = refused and (self.was_refused or not self.in_doubt)
         # When a person retries a stuck call, the call is in doubt, because an earlier attempt may have taken effect.
         self.in_doubt = self.sends_again = trigger == Trigger.RETRY
         if trigger in GIVES_UP:

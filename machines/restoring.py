@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from machines.history import cause_of, replies, skipped_steps
+from machines.history import cause_of, replies, skipped_steps, was_refused
 from machines.progress import may_have_been_sent
-from machines.renaming import MIGRATE
+from machines.renaming import MIGRATE, as_named_now
 from machines.running import RunningSaga
 from machines.statuses import Status
-from machines.transitions import State
+from machines.transitions import Phase, State
 
 
 def stored_in_doubt(saga: RunningSaga, *, held: bool) -> bool:
@@ -37,5 +37,8 @@ def restore(saga: RunningSaga, row: Any, journal: Sequence[Any]) -> None:
     saga.results = replies(journal)
     if saga.definition.conditional:
         saga.skipped = skipped_steps(journal)
-    if saga.current.undoes:
+    at = saga.current
+    if at.phase is Phase.STUCK and at.step is not None:
+        saga.was_refused = was_refused(at.step, as_named_now(journal), undoes=at.undoes)
+    if at.undoes:
         saga.cause = cause_of(saga.definition, journal)

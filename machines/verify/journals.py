@@ -6,7 +6,7 @@ moves that leave a call in doubt, one is kept. Which moves do, `machines.history
 
 from machines.history import any_in_doubt, outcome_of_move
 from machines.outcomes import Outcome
-from machines.step import EFFECTFUL
+from machines.step import EFFECTFUL, Kind
 from machines.transitions import DONE, Direction, Trigger
 from machines.verify.machinery import Machinery
 from machines.verify.world import Fact
@@ -54,7 +54,8 @@ class Journals:
         if self._doubts(kept):
             return (facts - failed) | {Fact(self._doubt, "", kept.step, kept.direction)}
         refused = outcome_of_move(move.trigger, move.status_code) is Outcome.REFUSED
-        read = not acts or self._effectful[move.step].later is not None
+        step = self._effectful[move.step]
+        read = not acts or step.later is not None or step.kind is Kind.RETRIABLE
         return facts | {kept} if refused and read and not failed else facts
 
     def _doubts(self, fact: Fact) -> bool:

@@ -99,7 +99,7 @@ class Machinery:
     def saga_of(self, memory: Memory) -> RunningSaga:
         """Return the saga that a process has in its memory."""
         saga = self._saga(memory.state, in_doubt=memory.in_doubt)
-        saga.goes_back = memory.goes_back
+        saga.goes_back, saga.was_refused = memory.goes_back, memory.was_refused
         saga.failed_attempts, saga.sends_again, saga.pending = memory[2:5]
         saga.results = dict(self.bodies.results(memory.results))
         saga.skipped, saga.claims, saga.arrived = memory.skipped, memory.claims, memory.arrived
@@ -114,7 +114,7 @@ class Machinery:
             sends_again=saga.sends_again, pending=saga.pending,
             results=tuple(sorted((step, self.bodies.number(reply)) for step, reply in saga.results.items())),
             skipped=saga.skipped, moves=self.facts_of(saga.unsaved), claims=saga.claims, arrived=saga.arrived,
-            stored=stored, goes_back=saga.goes_back,
+            stored=stored, goes_back=saga.goes_back, was_refused=saga.was_refused,
         )  # fmt: skip
 
     def facts_of(self, moves: list[Move]) -> tuple[Fact, ...]:

@@ -141,6 +141,7 @@ class Memory(NamedTuple):
     stored: bool = False
     #: See `Row`.
     goes_back: bool = False
+    was_refused: bool = False
 
     @property
     def has_just_entered(self) -> bool:

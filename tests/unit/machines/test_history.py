@@ -12,6 +12,7 @@ from machines.checkout import CHECKOUT
 from machines.history import AFTER_DOUBT, Effect, effects_of, outcome_of_move, steps_of
 from machines.outcomes import Outcome
 from machines.running import Move
+from machines.testing import busy, died, given, lost, refused
 from tests.unit.machines.tables import saga, sell, tell
 
 SUCCEEDED, REFUSED, IN_DOUBT, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.IN_DOUBT, Outcome.NOT_SENT
@@ -90,3 +91,33 @@ def test_refused_retriable_step_is_unknown_when_an_attempt_may_have_worked(reaso
     )  # fmt: skip
     _, ship = effects_of(table, "STUCK_SHIP", [refused], in_doubt=False)
     assert ship.effect is effect
+
+
+NO = refused("no")
+RETRIED = [
+    ("confirmer", [NO, NO], False),
+    ("confirmer", [NO, NO, NO], False),
+    ("confirmer", [lost, NO, NO], True),
+    ("confirmer", [NO, lost, NO], True),
+    ("confirmer", [NO, busy(1), NO], True),
+    ("confirmer", [NO, died, NO], True),
+    ("confirmer", [NO, lost, NO, NO], True),
+    ("reserver_stock", [NO, NO], False),
+    ("reserver_stock", [NO, lost, NO], True),
+]
+
+
+@pytest.mark.parametrize(("step", "answers", "doubted"), RETRIED)
+def test_refusal_after_a_retry_is_in_doubt_only_when_an_attempt_may_have_worked(step, answers, doubted):
+    if step == "reserver_stock":
+        run = given(CHECKOUT).when(payer=NO).when_undone(reserver_stock=answers).run()
+    else:
+        run = given(CHECKOUT).when(confirmer=answers).run()
+    for _ in range(answers.count(NO) - 1 - (answers[0] is lost)):
+        assert run.needs_a_person
+        run.retry()
+    assert run.needs_a_person
+    assert (AFTER_DOUBT in run.journal[-1].reason) is doubted
+    found = next(each for each in effects_of(CHECKOUT, run.state, run.journal, in_doubt=False) if each.step.name == step)
+    certain = Effect.NOT_DONE if step == "confirmer" else Effect.TOOK_EFFECT
+    assert found.effect is (Effect.UNKNOWN if doubted else certain)
