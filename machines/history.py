@@ -144,6 +144,17 @@ class StepResult:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The clear answer of a participant to a person who asked about a step: the step's probe was sent, and only it."""
+
+    #: Name of the step.
+    step: str
+    #: False: the participant did not have it; a call may still be on its way.
+    happened: bool
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepEffect:
     """One step that changes something, and its effect according to the journal."""
 
@@ -163,6 +174,8 @@ class StepEffect:
     not_found: bool = False
     #: Why the step was skipped; "": it was not skipped.
     because: str = ""
+    #: What the participant answered to a person, where the journal alone does not decide, see machines.answers.
+    answer: Answer | None = None
 
 
 def outcome_of_move(trigger: str, status_code: int | None) -> Outcome | None:

@@ -179,12 +179,14 @@ def _case(saga: SagaRow, details: SagaDetails | None) -> dict[str, Any]:
     """Return what the page shows of the saga's case."""
     case, trail = cases.of([saga.id]).get(saga.id), cases.trail(saga.id)
     url = url_for("admin_saga.show", saga_id=saga.id, _external=True)
-    summary, effects = (details.summary, details.effects) if details else ("", ())
+    summary, effects, money = (details.summary, details.effects, details.money) if details else ("", (), {})
     return {
         "case": case,
         "case_now": queries.now(),
         "case_trail": trail,
-        "ticket": ticket(saga, url, summary, effects, case, trail),
+        "ticket": ticket(
+            saga, url, summary, effects, case, trail, definition=details.saga if details else None, money=money
+        ),
     }
 
 

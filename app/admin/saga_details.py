@@ -10,12 +10,13 @@ from app.store.causes import cause
 from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import AvailableAction, actions_of
+from app.views.effects import effects_now
 from app.views.planned_calls import CallKey, filled
 from app.views.summary import summary
 from app.views.titles import money_of
 from app.views.waits import ALONE, Family
 from machines.call import Call
-from machines.history import StepEffect, effects_of, is_probe, outcome, polls, replies
+from machines.history import StepEffect, is_probe, outcome, polls, replies
 from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.statuses import Status
@@ -80,7 +81,7 @@ def saga_details(
     in_doubt = is_in_doubt(row) and row.status != Status.PENDING
     at = definition.states[row.state]
     attempts = dict(_attempts(definition, journal))
-    effects = effects_of(definition, row.state, journal, in_doubt=in_doubt)
+    effects = effects_now(definition, row, journal)
     return SagaDetails(
         saga=definition,
         at=at,
@@ -88,7 +89,7 @@ def saga_details(
         effects=effects,
         sent={effect.step.name: _sent(effect, row, results) for effect in effects},
         money={effect.step.name: money_of(definition, effect, row, results) for effect in effects},
-        actions=actions_of(services(), definition, row, journal),
+        actions=actions_of(services(), definition, row, journal, effects),
         gantt=gantt(journal),
         attempts=attempts,
         in_doubt=in_doubt,

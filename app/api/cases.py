@@ -9,11 +9,12 @@ from app.access.permissions import Scope
 from app.access.principal import principal
 from app.api.openapi.operation import BAD_BODY, operation
 from app.api.request_parsing import json_object
-from app.api.schemas.cases import Answered, Case, Recorded
+from app.api.schemas.cases import Answered, Case, Effects, Recorded
 from app.services import services
 from app.store import cases, queries
 from app.store.database import db
 from app.views.cases import Note, Snooze, Taking, case_json, check_snooze
+from app.views.effects_json import effects_json
 from app.views.questions import answer_json, ask
 from app.views.unknown_effects import FOUND, check
 from app.views.validation import LONGEST_REASON, load, storable
@@ -46,6 +47,16 @@ def ask_now(saga_id: UUID) -> Response:
     ask(services(), saga, principal().actor)
     db.session.rollback()
     return jsonify(answer_json(services(), queries.get(saga_id)))
+
+
+@blueprint.get("/<uuid:saga_id>/effects")
+@operation("Show the effects of a saga", "cases", {200: Effects()}, problems=(404,))
+def effects(saga_id: UUID) -> Response:
+    """Show what each step has left at its participant, with the answers of participants to people, in sentences.
+
+    Without the saga's table, the summary is empty, and so is the list.
+    """
+    return jsonify(effects_json(services(), queries.get(saga_id)))
 
 
 @blueprint.post("/<uuid:saga_id>/checked")

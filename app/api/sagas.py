@@ -49,6 +49,7 @@ from app.views.masking import shown
 from app.views.moments import StartAt
 from app.views.saga_data import data_schema
 from app.views.saga_json import json_with_steps, line_json, move_json, short_json, started_json, whole_json
+from app.views.unknown_effects import unknown_words_of
 from app.views.validation import Reason, Resolution, load
 from app.views.waits import family_of
 from machines.registry import Registry, UnknownSagaError
@@ -199,9 +200,9 @@ def execute(saga_id: UUID) -> Response:
 )  # fmt: skip
 def compensate(saga_id: UUID) -> Response:
     """Cancel a running saga, or compensate a completed or stuck saga, as far as its table allows."""
-    return _moved(
-        services().sagas.compensate(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga compensated"
-    )
+    moved = services().sagas.compensate(saga_id, principal().actor, reason_given(), preferred_wait_s())
+    left = unknown_words_of(services().registry, queries.get(saga_id))
+    return _moved(moved, f"Saga compensated; look at {left}" if left else "Saga compensated")
 
 
 @blueprint.post("/<uuid:saga_id>/retry")

@@ -31,6 +31,7 @@ from app.store import queries
 from app.store.arrivals import Signal
 from app.store.database import db
 from app.store.instance import SagaSnapshot
+from app.views.effects import effects_now
 from app.views.masking import shown
 from app.views.moments import StartAt
 from app.views.saga_data import data_schema
@@ -253,7 +254,10 @@ def _show_result(saga_id: UUID, *, replayed: bool, as_json: bool) -> None:
     else:
         console = screen()
         row, journal = shown(services().registry, row, queries.journal(saga_id))
-        draw(drawing.header(definition_of(row), row, console.width, queries.now(), journal), on=console)
+        effects = effects_now(definition_of(row), row, journal)
+        draw(
+            drawing.header(definition_of(row), row, console.width, queries.now(), journal, effects=effects), on=console
+        )
         if replayed:
             text = "  An earlier command with this key started the saga; this command changed nothing."
             draw([Text(text, style="dim")], on=console)

@@ -17,7 +17,7 @@ from app.views.formatting import age, moment, short_duration, time_of_day
 from app.views.summary import summary
 from app.views.titles import money_of
 from app.views.waits import ALONE, Family, sentence, wait_of
-from machines.history import effects_of, is_probe, polls, replies
+from machines.history import StepEffect, is_probe, polls, replies
 from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
@@ -50,8 +50,10 @@ def whole(  # noqa: PLR0917
     width: int,
     now: datetime,
     family: Family = ALONE,
+    effects: Sequence[StepEffect] = (),
 ) -> Iterator[RenderableType]:
-    yield from header(definition, saga, width, now, journal, family)
+    """Draw a saga. effects: of `app.views.effects.effects_now`."""
+    yield from header(definition, saga, width, now, journal, family, effects)
     yield Text()
     if definition is None:
         yield Text(f"This release does not know {saga.definition} v{saga.definition_version}: no path can be drawn.")
@@ -78,6 +80,7 @@ def header(  # noqa: PLR0917
     now: datetime,
     journal: Sequence[JournalRow],
     family: Family = ALONE,
+    effects: Sequence[StepEffect] = (),
 ) -> Iterator[RenderableType]:
     """Draw the saga's state, the saga's error, what it waits for, and the commands that the table allows."""
     owners = [f"{name} {printable(value)}" for name, value in (("client", saga.client), ("store", saga.store)) if value]
@@ -86,8 +89,8 @@ def header(  # noqa: PLR0917
         ("saga", str(saga.id), ""),
         ("error", printable(saga.error or ""), "dim" if saga.status == Status.COMPLETED else "red"),
         ("whose", ", ".join(owners), ""),
-        ("result", _result(definition, saga, journal), ""),
-        *(("money", printable(words), "bold") for words in _money(definition, saga, journal)),
+        ("result", _result(definition, saga, journal, effects), ""),
+        *(("money", printable(words), "bold") for words in _money(definition, saga, journal, effects)),
     ]
     without_table = definition is None and saga.status not in FINISHED
     present = _without_table(saga, now) if without_table else _waits(definition, saga, now, journal, family)
@@ -102,20 +105,23 @@ def header(  # noqa: PLR0917
             yield Text.assemble((f"  {name:8}", "dim"), (f"\n{' ' * _FACT}".join(hanging), style))
 
 
-def _result(definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow]) -> str:
+def _result(
+    definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow], effects: Sequence[StepEffect]
+) -> str:
     """Return what an ended or stuck saga has left at its participants; "" for another saga."""
     if definition is None or saga.status not in (*FINISHED, Status.STUCK):
         return ""
-    journal = as_named_now(journal)
-    return printable(summary(definition, saga, journal, effects_of(definition, saga.state, journal, in_doubt=False)))
+    return printable(summary(definition, saga, as_named_now(journal), effects))
 
 
-def _money(definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow]) -> Iterator[str]:
+def _money(
+    definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow], effects: Sequence[StepEffect]
+) -> Iterator[str]:
     """Yield what each step of an ended or stuck saga has done with money."""
     if definition is None or saga.status not in (*FINISHED, Status.STUCK):
         return
-    journal, results = as_named_now(journal), replies(journal)
-    for effect in effects_of(definition, saga.state, journal, in_doubt=False):
+    results = replies(journal)
+    for effect in effects:
         if words := money_of(definition, effect, saga, results):
             yield words
 

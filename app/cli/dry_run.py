@@ -12,6 +12,7 @@ from app.services import services
 from app.store import queries
 from app.store.models import SagaRow
 from app.views.available_actions import AvailableAction, actions_of
+from app.views.effects import effects_now
 from app.views.masking import shown
 from app.views.planned_calls import PlannedCall
 
@@ -44,7 +45,8 @@ def show_dry_run(row: SagaRow, name: str, *, as_json: bool) -> None:
     """Show what an action would do. Raise ConflictError when the saga refuses it now."""
     row, journal = shown(services().registry, row, queries.journal(row.id))
     definition = definition_of(row)
-    found = actions_of(services(), definition, row, journal) if definition else []
+    effects = effects_now(definition, row, journal)
+    found = actions_of(services(), definition, row, journal, effects) if definition else []
     action = next((each for each in found if each.name == name), None)
     if action is None or action.why_not:
         why_not = action.why_not if action else "its table does not allow it here"
@@ -53,6 +55,8 @@ def show_dry_run(row: SagaRow, name: str, *, as_json: bool) -> None:
         write_json(_as_json(action))
         return
     click.echo(f"Nothing was done. {action.title}: {action.description}")
+    if action.warning:
+        click.echo(f"Warning: {action.warning}")
     click.echo(f"States: {' → '.join(stop.state.name for stop in action.preview.course)}")
     for line in _lines(action):
         click.echo(printable(line))
@@ -80,6 +84,7 @@ def _path(planned: PlannedCall) -> str:
 def _as_json(action: AvailableAction) -> dict[str, Any]:
     return {
         "action": action.name,
+        "warning": action.warning or None,
         "states": [stop.state.name for stop in action.preview.course],
         "calls": [
             {

@@ -21,6 +21,7 @@ from app.store import lists, queries, retention
 from app.store.database import db
 from app.store.models import JournalRow, SagaRow
 from app.views.child_rows import part_words
+from app.views.effects import effects_now
 from app.views.formatting import age, moment
 from app.views.masking import shown
 from app.views.saga_filters import bounded
@@ -109,8 +110,9 @@ def show(saga_id: str, tree: bool, as_json: bool) -> None:
         draw(_tree_of(row), on=screen())
         return
     row, journal = shown(services().registry, row, journal)
-    console = screen()
-    draw(drawing.whole(definition_of(row), row, journal, console.width, queries.now(), family), on=console)
+    console, definition = screen(), definition_of(row)
+    effects = effects_now(definition, row, journal)
+    draw(drawing.whole(definition, row, journal, console.width, queries.now(), family, effects), on=console)
 
 
 @saga.command("watch")
@@ -123,7 +125,10 @@ def watch(saga_id: str, interval: float, as_json: bool) -> None:
     console, seen = screen(), 0
     if not as_json:
         row, journal = shown(services().registry, row, queries.journal(row.id))
-        draw(drawing.header(definition_of(row), row, console.width, queries.now(), journal), on=console)
+        effects = effects_now(definition_of(row), row, journal)
+        draw(
+            drawing.header(definition_of(row), row, console.width, queries.now(), journal, effects=effects), on=console
+        )
     while True:
         status, new = _status_and_new_moves(row.id, seen)
         if as_json:

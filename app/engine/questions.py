@@ -7,14 +7,12 @@ from sqlalchemy import Engine as Database
 
 from app.engine.engine import Engine
 from app.errors import ConflictError, NotFoundError
+from app.store.answers import ASKED
 from app.store.audit import Entry, record
 from app.store.instance import Instance
 from machines.outcomes import Outcome
 from machines.replies import Reply
 from machines.transitions import stuck_states
-
-#: Action of the audit row that records a question and its answer.
-ASKED = "saga.asked"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,11 @@ from app.engine.service import SagaService
 from app.services import Services
 from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
+from app.views.effects import answer_words
 from app.views.planned_calls import Kin, Planned, planned_calls
 from machines.by_hand import needed_by_hand
 from machines.families import Place
-from machines.history import replies, skipped_steps
+from machines.history import StepEffect, replies, skipped_steps
 from machines.preview import Known, Preview, preview, preview_send_now
 from machines.progress import OPERATOR_ACTIONS, Walk, trigger_of
 from machines.saga import Saga
@@ -43,6 +44,8 @@ class AvailableAction:
     needs: tuple[str, ...]
     #: Why the saga refuses this action at the moment, although its table has it; "": it does not.
     why_not: str = ""
+    #: What the participant answered to a person that speaks against this action, as a sentence; "": nothing does.
+    warning: str = ""
 
 
 def action_names(saga: Saga, state: str) -> list[str]:
@@ -74,8 +77,13 @@ def sends_now(saga: Saga, row: SagaRow) -> bool:
     return why_not_sent_now(saga.states[row.state], row.status, held=held, tries=tries) is None
 
 
-def actions_of(parts: Services, saga: Saga, row: SagaRow, journal: Sequence[JournalRow]) -> list[AvailableAction]:
-    """Return the actions that are possible on a stored saga. row and journal: as `shown` returns them."""
+def actions_of(
+    parts: Services, saga: Saga, row: SagaRow, journal: Sequence[JournalRow], effects: Sequence[StepEffect]
+) -> list[AvailableAction]:
+    """Return the actions that are possible on a stored saga.
+
+    row and journal: as `shown` returns them. effects: of `effects_now`.
+    """
     results = replies(journal)
     return available_actions(
         saga,
@@ -85,18 +93,26 @@ def actions_of(parts: Services, saga: Saga, row: SagaRow, journal: Sequence[Jour
         in_doubt=is_in_doubt(row) and row.status != Status.PENDING,
         send_now=sends_now(saga, row),
         refused=refused_actions(parts.sagas, saga, row, results),
+        answered=_answered(saga.states[row.state], effects),
         kin=Kin(registry=parts.registry) if saga.starts_others else None,
     )
 
 
+def _answered(at: State, effects: Sequence[StepEffect]) -> StepEffect | None:
+    """Return the effect of the step that a saga is stuck at, when its participant has answered a person about it."""
+    found = effects if at.phase is Phase.STUCK and not at.undoes else ()
+    return next((each for each in found if each.step == at.step and each.answer), None)
+
+
 def available_actions(
     saga: Saga, state: str, saga_id: UUID, known: Known, *, in_doubt: bool, send_now: bool = False,
-    refused: Mapping[str, str] = MappingProxyType({}), kin: Kin | None = None,
+    refused: Mapping[str, str] = MappingProxyType({}), kin: Kin | None = None, answered: StepEffect | None = None,
 ) -> list[AvailableAction]:  # fmt: skip
     """Return every action that the table allows in a state.
 
     in_doubt: True when the call of the state may have been sent. send_now: see `sends_now`. refused: see
-    `refused_actions`. kin: the children of the saga; None: it has none, and its table starts none.
+    `refused_actions`. kin: the children of the saga; None: it has none, and its table starts none. answered: see
+    `_answered`.
     """
     at = saga.states[state]
     step, available = at.step.name if at.step else "", []
@@ -122,6 +138,7 @@ def available_actions(
                 planned=planned_calls(seen.course, saga, saga_id, known, kin),
                 needs=needed_by_hand(saga, gives, known.data, known.results) if gives else (),
                 why_not=refused.get(name, ""),
+                warning=_warning(trigger, answered) if answered else "",
             )
             available.append(action)
     return available
@@ -160,6 +177,18 @@ def _explained(at: State, trigger: Trigger, step: str) -> tuple[str, str, bool]:
     else:
         description = "Undoes all steps before this one."
     return "Compensate", description, not (at.step and at.step.kind is Kind.PIVOT)
+
+
+def _warning(trigger: Trigger, answered: StepEffect) -> str:
+    """Return what an answer says against a move, as a sentence; "": nothing."""
+    assert answered.answer is not None
+    words = f"{answer_words(answered)}."
+    if trigger is Trigger.COMPENSATE:
+        stays = f"Nothing undoes {answered.step.name}, so it stays."
+        return f"{words} {stays if answered.answer.happened else 'A call may have arrived later.'}"
+    if trigger is Trigger.RESOLVE and not answered.answer.happened:
+        return f"{words} Resolve it only when you have done it since."
+    return ""
 
 
 def _restart_explained(at: State, step: Step) -> str:

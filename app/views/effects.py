@@ -1,7 +1,38 @@
 """The effects that a saga has left at its participants, in words for the operator."""
 
-from machines.history import Effect, StepEffect
+from collections.abc import Sequence
+
+from app.store.answers import answers_of
+from app.store.loading import is_in_doubt
+from app.store.models import JournalRow, SagaRow
+from app.views.formatting import moment
+from machines.answers import is_open, with_answers
+from machines.history import Effect, StepEffect, effects_of
+from machines.renaming import as_named_now
+from machines.saga import Saga
+from machines.statuses import Status
 from machines.transitions import Direction
+
+
+def effects_now(definition: Saga | None, row: SagaRow, journal: Sequence[JournalRow]) -> list[StepEffect]:
+    """Return every step of a saga that changes something, with its effect and with the answers of participants.
+
+    The answers are read only where the journal does not decide. Return nothing for a saga without a table.
+    """
+    if definition is None:
+        return []
+    journal = as_named_now(journal)
+    in_doubt = is_in_doubt(row) and row.status != Status.PENDING
+    effects = effects_of(definition, row.state, journal, in_doubt=in_doubt)
+    return with_answers(effects, answers_of(row.id), journal) if any(map(is_open, effects)) else effects
+
+
+def answer_words(effect: StepEffect) -> str:
+    """Return what the participant answered to a person, as a clause: `bank answered at … UTC that …`; "": nothing."""
+    if effect.answer is None or effect.step.probe is None:
+        return ""
+    asked, at = effect.step.probe.participant, f"{moment(effect.answer.at)} UTC"
+    return f"{asked} answered at {at} that it {'has' if effect.answer.happened else 'had not'} happened"
 
 
 def description(effect: StepEffect) -> str:
@@ -12,8 +43,9 @@ def description(effect: StepEffect) -> str:
 def _of_call(effect: StepEffect) -> str:
     """Return the effect of a step that calls a participant."""
     participant, name = effect.call.participant, effect.step.name
+    answer = answer_words(effect)
     if effect.by_hand:
-        return f"A person resolved it by hand; {participant} did not confirm it."
+        return f"A person resolved it by hand; {answer or f'{participant} did not confirm it'}."
     if effect.effect is Effect.SKIPPED:
         return f"Skipped because {effect.because}: {participant} was not called."
     undo = f"to undo {name} " if effect.direction == Direction.UNDO else ""
@@ -23,13 +55,13 @@ def _of_call(effect: StepEffect) -> str:
         return f"{participant} is being called {undo}and has given no clear answer yet: it may have happened."
     if effect.not_found:
         return f"{participant} did not have it when the saga went back. The call may have arrived later."
+    may_come = "; a call may have arrived later" if effect.effect is Effect.UNKNOWN else ""
+    then = f" {answer}{may_come}." if answer else ""
     descriptions = {
-        Effect.UNKNOWN: f"{participant} was called {undo}and gave no clear answer: it may have happened, or not.",
-        Effect.TOOK_EFFECT: f"{participant} did it."
-        if effect.step.undo
-        else f"{participant} did it, and it has no undo.",
+        Effect.UNKNOWN: f"{participant} was called {undo}and gave no clear answer: it may have happened, or not.{then}",
+        Effect.TOOK_EFFECT: f"{answer or f'{participant} did it'}{'' if effect.step.undo else ', and it has no undo'}.",
         Effect.UNDONE: f"{participant} has undone it.",
-        Effect.NOT_DONE: f"{participant} refused it: nothing happened."
+        Effect.NOT_DONE: f"{participant} refused it: nothing happened.{then}"
         if effect.refused
         else f"{participant} was not called.",
     }

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.engine.questions import ASKED
 from app.errors import ConflictError
 from app.services import Services
 from app.store import queries
+from app.store.answers import ASKED
 from app.store.audit import newest_of
 from app.store.database import db
-from app.store.loading import is_in_doubt, table_of
+from app.store.loading import table_of
 from app.store.models import SagaRow
+from app.views.effects import effects_now
 from app.views.summary import unknown_effects
 from diagrams.descriptions import named
-from machines.history import StepEffect, effects_of
+from machines.history import StepEffect
 from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
@@ -56,7 +57,7 @@ def ask(parts: Services, saga: SagaRow, actor: str) -> None:
     """
     journal = queries.journal(saga.id)
     definition = table_of(parts.registry, saga, journal)
-    effects = effects_of(definition, saga.state, journal, in_doubt=is_in_doubt(saga)) if definition else []
+    effects = effects_now(definition, saga, journal) if definition else []
     step = askable_step(definition, saga, effects) if definition else None
     if step is None:
         raise ConflictError(

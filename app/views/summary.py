@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
+from app.views.effects import answer_words
 from app.views.formatting import moment
 from app.views.waits import ALONE, Family, Wait, sentence, stuck_words, wait_of
 from machines.history import Effect, StepEffect, skipped_steps
@@ -35,7 +36,7 @@ def summary(  # noqa: PLR0917
         return f"Compensating, {words}." if at.undoes else f"{words[0].upper()}{words[1:]}."
     match at.phase:
         case Phase.COMPLETED:
-            return _completed(definition, journal)
+            return _completed(definition, effects, journal)
         case Phase.COMPENSATED:
             return _compensated(effects, journal)
         case Phase.STUCK:
@@ -48,14 +49,17 @@ def summary(  # noqa: PLR0917
 
 
 def unknown_effects(effects: Sequence[StepEffect]) -> list[StepEffect]:
-    """Return the effects that nobody knows: the participant gave no clear answer, or may get the call later."""
-    return [effect for effect in effects if effect.effect is Effect.UNKNOWN]
+    """Return the effects that the journal does not decide, also those about which a person has asked the participant.
+
+    The participant gave no clear answer to the call, or may get the call later.
+    """
+    return [effect for effect in effects if effect.effect is Effect.UNKNOWN or (effect.answer and not effect.by_hand)]
 
 
-def _completed(definition: Saga, journal: Sequence[JournalRow]) -> str:
+def _completed(definition: Saga, effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -> str:
     skipped_names = skipped_steps(journal)
     skipped = [step.name for step in definition.steps if step.name in skipped_names]
-    by_hand = _resolved_by_hand(journal, Direction.DO)
+    by_hand = _resolved_by_hand(effects, journal, Direction.DO)
     if by_hand:
         return f"Completed. {by_hand}"
     if skipped:
@@ -64,25 +68,32 @@ def _completed(definition: Saga, journal: Sequence[JournalRow]) -> str:
 
 
 def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -> str:
-    unknown = unknown_effects(effects)
-    left = [effect.step.name for effect in effects if effect.effect is Effect.TOOK_EFFECT]
+    unknown = [effect for effect in effects if effect.effect is Effect.UNKNOWN]
+    left = [effect.step.name for effect in effects if effect.effect is Effect.TOOK_EFFECT and effect.answer is None]
     undone = any(effect.effect is Effect.UNDONE for effect in effects)
-    parts = []
+    parts = [
+        f"{effect.step.name} took effect and is not undone: {answer_words(effect)}."
+        for effect in effects
+        if effect.effect is Effect.TOOK_EFFECT and effect.answer is not None
+    ]
     for effect in unknown:
         name, participant = effect.step.name, effect.call.participant
         if effect.step.starts is not None:
             parts.append(f"{name} is still unknown: see the sagas that it has started.")
             continue
-        why = "may have got the call later" if effect.not_found else "gave no clear answer"
-        parts.append(f"{name} is still unknown: {participant} {why}. Check at {participant}.")
+        why = f"{participant} {'may have got the call later' if effect.not_found else 'gave no clear answer'}"
+        if effect.answer is not None:
+            why = f"{answer_words(effect)}, but a call may have arrived later"
+        parts.append(f"{name} is still unknown: {why}. Check at {participant}.")
     if left:
         parts.append(f"{_listed(left)} took effect and {'is' if len(left) == 1 else 'are'} not undone.")
+    by_hand = _then(_resolved_by_hand(effects, journal, Direction.UNDO))
     if parts:
         rest = " Every other step that was done is undone." if undone else ""
-        return f"Compensated, but {' '.join(parts)}{rest}{_then(_resolved_by_hand(journal, Direction.UNDO))}"
+        return f"Compensated, but {' '.join(parts)}{rest}{by_hand}"
     if not undone:
         return "Compensated: nothing had been done."
-    return f"Compensated: every step that was done is undone.{_then(_resolved_by_hand(journal, Direction.UNDO))}"
+    return f"Compensated: every step that was done is undone.{by_hand}"
 
 
 def _stuck(at: State, effects: Sequence[StepEffect]) -> str:
@@ -91,6 +102,9 @@ def _stuck(at: State, effects: Sequence[StepEffect]) -> str:
     effect = next((effect for effect in effects if effect.step == at.step), None)
     if effect is not None and effect.step.starts is not None:
         reason = _stuck_children(effect)
+    elif effect is not None and not at.undoes and effect.answer is not None:
+        refused = f" {effect.call.participant} refused it." if effect.refused else ""
+        reason = f"{refused} {answer_words(effect)}."
     elif effect is None or effect.effect not in (Effect.UNKNOWN, Effect.TOOK_EFFECT):
         reason = f" {effect.call.participant} refused it: nothing happened." if effect and effect.refused else ""
     elif effect.refused:
@@ -128,13 +142,14 @@ def _so_far(wait: Wait | None) -> str:
     return f" It waits until {moment(wait.polls.until)} UTC; {wait.polls.words}."
 
 
-def _resolved_by_hand(journal: Sequence[JournalRow], direction: Direction) -> str:
+def _resolved_by_hand(effects: Sequence[StepEffect], journal: Sequence[JournalRow], direction: Direction) -> str:
     """Return who resolved which calls by hand, as sentences; "" when nobody did."""
+    answers = {effect.step.name: answer_words(effect) for effect in effects if effect.direction == direction}
     rows = [row for row in journal if row.trigger == Trigger.RESOLVE and row.direction == direction]
     undo = "the undo of " if direction is Direction.UNDO else ""
     people = [(row.actor or "A person").removeprefix("user:") for row in rows]
     return " ".join(
-        f"{person} resolved {undo}{row.step} by hand; no participant confirmed it."
+        f"{person} resolved {undo}{row.step} by hand; {answers.get(row.step or '') or 'no participant confirmed it'}."
         for person, row in zip(people, rows, strict=True)
     )
 

@@ -1,22 +1,28 @@
 """A saga as Markdown, for a ticket or for the next shift."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Row
 
 from app.store.access_models import AuditRow
+from app.store.answers import ASKED
 from app.store.models import SagaRow
+from app.store.unknown_effects import CHECKED
 from app.views.effects import description
 from app.views.formatting import moment
+from app.views.unknown_effects import FOUND
+from diagrams.descriptions import named
 from machines.history import StepEffect
+from machines.saga import Saga
+from machines.titles import state_title
 
 #: Action of an audit row → what the person did.
 _DEEDS = MappingProxyType({
     "case.take": "took the case", "case.give_back": "gave the case back", "case.note": "noted",
     "case.snooze": "snoozed the saga", "case.wake": "put the saga back on the list",
-    "saga.asked": "asked the participant", "saga.checked": "recorded what is true",
+    CHECKED: "recorded what is true",
     "saga.retry": "retried", "saga.compensate": "compensated", "saga.resolve": "resolved by hand",
     "saga.send_now": "sent the call now", "saga.start": "started",
 })  # fmt: skip
@@ -26,26 +32,35 @@ _SPECIAL = frozenset("\\`*_[]<>|#~")
 
 def ticket(  # noqa: PLR0917
     saga: SagaRow, url: str, summary: str, effects: Sequence[StepEffect], case: Row[Any] | None,
-    trail: Sequence[AuditRow],
+    trail: Sequence[AuditRow], *, definition: Saga | None, money: Mapping[str, str],
 ) -> str:  # fmt: skip
-    """Return a saga as Markdown. url: the address of its page."""
+    """Return a saga as Markdown. url: the address of its page. money: step → what it has done with money, in words."""
+    state = named(state_title(definition, saga.state) if definition else "", saga.state)
     facts = (
-        ("State", f"{saga.state} ({saga.status}) since {moment(saga.entered_at)} UTC"),
+        ("State", f"{state}, {saga.status} since {moment(saga.entered_at)} UTC"),
         ("Error", saga.error),
         ("Client", saga.client),
         ("Order", saga.order_ref),
         ("Looked after by", person(case.taken_by) if case and case.taken_by else "nobody"),
         ("Snoozed until", f"{moment(case.snoozed_until)} UTC" if case and case.snoozed_until else None),
     )
-    lines = [f"## {_plain(saga.definition)} {saga.id}", "", url, "", _plain(summary), ""]
+    title = named(definition.title if definition else "", saga.definition)
+    lines = [f"## {_plain(title)} {saga.id}", "", url, "", _plain(summary), ""]
     lines += [f"- {name}: {_plain(value)}" for name, value in facts if value]
     if effects:
         lines += ["", "### Effects"]
-        lines += [f"- {_plain(each.step.name)}: {each.effect}. {_plain(description(each))}" for each in effects]
+        lines += [f"- {_plain(_effect(each, money.get(each.step.name)))}" for each in effects]
     if trail:
         lines += ["", "### What people did"]
-        lines += [f"- {moment(row.at)} UTC, {_deed(row)}" for row in reversed(trail)]
+        lines += [
+            f"- {moment(row.at)} UTC, {_plain(person(row.actor))}: {_plain(deed(row))}" for row in reversed(trail)
+        ]
     return "\n".join(lines) + "\n"
+
+
+def _effect(effect: StepEffect, money: str | None) -> str:
+    paid = f" {money}." if money else ""
+    return f"{named(effect.step.title, effect.step.name)}: {effect.effect}.{paid} {description(effect)}"
 
 
 def person(actor: str) -> str:
@@ -53,14 +68,14 @@ def person(actor: str) -> str:
     return actor.partition(":")[2] or actor
 
 
-def deed(action: str) -> str:
-    """Return what a person did, from the action of an audit row."""
-    return _DEEDS.get(action, action)
-
-
-def _deed(row: AuditRow) -> str:
-    reason = f": {_plain(row.reason)}" if row.reason else ""
-    return f"{_plain(person(row.actor))}: {deed(row.action)}{reason}"
+def deed(row: AuditRow) -> str:
+    """Return what a person did, from a row of the audit trail: with the answer or the finding, and with the reason."""
+    words, after = _DEEDS.get(row.action, row.action), row.after or {}
+    if row.action == ASKED:
+        words = f"asked {after['participant']} about {after['step']}, which answered: {after['answer']}"
+    elif row.action == CHECKED:
+        words = f"{words}: {FOUND[after['found']]}"
+    return f"{words}: {row.reason}" if row.reason else words
 
 
 def _plain(text: str) -> str:

@@ -15,9 +15,10 @@ from app.store import queries
 from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.store.unknown_effects import check_of, record_check
+from app.views.effects import effects_now
 from app.views.summary import unknown_effects
 from diagrams.descriptions import named
-from machines.history import StepEffect, effects_of
+from machines.history import Effect, StepEffect
 from machines.registry import Registry
 from machines.statuses import FINISHED
 
@@ -46,19 +47,25 @@ def unknown_of(registry: Registry, saga: SagaRow) -> list[StepEffect]:
     definition = table_of(registry, saga, journal)
     if definition is None or saga.status not in FINISHED:
         return []
-    return unknown_effects(effects_of(definition, saga.state, journal, in_doubt=False))
+    return unknown_effects(effects_now(definition, saga, journal))
 
 
 def unknown_words(registry: Registry, rows: Sequence[Row[Any]]) -> dict[UUID, str]:
     """Return the unknown effects of each saga of a page in words, such as `Take the payment (pay) at bank`."""
     found = queries.sagas([row.id for row in rows])
-    return {saga.id: ", ".join(_where(each) for each in unknown_of(registry, saga)) for saga in found.values()}
+    return {saga.id: unknown_words_of(registry, saga) for saga in found.values()}
+
+
+def unknown_words_of(registry: Registry, saga: SagaRow) -> str:
+    """Return the unknown effects of one saga in words; "": it has none, or it has not ended."""
+    return ", ".join(_where(each) for each in unknown_of(registry, saga))
 
 
 def _where(effect: StepEffect) -> str:
     """Return the step of an effect and where to look for it: its participant, or the sagas that it has started."""
     step = named(effect.step.title, effect.step.name)
-    return f"{step} {'in its sagas' if effect.step.starts else f'at {effect.call.participant}'}"
+    happened = " has happened" if effect.effect is Effect.TOOK_EFFECT else ""
+    return f"{step}{happened} {'in its sagas' if effect.step.starts else f'at {effect.call.participant}'}"
 
 
 def check_found(saga_id: UUID) -> Check | None:

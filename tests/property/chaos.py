@@ -94,6 +94,12 @@ class Chaos(RuleBasedStateMachine):
         asked = self._asked()
         self.world.ask(*asked[which % len(asked)])
 
+    @rule(which=WHICH)
+    def question(self, which: int) -> None:
+        """Let a person ask the participant about a step, whether or not there is something to ask."""
+        for saga in self.world.sagas()[which:][:1]:
+            self.world.question(saga)
+
     @one_is_under_way
     @rule()
     def freeze(self) -> None:
@@ -190,8 +196,9 @@ class Chaos(RuleBasedStateMachine):
         waits.an_accepted_signal_ends_the_wait(table, journal, self.world.sent[saga.id])
         waits.no_wait_ends_early_or_without_a_reason(table, self._lines, journal, self.world.ends[saga.id])
         waits.a_wait_is_due_when_its_signal_has_come(table, saga, self.world.arrived(saga.id))
-        properties.the_summary_is_true(table, saga, journal, effects, skipped)
-        properties.the_effects_are_true(table, saga, journal, effects, self.world.is_still_unknown(saga))
+        found = properties.effects_shown(table, saga, journal, self.world.answers(saga.id))
+        properties.the_summary_is_true(table, saga, journal, effects, skipped, found)
+        properties.the_effects_are_true(saga, effects, found, self.world.is_still_unknown(saga))
         assert saga.epoch == 1 + self.world.claims[saga.id]
         assert saga.version == self.world.commits[saga.id] + self.world.claims[saga.id]
 

@@ -9,9 +9,9 @@ from sqlalchemy import Row
 
 from app.store.loading import is_in_doubt
 from app.views.effects import description
-from app.views.summary import summary
-from machines.history import Effect as StepState
-from machines.history import effects_of
+from app.views.summary import summary, unknown_effects
+from machines.answers import with_answers
+from machines.history import Answer, StepEffect, effects_of
 from machines.saga import Saga
 from machines.step import EFFECTFUL, Kind
 from machines.transitions import Phase, Trigger
@@ -111,11 +111,22 @@ def all_effects_or_none(
         assert standing <= allowed, f"compensated, and in effect are {standing}"
 
 
-def the_summary_is_true(
-    table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Sequence[Effect], skipped: Collection[str]
-) -> None:
-    """Compare the sentence on the operator's page with the participants' own records. skipped: the skipped steps."""
+def effects_shown(
+    table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], answers: Sequence[Answer]
+) -> list[StepEffect]:
+    """Return the effects that the page of a saga shows. answers: of participants to people, the oldest first."""
     found = effects_of(table, saga.state, journal, in_doubt=is_in_doubt(saga) and saga.status != "pending")
+    return with_answers(found, answers, journal)
+
+
+def the_summary_is_true(  # noqa: PLR0917  all that is known of one saga
+    table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Sequence[Effect], skipped: Collection[str],
+    found: Sequence[StepEffect],
+) -> None:  # fmt: skip
+    """Compare the sentence on the operator's page with the participants' own records.
+
+    skipped: the skipped steps. found: of `effects_shown`.
+    """
     text = summary(table, saga, journal, found)
     done = {effect.step for effect in effects if effect.direction == "do"}
     standing = done - {effect.step for effect in effects if effect.direction == "undo"}
@@ -129,31 +140,32 @@ def the_summary_is_true(
         assert not refused & done, f"{text} In fact: {effects}"
     if saga.status == "compensated":
         by_hand = {move.step for move in journal if move.trigger == Trigger.RESOLVE}
-        unsaid = {name for name in standing - by_hand if f"{name} is still unknown" not in text}
+        known = {name for name in done if f"{name} took effect and is not undone" in text}
+        unsaid = {name for name in standing - by_hand - known if f"{name} is still unknown" not in text}
         assert not unsaid, f"{text} In effect is {unsaid}"
+        assert known <= standing, f"{text} In fact: {effects}"
 
 
 def the_effects_are_true(
-    table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Sequence[Effect], still_unknown: bool
+    saga: Row[Any], effects: Sequence[Effect], found: Sequence[StepEffect], still_unknown: bool
 ) -> None:
     """Compare what the operator's page says of each step with the participants' own records.
 
-    still_unknown: True when the saga is on the list of ended sagas with an unknown effect.
+    found: of `effects_shown`. still_unknown: True when the saga is on the list of ended sagas with an unknown effect.
     """
     done = {effect.step for effect in effects if effect.direction == "do"}
     standing = done - {effect.step for effect in effects if effect.direction == "undo"}
-    found = effects_of(table, saga.state, journal, in_doubt=is_in_doubt(saga) and saga.status != "pending")
     for each in found:
         if each.step.starts or each.by_hand:  # a person's word, which nobody can compare
             continue
         name, words = each.step.name, description(each)
         if "nothing happened" in words or "was not called" in words:
             assert name not in done, f"{name}: {words} In fact: {effects}"
-        if words.endswith(("did it.", "it has no undo.")):
+        if words.endswith(("did it.", "it has no undo.", "has happened.")):
             assert name in standing, f"{name}: {words} In fact: {effects}"
         if words.endswith("has undone it."):
             assert name not in standing, f"{name}: {words} In fact: {effects}"
-    unknown = saga.status == "compensated" and any(each.effect is StepState.UNKNOWN for each in found)
+    unknown = saga.status == "compensated" and bool(unknown_effects(found))
     assert unknown == still_unknown, f"on the list: {still_unknown}, but {found}"
 
 

@@ -15,14 +15,20 @@ from uuid import UUID
 from sqlalchemy import Engine as Database
 from sqlalchemy import Row, Select, bindparam, delete, select, text, update
 
+from app.engine.questions import Questions
 from app.errors import ConflictError, GoneError, KeyReusedError, NotFoundError, StillRunningError
+from app.store.access_models import AuditRow
+from app.store.answers import ASKED, answers_in
 from app.store.arrivals import Signal
 from app.store.database import in_seconds
 from app.store.instance import Instance
+from app.store.loading import is_in_doubt
 from app.store.models import ArrivalRow, JournalRow, SagaRow
 from app.store.sagas import FencedError
 from app.store.unknown_effects import still_unknown
 from app.telemetry import Telemetry
+from app.views.questions import askable_step
+from machines.history import Answer, effects_of
 from machines.later import arrival_name
 from machines.machine import parts
 from machines.registry import Registry
@@ -44,6 +50,8 @@ _BEGUN_LONG_AGO = update(_SAGA).where(_SAGA.c.status == "waiting").values(entere
 _ARRIVED = select(_ARRIVAL).where(_ARRIVAL.c.saga_id == bindparam("saga_id"))
 #: Statuses in which a saga will wait for no signal any more.
 _OVER = ("completed", "compensated", "compensating")
+_AUDIT = AuditRow.__table__
+_ASKED = select(_AUDIT).where(_AUDIT.c.saga_id == bindparam("saga_id"), _AUDIT.c.action == ASKED).order_by(_AUDIT.c.seq)
 _MOVES = select(_JOURNAL).where(_JOURNAL.c.saga_id == bindparam("saga_id")).order_by(_JOURNAL.c.seq)
 
 
@@ -167,6 +175,22 @@ class Simulation:
                 getattr(process.service, action)(saga_id, **how)
         except ConflictError:
             assert process.name not in {move.actor for move in self.journal(saga_id)}, "a conflict moved something"
+
+    def question(self, saga: Row[Any]) -> None:
+        """Let a person ask the participant about the step in question, when there is one."""
+        journal = self.journal(saga.id)
+        step = askable_step(self.table, saga, effects_of(self.table, saga.state, journal, in_doubt=is_in_doubt(saga)))
+        if step is None:
+            return
+        process = self._process()
+        questions = Questions(engine=process.engine, database=self.database)
+        with suppress(Crash, ConflictError):
+            questions.ask(saga.id, step.name, process.name)
+        assert process.name not in {move.actor for move in self.journal(saga.id)}, "a question moved something"
+
+    def answers(self, saga_id: UUID) -> list[Answer]:
+        """Return what the participants have answered to people about a saga, the oldest first."""
+        return answers_in(self._rows(_ASKED, saga_id))
 
     def ask(self, saga_id: UUID, trigger: Trigger) -> None:
         """Let an operator request any move that the transitions allow."""

@@ -3,6 +3,7 @@
 from marshmallow import fields
 
 from app.api.schemas.base import Reply, maybe, moment, one_of
+from machines.history import Effect
 from machines.outcomes import Outcome
 
 
@@ -26,6 +27,27 @@ class Answered(Reply):
     advice = fields.String()
     asked_at = moment()
     asked_by = fields.String()
+
+
+class StepEffect(Reply):
+    """What one step has left at its participant."""
+
+    step = fields.String()
+    effect = one_of(Effect)
+    participant = fields.String(metadata={"description": "of the call that decides the effect"})
+    description = fields.String(metadata={"description": "the effect in a sentence"})
+    money = maybe(fields.String, metadata={"description": "what it did with money; null: its table does not say"})
+    happened = maybe(
+        fields.Boolean, metadata={"description": "what the participant answered to a person; null: nobody has asked"}
+    )
+    answered_at = maybe(fields.String, metadata={"format": "date-time"})
+
+
+class Effects(Reply):
+    """The effects."""
+
+    summary = fields.String(metadata={"description": "the state of the saga in sentences"})
+    effects = fields.List(fields.Nested(StepEffect))
 
 
 class Recorded(Reply):

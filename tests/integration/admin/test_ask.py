@@ -1,6 +1,7 @@
 """A person asks the participant of a stuck step, or of an unknown effect: only the probe is sent."""
 
 import json
+import re
 
 import pytest
 from flask.testing import FlaskCliRunner
@@ -14,11 +15,15 @@ from app.engine import questions
 from app.store import audit
 from app.store.database import db
 from app.store.models import SagaRow
+from app.store.sagas import SagaStore
+from app.store.statements import Connections
 from app.views.questions import advised
 from machines.checkout import CHECKOUT
+from machines.discovery import discover
 from machines.outcomes import Outcome
 from tests.integration.admin.conftest import SETTINGS, seen
 from tests.support.applications import opened
+from tests.support.moves import move
 from tests.support.scripted_server import ScriptedServer, http
 
 STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")
@@ -93,6 +98,65 @@ def test_answer_is_not_shown_after_the_saga_has_moved(client, walk, sales):
     db.session.execute(update(SagaRow).values(version=SagaRow.version + 1))
     db.session.commit()
     assert "was asked about" not in seen(client.get(f"/admin/sagas/{saga.id}"))
+
+
+DONE, NOT_DONE, NO_ANSWER = (reply for reply, _ in ANSWERS)
+HAPPENED = r"ventes answered at [-0-9]+ [:0-9]+ UTC that it has happened"
+HAD_NOT = r"ventes answered at [-0-9]+ [:0-9]+ UTC that it had not happened"
+
+
+def everywhere(client, saga):
+    """Return what the page, its Markdown, the API and the command line say of a saga."""
+    page = client.get(f"/admin/sagas/{saga.id}")
+    found = client.get(f"/api/v1/sagas/{saga.id}/effects").json
+    sale = next(each for each in found["effects"] if each["step"] == "enregistrer_vente")
+    markdown = re.search(r'<textarea id="ticket".*?>(.*?)</textarea>', page.get_data(as_text=True), re.DOTALL)[1]
+    shown = command(client, "show", str(saga.id)).output
+    return [
+        seen(page),
+        markdown.replace("\\", ""),
+        f"{found['summary']} {sale['description']}",
+        re.sub(r"\s+", " ", shown),
+    ], sale
+
+
+def go_on(saga, *triggers):
+    store = SagaStore(Connections(db.engine), discover(), "test")
+    for trigger in triggers:
+        move(saga, trigger, reply={}, duration_ms=5.0)
+        store.save(saga, None, owner=None)
+    db.session.rollback()
+
+
+@pytest.mark.parametrize(
+    ("replies", "stuck", "ended", "effect"),
+    [
+        ([DONE], HAPPENED, rf"enregistrer_vente took effect and is not undone: {HAPPENED}", "took effect"),
+        ([NOT_DONE], HAD_NOT, rf"is still unknown: {HAD_NOT}, but a call may have arrived later", "unknown"),
+        ([DONE, NO_ANSWER], HAPPENED, HAPPENED, "took effect"),
+        ([DONE, NOT_DONE], HAD_NOT, HAD_NOT, "unknown"),
+        ([NO_ANSWER], "Check at ventes whether it happened", "gave no clear answer", "unknown"),
+    ],
+    ids=["done", "not done", "done, then no answer", "done, then undone by others", "no answer"],
+)
+def test_answer_is_kept_and_said_everywhere(client, walk, sales, replies, stuck, ended, effect):  # noqa: PLR0917
+    saga = walk(*STUCK)
+    sales.answers += replies
+    for _ in replies:
+        asked(client, saga)
+    texts, sale = everywhere(client, saga)
+    assert not [text for text in texts if not re.search(stuck, text)]
+    page = seen(client.get(f"/admin/sagas/{saga.id}"))
+    warning = {
+        "took effect": "Nothing undoes enregistrer_vente, so it stays.",
+        "unknown": "A call may have arrived later.",
+    }
+    assert (warning[effect] in page) == (stuck in (HAPPENED, HAD_NOT))
+    go_on(saga, *GIVEN_UP[len(STUCK) :])
+    texts, sale = everywhere(client, saga)
+    assert not [text for text in texts if not re.search(ended, text)]
+    assert (sale["effect"], sale["happened"]) == (effect, {HAPPENED: True, HAD_NOT: False}.get(stuck))
+    assert client.get("/api/v1/sagas?still_unknown=true").json["pagination"]["total"] == 1
 
 
 def test_saga_that_moves_while_its_participant_is_asked_gets_no_advice(client, walk, sales, monkeypatch):

@@ -135,10 +135,13 @@ def test_ticket_is_markdown_with_everything_and_without_secrets(client, walk):
     saga = walk(*STUCK, reason="password=hunter2 <b>*bold*</b>")
     post(client, saga, "note", reason="asked Eve")
     text = client.get(f"/admin/sagas/{saga.id}").text.partition('<textarea id="ticket"')[2].partition("</textarea>")[0]
-    assert f"## checkout {saga.id}" in text
+    assert f"## Checkout (checkout) {saga.id}" in text
     assert f"/admin/sagas/{saga.id}" in text
     assert "a person must decide" in text
-    assert "- enregistrer\\_vente: unknown." in text
+    assert "- Record the sale (enregistrer\\_vente): unknown. ventes was called and gave no clear answer" in text
+    assert (
+        "- Take the payment (payer): took effect. 5 EUR taken from customer 4, not given back. client did it." in text
+    )
     assert "ada: noted: asked Eve" in text
     assert "hunter2" not in text
     assert "\\*bold\\*" in text, "the text of a participant is no Markdown"

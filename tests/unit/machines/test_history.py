@@ -118,6 +118,8 @@ def test_refusal_after_a_retry_is_in_doubt_only_when_an_attempt_may_have_worked(
         run.retry()
     assert run.needs_a_person
     assert (AFTER_DOUBT in run.journal[-1].reason) is doubted
-    found = next(each for each in effects_of(CHECKOUT, run.state, run.journal, in_doubt=False) if each.step.name == step)
+    found = next(
+        each for each in effects_of(CHECKOUT, run.state, run.journal, in_doubt=False) if each.step.name == step
+    )
     certain = Effect.NOT_DONE if step == "confirmer" else Effect.TOOK_EFFECT
     assert found.effect is (Effect.UNKNOWN if doubted else certain)

@@ -11,6 +11,8 @@ from app.cli.output import draw
 from app.store.instance import Instance
 from app.store.models import JournalRow, SagaRow
 from machines.checkout import CHECKOUT
+from machines.history import effects_of
+from machines.renaming import as_named_now
 from machines.transitions import Trigger
 
 BEGUN = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
@@ -60,7 +62,9 @@ def drawn(saga, width=80, seconds_later=120, definition=CHECKOUT, **columns):
     console = Console(width=width, color_system=None, force_terminal=False, highlight=False, markup=False)
     now = BEGUN + timedelta(seconds=seconds_later)
     with console.capture() as captured:
-        draw(drawing.whole(definition, saga.row(**columns), saga.journal, width, now), on=console)
+        row, journal = saga.row(**columns), as_named_now(saga.journal)
+        effects = effects_of(definition, row.state, journal, in_doubt=False) if definition else []
+        draw(drawing.whole(definition, row, saga.journal, width, now, effects=effects), on=console)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 

@@ -1,0 +1,41 @@
+"""The effects of a saga as JSON, with the sentences of its page."""
+
+from typing import Any
+
+from app.services import Services
+from app.store import queries
+from app.store.loading import table_of
+from app.store.models import SagaRow
+from app.views.effects import description, effects_now
+from app.views.masking import shown
+from app.views.summary import summary
+from app.views.titles import money_of
+from app.views.waits import family_of
+from machines.history import StepEffect, replies
+
+
+def effects_json(parts: Services, saga: SagaRow) -> dict[str, Any]:
+    """Return what each step of a saga has left at its participant, and the saga's state in words."""
+    saga, journal = shown(parts.registry, saga, queries.journal(saga.id))
+    definition = table_of(parts.registry, saga, journal)
+    if definition is None:
+        return {"summary": "", "effects": []}
+    effects, results = effects_now(definition, saga, journal), replies(journal)
+    next_s = queries.moments(saga.id).next_s or 0.0
+    words = summary(definition, saga, journal, effects, next_s, family_of(definition, saga))
+    money = {each.step.name: money_of(definition, each, saga, results) for each in effects}
+    lines = [_effect_json(parts, each, money[each.step.name]) for each in effects]
+    return {"summary": parts.redact(words), "effects": lines}
+
+
+def _effect_json(parts: Services, effect: StepEffect, money: str) -> dict[str, Any]:
+    answer = effect.answer
+    return {
+        "step": effect.step.name,
+        "effect": effect.effect,
+        "participant": effect.call.participant,
+        "description": parts.redact(description(effect)),
+        "money": parts.redact(money) if money else None,
+        "happened": answer and answer.happened,
+        "answered_at": answer and answer.at.isoformat(),
+    }

@@ -1,0 +1,39 @@
+"""What participants answered to people is known of a saga, too: the journal has only the replies to the engine."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from machines.history import Answer, Effect, JournalEntry, StepEffect, sends_call
+from machines.transitions import Direction
+
+
+def is_open(effect: StepEffect) -> bool:
+    """Return True when the answer of a participant says more about an effect than the journal does."""
+    if effect.step.probe is None or effect.direction is Direction.UNDO or effect.in_flight:
+        return False
+    return effect.by_hand or effect.refused or effect.effect is Effect.UNKNOWN
+
+
+def with_answers(
+    effects: Sequence[StepEffect], answers: Sequence[Answer], moves: Sequence[JournalEntry]
+) -> list[StepEffect]:
+    """Return the effects with the newest answer about each step. answers: the oldest first.
+
+    A step that has happened took effect. A step that the participant did not have may still come, and no answer counts
+    that is older than the last attempt of its step.
+    """
+    newest = {answer.step: answer for answer in answers}
+    return [
+        _with(effect, answer, moves) if is_open(effect) and (answer := newest.get(effect.step.name)) else effect
+        for effect in effects
+    ]
+
+
+def _with(effect: StepEffect, answer: Answer, moves: Sequence[JournalEntry]) -> StepEffect:
+    if answer.happened:
+        return replace(effect, effect=Effect.TOOK_EFFECT, refused=False, answer=answer)
+    later = any(
+        move.step == answer.step and move.duration_ms is not None and move.at > answer.at and sends_call(move)
+        for move in moves
+    )
+    return effect if later else replace(effect, answer=answer)
