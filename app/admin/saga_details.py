@@ -14,7 +14,7 @@ from app.views.effects import effects_now
 from app.views.planned_calls import CallKey, filled
 from app.views.summary import summary
 from app.views.titles import money_of
-from app.views.waits import ALONE, Family
+from app.views.waits import ALONE, Family, wait_of
 from machines.call import Call
 from machines.history import StepEffect, is_probe, outcome, polls, replies
 from machines.outcomes import Outcome
@@ -64,6 +64,8 @@ class SagaDetails:
     attempts: Mapping[int, Attempt]
     #: True when the call of the saga's state may have been sent.
     in_doubt: bool
+    #: Participant to which the next call or poll is not sent, because a person has paused it; "": there is none.
+    paused: str
 
 
 def saga_details(
@@ -77,7 +79,8 @@ def saga_details(
 
     next_s: seconds until its next attempt, see `queries.moments`. family: its children.
     """
-    results = replies(journal)
+    results, paused = replies(journal), services().pauses.names
+    wait = wait_of(definition, row, journal, family, paused)
     in_doubt = is_in_doubt(row) and row.status != Status.PENDING
     at = definition.states[row.state]
     attempts = dict(_attempts(definition, journal))
@@ -85,7 +88,8 @@ def saga_details(
     return SagaDetails(
         saga=definition,
         at=at,
-        summary=summary(definition, row, journal, effects, next_s or 0.0, family),
+        summary=summary(definition, row, journal, effects, next_s or 0.0, family, paused),
+        paused=wait.paused if wait else "",
         effects=effects,
         sent={effect.step.name: _sent(effect, row, results) for effect in effects},
         money={effect.step.name: money_of(definition, effect, row, results) for effect in effects},

@@ -56,7 +56,7 @@ def show() -> str | Response:
         columns=columns, all_columns=COLUMNS, **views_of("sagas"),
         cut=MOST_BEGINNING if words and len(found) > 1 and found[0].is_cut else 0,
         **_children(found[:PAGE] if "parent" in query else ()),
-        waits=sentences(registry, found[:PAGE]),
+        waits=sentences(registry, found[:PAGE], services().pauses.names),
         unknown=unknown_words(registry, found[:PAGE]) if query.get("still_unknown") else {},
     )  # fmt: skip
 

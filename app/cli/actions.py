@@ -24,6 +24,7 @@ from app.cli.arguments import (
 from app.cli.dry_run import dry_run_option, reason_option, show_dry_run
 from app.cli.group import EXIT_CODES, INTERRUPTED, saga
 from app.cli.output import draw, screen, write_json
+from app.cli.saga_path import known_now
 from app.engine.service import SagaService
 from app.errors import MalformedError, StillRunningError
 from app.services import services
@@ -31,7 +32,6 @@ from app.store import queries
 from app.store.arrivals import Signal
 from app.store.database import db
 from app.store.instance import SagaSnapshot
-from app.views.effects import effects_now
 from app.views.masking import shown
 from app.views.moments import StartAt
 from app.views.saga_data import data_schema
@@ -254,10 +254,8 @@ def _show_result(saga_id: UUID, *, replayed: bool, as_json: bool) -> None:
     else:
         console = screen()
         row, journal = shown(services().registry, row, queries.journal(saga_id))
-        effects = effects_now(definition_of(row), row, journal)
-        draw(
-            drawing.header(definition_of(row), row, console.width, queries.now(), journal, effects=effects), on=console
-        )
+        known = known_now(definition_of(row), row, journal)
+        draw(drawing.header(definition_of(row), row, console.width, queries.now(), journal, **known), on=console)
         if replayed:
             text = "  An earlier command with this key started the saga; this command changed nothing."
             draw([Text(text, style="dim")], on=console)

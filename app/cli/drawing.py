@@ -1,7 +1,7 @@
 """The drawing of one saga: its problem, the available commands, its path and its journal."""
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -50,10 +50,12 @@ def whole(  # noqa: PLR0917
     width: int,
     now: datetime,
     family: Family = ALONE,
+    *,
     effects: Sequence[StepEffect] = (),
+    paused: Collection[str] = (),
 ) -> Iterator[RenderableType]:
-    """Draw a saga. effects: of `app.views.effects.effects_now`."""
-    yield from header(definition, saga, width, now, journal, family, effects)
+    """Draw a saga. effects: of `app.views.effects.effects_now`. paused: the paused participants."""
+    yield from header(definition, saga, width, now, journal, family, effects=effects, paused=paused)
     yield Text()
     if definition is None:
         yield Text(f"This release does not know {saga.definition} v{saga.definition_version}: no path can be drawn.")
@@ -80,7 +82,9 @@ def header(  # noqa: PLR0917
     now: datetime,
     journal: Sequence[JournalRow],
     family: Family = ALONE,
+    *,
     effects: Sequence[StepEffect] = (),
+    paused: Collection[str] = (),
 ) -> Iterator[RenderableType]:
     """Draw the saga's state, the saga's error, what it waits for, and the commands that the table allows."""
     owners = [f"{name} {printable(value)}" for name, value in (("client", saga.client), ("store", saga.store)) if value]
@@ -93,7 +97,7 @@ def header(  # noqa: PLR0917
         *(("money", printable(words), "bold") for words in _money(definition, saga, journal, effects)),
     ]
     without_table = definition is None and saga.status not in FINISHED
-    present = _without_table(saga, now) if without_table else _waits(definition, saga, now, journal, family)
+    present = _without_table(saga, now) if without_table else _waits(definition, saga, now, journal, family, paused)
     facts += [("started", started, ""), ("now", present or _now(saga, now), "")]
     facts += [("stuck", printable(_stuck_line(each)), "red") for each in family.stuck]
     for command in commands_for(definition, saga, journal) if definition else ():
@@ -136,17 +140,22 @@ def _stuck_line(saga: Row[Any]) -> str:
     return f"{saga.definition} {saga.id} in {saga.state}: it waits for a person, and this saga waits for it"
 
 
-def _waits(
-    definition: Saga | None, saga: SagaRow, now: datetime, journal: Sequence[JournalRow], family: Family
-) -> str | None:
+def _waits(  # noqa: PLR0917  all that is known of one saga
+    definition: Saga | None, saga: SagaRow, now: datetime, journal: Sequence[JournalRow], family: Family,
+    paused: Collection[str],
+) -> str | None:  # fmt: skip
     """Return what a saga that backs off, or that waits for its children, waits for.
 
     None: another saga, or one that is overdue.
     """
-    wait = wait_of(definition, saga, journal, family) if definition else None
+    wait = wait_of(definition, saga, journal, family, paused) if definition else None
     if wait is not None and definition is not None and definition.states[saga.state].awaits_child:
         return f"waiting for {wait.subject}"
-    if wait is None or not wait.backs_off or wait.until is None:
+    if wait is None or not wait.backs_off:
+        return None
+    if wait.paused:
+        return printable(sentence(wait, 0.0))
+    if wait.until is None:
         return None
     left_s = (wait.until - now).total_seconds()
     return printable(sentence(wait, round(left_s))) if left_s > -_GRACE_S else None

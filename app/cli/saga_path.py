@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.cli.output import Mark
 from app.services import services
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import action_names, refused_actions, sends_now
+from app.views.effects import effects_now
 from app.views.polls import polls_of
 from machines.history import StepResult, is_probe, outcome, polls, replies, sends_call, steps_of
 from machines.outcomes import Outcome
@@ -71,6 +73,11 @@ def commands_for(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow])
     refused = refused_actions(services().sagas, definition, saga, replies(journal)) if may_refuse else {}
     now = [SEND_NOW.replace("_", "-")] if sends_now(definition, saga) else []
     return [*now, *(name for name in action_names(definition, saga.state) if name not in refused)]
+
+
+def known_now(definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, Any]:
+    """Return what `app.cli.drawing` needs beside the journal: the effects of the steps, and the paused participants."""
+    return {"effects": effects_now(definition, saga, journal), "paused": services().pauses.names}
 
 
 def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepResult) -> StepOnPath:

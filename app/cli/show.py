@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
+from types import MappingProxyType
 from uuid import UUID
 
 import click
@@ -15,13 +16,13 @@ from app.cli import drawing
 from app.cli.arguments import Seconds, definition_of, filter_options, filters_from, saga_with_id
 from app.cli.group import EXIT_CODES, saga
 from app.cli.output import STATUS_LOOKS, Column, Line, cell, draw, grid, printable, screen, write_json
+from app.cli.saga_path import known_now
 from app.errors import MalformedError
 from app.services import services
 from app.store import lists, queries, retention
 from app.store.database import db
 from app.store.models import JournalRow, SagaRow
 from app.views.child_rows import part_words
-from app.views.effects import effects_now
 from app.views.formatting import age, moment
 from app.views.masking import shown
 from app.views.saga_filters import bounded
@@ -80,7 +81,8 @@ def list_sagas(
             write_json(line_json(registry, row, journals[row.id]))
         return
     console = screen()
-    draw(list_of(registry, page.sagas, page.total, console.width, queries.now()), on=console)
+    waits = sentences(registry, page.sagas, services().pauses.names)
+    draw(list_of(registry, page.sagas, page.total, console.width, queries.now(), waits=waits), on=console)
     if searched_from is not None:
         click.echo(
             f"Only sagas since {moment(searched_from)} UTC were looked at; --created-from and --created-to choose "
@@ -111,8 +113,8 @@ def show(saga_id: str, tree: bool, as_json: bool) -> None:
         return
     row, journal = shown(services().registry, row, journal)
     console, definition = screen(), definition_of(row)
-    effects = effects_now(definition, row, journal)
-    draw(drawing.whole(definition, row, journal, console.width, queries.now(), family, effects), on=console)
+    known = known_now(definition, row, journal)
+    draw(drawing.whole(definition, row, journal, console.width, queries.now(), family, **known), on=console)
 
 
 @saga.command("watch")
@@ -125,10 +127,8 @@ def watch(saga_id: str, interval: float, as_json: bool) -> None:
     console, seen = screen(), 0
     if not as_json:
         row, journal = shown(services().registry, row, queries.journal(row.id))
-        effects = effects_now(definition_of(row), row, journal)
-        draw(
-            drawing.header(definition_of(row), row, console.width, queries.now(), journal, effects=effects), on=console
-        )
+        known = known_now(definition_of(row), row, journal)
+        draw(drawing.header(definition_of(row), row, console.width, queries.now(), journal, **known), on=console)
     while True:
         status, new = _status_and_new_moves(row.id, seen)
         if as_json:
@@ -189,13 +189,13 @@ def _tree_line(row: SagaRow) -> str:
 
 
 def list_of(
-    registry: Registry, sagas: Sequence[SagaRow], total: int, width: int, now: datetime
-) -> Iterator[RenderableType]:
-    """Draw a list of sagas. total: the number of all sagas that match."""
+    registry: Registry, sagas: Sequence[SagaRow], total: int, width: int, now: datetime, *,
+    waits: Mapping[UUID, str] = MappingProxyType({}),
+) -> Iterator[RenderableType]:  # fmt: skip
+    """Draw a list of sagas. total: the number of all sagas that match. waits: see `sentences`."""
     if not sagas:
         yield Text("No sagas match these filters.")
         return
-    waits = sentences(registry, sagas)
     yield from grid(_COLUMNS, [_line(registry, row, now, width, waits.get(row.id)) for row in sagas], width)
     if total > len(sagas):
         at_least = "at least " if total >= lists.LARGEST_TOTAL else ""

@@ -1,6 +1,6 @@
 """The moves that operators request. A function makes the moves of one request; the caller commits them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -65,15 +65,21 @@ def send_now(engine: Engine, actor: str, reason: str, saga: Instance) -> None:
     if refusal := why_not_sent_now(at, saga.status, held=saga.held, tries=tries):
         refusal = _why_waits(engine, saga) or refusal
         raise ConflictError(refusal, saga_id=str(saga.id), etat_final=saga.state)
-    participant = at.poll.participant if at.poll else at.participant
-    if not at.is_pause and participant and engine.is_paused(participant):
-        why_not = f"{participant} is paused, so nothing would be sent; resume it first"
+    if why_not := why_paused(at, engine.is_paused):
         raise ConflictError(why_not, saga_id=str(saga.id), etat_final=saga.state)
     saga.prepare_audit(SEND_NOW, actor, reason)
     if at.is_pause:
         saga.end_wait(Outcome.SUCCEEDED, reason=reason, actor=actor)
     else:
         saga.sent_now = saga.next_attempt
+
+
+def why_paused(at: State, is_paused: Callable[[str], bool]) -> str:
+    """Return why nothing is sent from a state: a person has paused its participant; "": nobody has."""
+    participant = at.poll.participant if at.poll else at.participant
+    if at.is_pause or not participant or not is_paused(participant):
+        return ""
+    return f"{participant} is paused, so nothing would be sent; resume it first"
 
 
 def _trigger(engine: Engine, name: str, saga: Instance) -> Trigger:

@@ -25,6 +25,13 @@ class Pauses:
         self.learn()
         return name in (self._names or ())
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The paused participants, as this process knows them. Reading them costs no query, except the first time."""
+        if self._names is None:
+            self.learn()
+        return self._names or frozenset()
+
     def learn(self) -> None:
         """Read the paused participants. The runner calls this method with each heartbeat."""
         self._names = frozenset(self._store.paused())

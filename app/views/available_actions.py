@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from app.engine.actions import why_not_back
+from app.engine.actions import why_not_back, why_paused
 from app.engine.service import SagaService
 from app.services import Services
 from app.store.loading import is_in_doubt
@@ -92,7 +92,8 @@ def actions_of(
         Known(data=row.data, results=results, skipped=skipped_steps(journal)),
         in_doubt=is_in_doubt(row) and row.status != Status.PENDING,
         send_now=sends_now(saga, row),
-        refused=refused_actions(parts.sagas, saga, row, results),
+        refused=refused_actions(parts.sagas, saga, row, results)
+        | {SEND_NOW: why_paused(saga.states[row.state], parts.pauses.names.__contains__)},
         answered=_answered(saga.states[row.state], effects),
         kin=Kin(registry=parts.registry) if saga.starts_others else None,
     )
@@ -122,7 +123,7 @@ def available_actions(
         title, description = _send_now_explained(at, step)
         available.append(AvailableAction(
             name=SEND_NOW, title=title, description=description, safe=True, preview=seen, planned=planned,
-            needs=(),
+            needs=(), why_not=refused.get(SEND_NOW, ""),
         ))  # fmt: skip
     for name in OPERATOR_ACTIONS:
         if trigger := trigger_of(name, saga, state):

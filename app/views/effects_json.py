@@ -22,7 +22,7 @@ def effects_json(parts: Services, saga: SagaRow) -> dict[str, Any]:
         return {"summary": "", "effects": []}
     effects, results = effects_now(definition, saga, journal), replies(journal)
     next_s = queries.moments(saga.id).next_s or 0.0
-    words = summary(definition, saga, journal, effects, next_s, family_of(definition, saga))
+    words = summary(definition, saga, journal, effects, next_s, family_of(definition, saga), parts.pauses.names)
     money = {each.step.name: money_of(definition, each, saga, results) for each in effects}
     lines = [_effect_json(parts, each, money[each.step.name]) for each in effects]
     return {"summary": parts.redact(words), "effects": lines}

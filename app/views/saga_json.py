@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from app.services import services
 from app.store.instance import SagaSnapshot
 from app.store.loading import start_of, table_of
 from app.store.models import JournalRow, SagaRow
@@ -146,7 +147,7 @@ def move_json(row: JournalRow) -> dict[str, object]:
 def _wait_json(
     definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow], family: Family = ALONE
 ) -> dict[str, object]:
-    wait = wait_of(definition, saga, journal, family) if definition else None
+    wait = wait_of(definition, saga, journal, family, services().pauses.names) if definition else None
     return {"waiting_for": wait.subject if wait else None, "waiting_until": _moment(wait.until if wait else None)}
 
 

@@ -4,7 +4,7 @@ Each sentence follows from the saga's row and from its effects (machines.history
 journal. A test compares the sentences with the participants' own records (tests/property).
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
@@ -24,13 +24,14 @@ def summary(  # noqa: PLR0917
     effects: Sequence[StepEffect],
     next_s: float = 0.0,
     family: Family = ALONE,
+    paused: Collection[str] = (),
 ) -> str:
     """Return the state of a saga in words.
 
     effects: of `machines.history.effects_of`. next_s: seconds until the next attempt; below 0 when it is due.
-    family: the sagas that its steps have started.
+    family: the sagas that its steps have started. paused: the paused participants.
     """
-    at, wait = definition.states[row.state], wait_of(definition, row, journal, family)
+    at, wait = definition.states[row.state], wait_of(definition, row, journal, family, paused)
     if wait is not None and wait.backs_off:
         words = sentence(wait, next_s)
         return f"Compensating, {words}." if at.undoes else f"{words[0].upper()}{words[1:]}."
@@ -139,7 +140,8 @@ def _so_far(wait: Wait | None) -> str:
     """Return the polls of a saga that asks for an answer, as a sentence; "" for another saga."""
     if wait is None or wait.polls is None:
         return ""
-    return f" It waits until {moment(wait.polls.until)} UTC; {wait.polls.words}."
+    held = f" {wait.paused} is paused, so no poll is sent until a person resumes it." if wait.paused else ""
+    return f" It waits until {moment(wait.polls.until)} UTC; {wait.polls.words}.{held}"
 
 
 def _resolved_by_hand(effects: Sequence[StepEffect], journal: Sequence[JournalRow], direction: Direction) -> str:

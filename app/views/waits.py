@@ -1,6 +1,6 @@
 """What a saga waits for, in words: a signal, an answer, the end of a pause, or the next attempt of a call."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -39,6 +39,8 @@ class Wait:
     backs_off: bool
     #: Polls of a saga that asks for an answer; None: it does not ask.
     polls: Polls | None = None
+    #: Participant of the next call or poll, while a person has paused it: nothing is sent. "": it is not paused.
+    paused: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,20 +74,29 @@ def is_backing_off(saga: SagaRow | Row[Any]) -> bool:
     return backs_off(saga.status, held=saga.owner is not None, tries=saga.attempt + saga.deferrals)
 
 
-def wait_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow] = (), family: Family = ALONE) -> Wait | None:
+def wait_of(
+    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow] = (), family: Family = ALONE,
+    paused: Collection[str] = (),
+) -> Wait | None:  # fmt: skip
     """Return what the saga waits for; None: a process runs it, or it has ended, is stuck or has not started.
 
     journal: as `shown` returns it; its last row has the reason of a back-off. Without rows the reason is left out.
     family: the sagas that the steps of the saga have started. Without them a wait for branches has no counts.
+    paused: the paused participants, of `Pauses.names`.
     """
     at = definition.states[saga.state]
     if polls := polls_of(definition, saga):
-        return Wait(subject=str(at.waits), until=polls.until, backs_off=False, polls=polls)
+        asked = at.poll.participant if at.poll else ""
+        held = asked if asked in paused else ""
+        return Wait(subject=str(at.waits), until=polls.until, backs_off=False, polls=polls, paused=held)
     if is_backing_off(saga):
         subject = participant_of(at) or saga.state
-        reason = journal[-1].reason if journal else None
-        known = {open_reason(subject): "breaker open", pause_reason(subject): "paused"}
-        why = known.get(reason or "", brief(reason or ""))
+        if subject in paused:
+            return Wait(subject=f"{subject} (paused)", until=None, backs_off=True, paused=subject)
+        reason = (journal[-1].reason if journal else None) or ""
+        # A pause that has ended says nothing any more: the saga is due.
+        known = {open_reason(subject): "breaker open", pause_reason(subject): ""}
+        why = known.get(reason, brief(reason))
         return Wait(subject=f"{subject} ({why})" if why else subject, until=saga.due_at, backs_off=True)
     if at.awaits_child and saga.status != Status.PENDING:
         return Wait(subject=f"{at.waits}{_progress(at, saga, journal, family)}", until=None, backs_off=False)
@@ -132,11 +143,16 @@ def stuck_words(family: Family) -> str:
 
 def sentence(wait: Wait, left_s: float) -> str:
     """Return the wait of a saga that backs off. left_s: seconds until the next attempt; below 0 when it is due."""
+    if wait.paused:
+        return f"waiting for {wait.subject}: nothing is sent until a person resumes it"
     return f"waiting for {wait.subject}, next try {f'in {duration(left_s)}' if left_s > 0 else 'now'}"
 
 
-def sentences(registry: Registry, rows: Sequence[SagaRow | Row[Any]]) -> dict[UUID, str]:
-    """Return the wait of each saga of a page that backs off, by id. The other sagas of the page cost no query."""
+def sentences(registry: Registry, rows: Sequence[SagaRow | Row[Any]], paused: Collection[str]) -> dict[UUID, str]:
+    """Return the wait of each saga of a page that backs off, by id. The other sagas of the page cost no query.
+
+    paused: the paused participants.
+    """
     ids = [row.id for row in rows if is_backing_off(row)]
     if not ids:
         return {}
@@ -145,7 +161,8 @@ def sentences(registry: Registry, rows: Sequence[SagaRow | Row[Any]]) -> dict[UU
     for saga_id, row in found.items():
         saga, journal = shown(registry, row, journals[saga_id])
         definition = table_of(registry, saga, journal)
-        wait = wait_of(definition, saga, journal) if definition else None
-        if wait is not None and wait.backs_off and wait.until is not None:
-            waits[saga_id] = sentence(wait, round((wait.until - now).total_seconds()))
+        wait = wait_of(definition, saga, journal, paused=paused) if definition else None
+        if wait is not None and wait.backs_off and (wait.until is not None or wait.paused):
+            left_s = (wait.until - now).total_seconds() if wait.until else 0.0
+            waits[saga_id] = sentence(wait, round(left_s))
     return waits

@@ -115,14 +115,32 @@ def test_viewer_sees_the_page_without_a_form(client, monkeypatch):
     assert client.post(f"{PATH}/panier/pause", data={"reason": "x"}).status_code == 403
 
 
-def test_saga_of_a_paused_participant_says_so_on_the_list(client):
-    client.post(f"{PATH}/panier/pause", data={"reason": "maintenance"})
-    started = client.post(
-        "/api/v1/sagas/checkout", json={"client_id": 4, "magasin_id": 1}, headers={"Prefer": "wait=0"}
-    )
-    assert started.status_code == 202
+def test_saga_of_a_paused_participant_promises_no_next_try(client, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    start = {"json": {"client_id": 4, "magasin_id": 1}, "headers": {"Prefer": "wait=0"}}
+    saga_id = client.post("/api/v1/sagas/checkout", **start).json["id"]
     services().runner.pool.shutdown()
-    assert "waiting for panier (paused), next try in" in seen(client.get("/admin/sagas"))
+
+    def said():
+        run = client.application.test_cli_runner().invoke
+        page, listed = client.get(f"/admin/sagas/{saga_id}"), client.get("/admin/sagas")
+        commands = (run(args=["saga", "list"]).output, run(args=["saga", "show", saga_id]).output)
+        return seen(page), [seen(page), seen(listed), *commands], client.get(f"/api/v1/sagas/{saga_id}").json
+
+    page, texts, whole = said()
+    assert all("next try" in text for text in texts)
+    assert whole["waiting_until"]
+    client.post(f"{PATH}/panier/pause", data={"reason": "maintenance"})  # after the last attempt
+    page, texts, whole = said()
+    words = "aiting for panier (paused): nothing is sent until a person resumes it"
+    assert all(words in text and "next try" not in text for text in texts)
+    assert "Next try not while panier is paused" in page
+    assert "Not now: panier is paused, so nothing would be sent; resume it first." in page
+    assert (whole["waiting_for"], whole["waiting_until"]) == ("panier (paused)", None)
+    client.post(f"{PATH}/panier/resume", data={"reason": "over"})
+    _, texts, whole = said()
+    assert all("next try now" in text and "paused" not in text.partition("resumed")[0] for text in texts[:3])
+    assert "paused" not in whole["waiting_for"]
 
 
 def test_api_and_command_line_say_and_do_the_same(client, beat, waiting):

@@ -11,6 +11,7 @@ from app.access.permissions import Role
 from app.access.principal import user
 from app.config import from_environment
 from app.services import services
+from app.store.audit import Entry
 from app.store.database import db
 from tests.integration.admin.conftest import SETTINGS, seen
 from tests.support.applications import opened
@@ -71,6 +72,10 @@ def test_the_page_says_what_is_asked_and_how_often(client, saga_id):
     assert "Waiting at print: poll every 1 s, 1 h at most. It waits until " in words
     assert "UTC; 1 poll so far." in words
     assert "Next poll" in words
+    services().pauses.pause("press", Entry(actor="ada", action="participant.pause", target="press", reason="x"))
+    words = seen(client.get(f"/admin/sagas/{saga_id}"))
+    assert "1 poll so far. press is paused, so no poll is sent until a person resumes it." in words
+    assert "Next poll not while press is paused" in words
 
 
 def test_the_command_line_says_what_is_asked_and_how_often(client, saga_id):
