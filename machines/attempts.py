@@ -56,7 +56,7 @@ class Attempts(ABC):
         if probed and probed[1] is Outcome.SUCCEEDED:
             return probed
         if saga.must_not_send or (probed and saga.failed_attempts >= at.retry.attempts):
-            return _not_again(probed)
+            return _not_again(probed, saga.waits_for)
         reply, outcome = self._send(saga, at.call)
         if probed and probed[1] is Outcome.IN_DOUBT and not reply.sent and outcome is Outcome.NOT_SENT:
             # The probe failed and opened the participant's circuit breaker, so the call was not sent. Count an attempt,
@@ -72,7 +72,7 @@ class Attempts(ABC):
         assert step is not None
         assert step.probe is not None
         probed = self.ask(saga, step.probe)
-        return probed if probed[1] is Outcome.SUCCEEDED else _not_again(probed)
+        return probed if probed[1] is Outcome.SUCCEEDED else _not_again(probed, None)
 
     def poll(self, saga: RunningSaga) -> tuple[Reply, Outcome]:
         """Ask for the answer to the accepted call of a waiting saga. The call itself is not sent again."""
@@ -245,17 +245,23 @@ def filled(
     return path, headers, call.filled_body(saga.data, saga.results, roots) if call.method != "GET" else None
 
 
-def _not_again(probed: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
-    """Return the reply and outcome of a call that must not be sent again. probed: the result of its probe, if any."""
+def _not_again(probed: tuple[Reply, Outcome] | None, last: str | None) -> tuple[Reply, Outcome]:
+    """Return the reply and outcome of a call that must not be sent again.
+
+    probed: the result of its probe, if any. last: the reason why the call would be sent again; None: not known.
+    """
+    before = f"; the last attempt: {last}" if last and not last.startswith(PROBED) else ""
     if probed is None:
-        return Reply(error="it may have been sent before, and it is sent only once"), Outcome.IN_DOUBT
+        once = f"it may have been sent before, and it is sent only once{before}"
+        return Reply(error=one_line(once)), Outcome.IN_DOUBT
     reply, outcome = probed
     if outcome is Outcome.NOT_SENT or reply.asks_to_wait:
         return probed
     # An attempt may still arrive after the probe has said that nothing was done, so the outcome stays in doubt.
     denied = outcome is Outcome.REFUSED and not reply.impossible
     says = NO_ATTEMPT_LEFT if denied else STILL_UNKNOWN
-    return replace(reply, says=says + reply.reason.removeprefix(PROBED), status=None), Outcome.IN_DOUBT
+    says = one_line(f"{says}{reply.reason.removeprefix(PROBED)}{before}")
+    return replace(reply, says=says, status=None), Outcome.IN_DOUBT
 
 
 def _lost_reply(saga: RunningSaga) -> bool:

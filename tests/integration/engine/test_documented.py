@@ -95,7 +95,7 @@ def test_a_probe_whose_function_raises_proves_nothing(scene):
     probe = get("shop", "/outcome", query={"letters": computed(initials, "name")})
     saga = run(scene.given(sell=[LOST] * 4), ring(probe=probe), name="Ada")
     assert (saga.state, scene.calls.count("sell")) == ("STUCK_SELL", 4)
-    assert saga.error == f"STUCK_SELL: sell: still unknown: {WHY}"
+    assert saga.error == f"STUCK_SELL: sell: still unknown: {WHY}; the last attempt: {LOST.error}"
 
 
 # The example of docs/tables.md for a participant that answers 202 and has to be asked.

@@ -143,7 +143,8 @@ def test_pivot_in_doubt_is_stuck(scene):
     assert (saga.state, saga.status) == ("STUCK_ENREGISTRER_VENTE", "stuck")
     assert scene.calls.count("enregistrer_vente") == 4
     assert scene.calls[-1] == "probe_enregistrer_vente"
-    said = "its probe says that it was not done, and no attempt is left: 404 Not done"
+    said = "its probe says that it was not done, and no attempt is left: 404 Not done; "
+    said += "the last attempt: the connection was lost before the answer"
     assert saga.error == f"STUCK_ENREGISTRER_VENTE: enregistrer_vente: {said}"
     assert scene.rows("SELECT status, due_at FROM saga") == [{"status": "stuck", "due_at": None}]
 
