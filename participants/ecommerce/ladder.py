@@ -5,7 +5,7 @@ glance, beside the calls.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -37,6 +37,8 @@ _WORDS = {
     Look.UNKNOWN: "may have happened", Look.UNDONE: "done, then undone", Look.STUCK: "stuck: a person decides",
     Look.LEFT_OUT: "not done",
 }  # fmt: skip
+
+_IF_NEEDED = "if needed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +88,20 @@ def ladder(saga: dict[str, Any], definition: Definition) -> Ladder:
     phase = definition.phases.get(state, "forward")
     back = phase in {"undoing", "compensated"} or (phase == "stuck" and _stuck_undo(saga))
     rungs = [_rung(saga, definition, step, phase, back=back) for step in definition.participants]
+    if any(rung.pivot and rung.do.look is Look.DONE for rung in rungs):
+        rungs = [replace(rung, undo=_too_late(rung.undo)) for rung in rungs]
     return Ladder(
         compensated=_end(definition, definition.compensated, state, possible=back),
         rungs=rungs,
         completed=_end(definition, definition.completed, state, possible=not back),
         back=back,
     )
+
+
+def _too_late(undo: Box | None) -> Box | None:
+    """Return an undo behind the point of no return: it is never done, so it does not wait for a need."""
+    waits = undo is not None and undo.words == _IF_NEEDED
+    return replace(undo, words="not possible any more") if undo is not None and waits else undo
 
 
 def _rung(saga: dict[str, Any], definition: Definition, step: str, phase: str, *, back: bool) -> Rung:
@@ -145,7 +155,7 @@ def _undo_look(done: Look, *, undone: bool, here: bool, back: bool, phase: str) 
         return {"look": Look.AHEAD}
     if back or phase == "completed":
         return {"look": Look.LEFT_OUT, "words": "not needed"}
-    return {"look": Look.LEFT_OUT, "words": "if needed"}
+    return {"look": Look.LEFT_OUT, "words": _IF_NEEDED}
 
 
 def _stuck_undo(saga: dict[str, Any]) -> bool:

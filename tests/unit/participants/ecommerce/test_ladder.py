@@ -63,6 +63,16 @@ def test_stuck_step_has_the_state_of_the_saga():
     assert (by_hand.rungs[-1].do.status, by_hand.completed.look) == ("done by hand", Look.DONE)
 
 
+@pytest.mark.parametrize("state", ["COMMANDE_ENREGISTREE", "STUCK_CONFIRMER"])
+def test_no_undo_waits_for_a_need_behind_the_point_of_no_return(state):
+    done = did(READ), did(RESERVE), did(PAY)
+    words = [rung.undo.status for rung in seen("PAIEMENT_EFFECTUE", *done)[2].rungs if rung.undo]
+    assert words == ["if needed"] * 2
+    behind = seen(state, *done, did(SELL))[2]
+    assert [rung.undo.status for rung in behind.rungs if rung.undo] == ["not possible any more"] * 2
+    assert {rung.undo.look for rung in behind.rungs if rung.undo} == {Look.LEFT_OUT}
+
+
 def test_stuck_undo_is_marked_and_not_its_action():
     _, undo, found = seen(
         stuck_undo_state(),
