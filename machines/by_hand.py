@@ -6,6 +6,7 @@ under the number of the item, from 0, as in the reference `reserve.0.id`.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from machines.accepting import NotAcceptedError, accept
@@ -39,10 +40,26 @@ def accepted_by_hand(
     return stored, dict.fromkeys(missing, "") | lacking
 
 
-def needed_by_hand(saga: Saga, step: Step, data: Mapping[str, Any], results: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of the fields of the reply that later calls need, with the number of each item."""
+def with_known(reply: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a person's reply with what the branches keep that have completed. The person's own values come first."""
+    both = {
+        name: {**known[name], **given}
+        for name, given in reply.items()
+        if isinstance(given, Mapping) and isinstance(known.get(name), Mapping)
+    }
+    return {**known, **reply, **both}
+
+
+def needed_by_hand(
+    saga: Saga, step: Step, data: Mapping[str, Any], results: Mapping[str, Any],
+    known: Mapping[str, Any] = MappingProxyType({}),
+) -> tuple[str, ...]:  # fmt: skip
+    """Return the names of the fields of the reply that later calls need, with the number of each item.
+
+    known: what the branches keep that have completed, which nobody needs to give.
+    """
     try:
-        return tuple(_needed(saga, step, _count(step, data, results)))
+        return tuple(name for name in _needed(saga, step, _count(step, data, results)) if not _has(known, name))
     except FillError:  # the saga is stuck because of this list
         return ()
 

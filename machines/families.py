@@ -24,7 +24,7 @@ from machines.references import FillError, roots_of
 from machines.registry import Registry, UnknownSagaError
 from machines.running import RunningSaga
 from machines.statuses import FINISHED, Status
-from machines.transitions import Direction, State, Trigger
+from machines.transitions import Direction, Phase, State, Trigger
 
 
 class KeptChildren(Protocol):
@@ -178,6 +178,22 @@ class Families:
             return None
         child = f"saga {found.id}, which its step {at.step.name} has started, is {found.status}"
         return f"{child}; retry the step, or act on that saga"
+
+    def known_results(self, saga: Progress, saga_id: UUID) -> dict[str, Any]:
+        """Return what the completed branches of a group keep that is stuck, as a person's reply names it.
+
+        Empty for every other saga.
+        """
+        at = saga.current
+        if at.phase is not Phase.STUCK or at.undoes or at.step is None or at.step.group is None:
+            return {}
+        try:
+            branches = Branches(self.registry, saga)
+        except FillError:  # the saga is stuck because of this list
+            return {}
+        newest = branches.newest(self.children.of(saga_id, at.step.name))
+        done = [child for child in newest if child.status == Status.COMPLETED]
+        return branches.known_results(done, self.children.replies([child.id for child in done])) if done else {}
 
     def _succeed(self, saga: RunningSaga, child: Child, actor: str) -> None:
         at, replies = saga.current, self.children.replies([child.id])[child.id]

@@ -135,6 +135,17 @@ class Branches:
         pairs = zip(self._group.branches, replies, strict=True)
         return {branch.name: result_of(branch, each) for branch, each in pairs}
 
+    def known_results(self, children: Sequence[Child], replies: Mapping[UUID, Mapping[str, Any]]) -> dict[str, Any]:
+        """Return what completed children keep, by the name of the branch, or by the number of the item from 0.
+
+        replies: child → step → its reply.
+        """
+        found = {}
+        for place, child in sorted(self._by_place(children).items()):
+            branch = self._group.branches[place if self._items is None else 0]
+            found[branch.name if self._items is None else str(place)] = result_of(branch, replies[child.id])
+        return {name: result for name, result in found.items() if result}
+
     def _by_place(self, known: Sequence[Child]) -> Mapping[int, Child]:
         """Return place of a branch, from 0 → its newest child."""
         return {(child.child_number - 1) % self.count: child for child in known} if self.count else {}

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.access.principal import Principal
 from app.access.signals import require_role
-from app.admin.field_forms import entered, value_of
+from app.admin.field_forms import entered, nested, value_of
 from app.engine.service import SagaService
 from app.services import Services
 from app.store.arrivals import Signal
@@ -52,7 +52,7 @@ def move(  # noqa: PLR0917
         case send_now.SEND_NOW:
             return sagas.send_now(saga_id, actor, reason, wait_s, seen=seen)
         case "resolve":
-            given = {name: value_of(text) for name, text in reply.items()}
+            given = nested({name: value_of(text) for name, text in reply.items()})
             checked = load(Resolution(), {"reason": reason, "reply": given})["reply"]
             return sagas.resolve(saga_id, actor, reason, checked, wait_s, seen=seen)
         case _:

@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from app.errors import MalformedError
+from app.errors import InvalidError, MalformedError
 from app.values import written
 from app.views.validation import parsed
 from machines.fields import Field, FieldKind
+from machines.references import parts
 from machines.samples import example_of
 from machines.secrets import holds_secret
 
@@ -75,6 +76,23 @@ def value_of(text: str) -> Any:
         return parsed(text.encode(), "the field")
     except MalformedError:
         return text
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the reply in which each value stands at its path: `call.id` is the member `id` of the member `call`.
+
+    Raise InvalidError when a path goes through another value.
+    """
+    reply: dict[str, Any] = {}
+    for name, value in values.items():
+        *above, last = parts(name)
+        inner = reply
+        for each in above:
+            inner = inner.setdefault(each, {})
+            if not isinstance(inner, dict):
+                raise InvalidError((f"/reply/{name}", f"{each} has a value of its own."))
+        inner[last] = value
+    return reply
 
 
 def as_text(field: Field, value: Any) -> str:

@@ -8,6 +8,7 @@ from app.engine.engine import Engine
 from app.errors import ConflictError, InvalidError
 from app.store.arrivals import Arrivals
 from app.store.instance import Instance
+from machines.by_hand import with_known
 from machines.later import arrival_name
 from machines.loop import IncompleteReplyError
 from machines.outcomes import Outcome
@@ -31,6 +32,8 @@ def take_action(  # noqa: PLR0917
         trigger = _trigger(engine, name, saga)
     if why_not := engine.families.why_not(saga, trigger) or _why_not_back(engine, saga, trigger):
         raise ConflictError(why_not, saga_id=str(saga.id), etat_final=saga.state)
+    if trigger is Trigger.RESOLVE:
+        reply = with_known(reply or {}, engine.families.known_results(saga, saga.id))
     try:
         engine.request_move(saga, trigger, actor, reason, reply)
     except IncompleteReplyError as error:

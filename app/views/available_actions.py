@@ -60,8 +60,7 @@ def refused_actions(sagas: SagaService, saga: Saga, row: SagaRow, results: Mappi
     """
     found: dict[str, str | None] = {}
     if row.parent_id is not None or saga.starts_others:
-        here = Walk(saga, row.state)
-        here.data, here.results = row.data, dict(results)
+        here = _walk(saga, row, results)
         place = Place(id=row.id, parent_id=row.parent_id, status=row.status)
         for name in OPERATOR_ACTIONS:
             if trigger := trigger_of(name, saga, row.state):
@@ -94,9 +93,21 @@ def actions_of(
         send_now=sends_now(saga, row),
         refused=refused_actions(parts.sagas, saga, row, results)
         | {SEND_NOW: why_paused(saga.states[row.state], parts.pauses.names.__contains__)},
+        by_branches=_by_branches(parts.sagas, saga, row, results),
         answered=_answered(saga.states[row.state], effects),
         kin=Kin(registry=parts.registry) if saga.starts_others else None,
     )
+
+
+def _by_branches(sagas: SagaService, saga: Saga, row: SagaRow, results: Mapping[str, Any]) -> Mapping[str, Any]:
+    return sagas.families.known_results(_walk(saga, row, results), row.id) if saga.starts_others else {}
+
+
+def _walk(saga: Saga, row: SagaRow, results: Mapping[str, Any]) -> Walk:
+    """Return a trial saga in the state of a stored one."""
+    here = Walk(saga, row.state)
+    here.data, here.results = row.data, dict(results)
+    return here
 
 
 def _answered(at: State, effects: Sequence[StepEffect]) -> StepEffect | None:
@@ -108,12 +119,13 @@ def _answered(at: State, effects: Sequence[StepEffect]) -> StepEffect | None:
 def available_actions(
     saga: Saga, state: str, saga_id: UUID, known: Known, *, in_doubt: bool, send_now: bool = False,
     refused: Mapping[str, str] = MappingProxyType({}), kin: Kin | None = None, answered: StepEffect | None = None,
+    by_branches: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[AvailableAction]:  # fmt: skip
     """Return every action that the table allows in a state.
 
     in_doubt: True when the call of the state may have been sent. send_now: see `sends_now`. refused: see
     `refused_actions`. kin: the children of the saga; None: it has none, and its table starts none. answered: see
-    `_answered`.
+    `_answered`. by_branches: what the completed branches of a stuck group keep.
     """
     at = saga.states[state]
     step, available = at.step.name if at.step else "", []
@@ -137,7 +149,7 @@ def available_actions(
                 safe=safe,
                 preview=seen,
                 planned=planned_calls(seen.course, saga, saga_id, known, kin),
-                needs=needed_by_hand(saga, gives, known.data, known.results) if gives else (),
+                needs=needed_by_hand(saga, gives, known.data, known.results, by_branches) if gives else (),
                 why_not=refused.get(name, ""),
                 warning=_warning(trigger, answered) if answered else "",
             )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from machines.attempts import later_answer
+from machines.by_hand import with_known
 from machines.later import arrival_name
 from machines.loop import IncompleteReplyError
 from machines.progress import trigger_of
@@ -124,6 +125,7 @@ class Run(Shown):
         if why_not := self._family.families.why_not(saga, trigger):
             raise NotAllowedError(why_not)
         loop = self._family.loop
+        reply = with_known(reply or {}, self._family.families.known_results(saga, saga.id))
         try:
             loop.request_move(saga, trigger, "operator", reason, reply)
         except IncompleteReplyError as error:

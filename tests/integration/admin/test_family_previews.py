@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from machines import Saga, at, branch, compensatable, each, list_of, post, retriable, sub, text, together
+from machines import Saga, at, branch, compensatable, each, list_of, pivot, post, retriable, sub, text, together
 from machines.step import Step
 from tests.integration.engine.families import settle, the
 from tests.integration.engine.scene import REFUSED, answer
@@ -170,3 +170,19 @@ def test_dry_run_of_many_sagas_lists_the_calls_of_their_children(family):
     page = client.get(group[1].replace("&amp;", "&")).text
     assert "POST shop/pay<" in page
     assert "with the same key" not in page
+
+
+def test_resolving_a_group_asks_only_for_the_results_that_nobody_knows(family):
+    def keeping(name: str) -> Step:
+        return pivot(name, post("shop", f"/{name}", keeps={"id": text()}), done=name.upper(), refused=f"NO_{name}")
+
+    both = together(keeping("pay"), keeping("call"), name="both", done="BOTH")
+    note = retriable("note", post("shop", "/note", pay="both.pay.id", call="both.call.id"), done="NOTED")
+    order = table("order", undoable("hold"), both, note)
+    scene, client = family(order, replies={"pay": [answer(200, id="p1")], "call": [REFUSED]})
+    page = f"/admin/sagas/{the(scene, 'order')['id']}"
+    assert re.findall(r'name="reply\.([^"]+)"', client.get(page).text) == ["call.id"]
+    form = {"action": "resolve", "seen": "STUCK_BOTH", "reason": "called", "reply.call.id": "c1"}
+    assert client.post(page, data=form | {"reply.call": "1"}).status_code == 400
+    assert client.post(page, data=form).status_code == 200
+    assert the(scene, "order")["state"] == "BOTH"

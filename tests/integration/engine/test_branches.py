@@ -274,11 +274,24 @@ def test_a_stuck_each_is_resolved_with_what_each_item_keeps(scene):
 
 
 @pytest.mark.parametrize(
+    ("reply", "ids"),
+    [({"1": {"id": "h1"}}, ["m1", "h1"]), ({"0": {"row": 7}, "1": {"id": "h1"}}, ["m1", "h1"]),
+     ({"0": {"id": "h0"}, "1": {"id": "h1"}}, ["h0", "h1"])],
+)  # fmt: skip
+def test_a_stuck_each_is_resolved_without_what_its_completed_items_keep(scene, reply, ids):
+    parent = stuck_group(scene, MARKS)
+    scene.service.resolve(UUID(str(parent["id"])), "ada", "by hand", reply, 0.0)
+    settle(scene)
+    assert ends(scene)["order"] == "NOTED"
+    assert scene.requests[-1].body["ids"][:2] == ids
+
+
+@pytest.mark.parametrize(
     ("reply", "problem"),
     [
-        ({}, "give 0.id, 1.id, 2.id$"),
+        ({}, "give 1.id$"),
         ({"*": {"id": "x"}}, r"\* is no item; the items are 0 to 2$"),
-        ({"0": {"id": "x"}, "1": {"id": "x"}}, "give 2.id$"),
+        ({"0": {"id": "x"}, "1": {}}, "give 1.id$"),
         ({str(n): {"id": "x"} for n in range(4)}, "3 is no item"),
         ({"0": {"id": "x"}, "1": {"id": 7}, "2": {"id": "x"}}, "1.id is 7, no text"),
         ({"0": {"id": "x"}, "1": "x", "2": {"id": "x"}}, "1 is 'x', no object"),
