@@ -159,6 +159,15 @@ class Family:
     def children(self, parent: UUID) -> list[Member]:
         return [each for each in self.members.values() if each.memory.parent_id == parent]
 
+    def newest(self, parent: Member, name: str, item: int | None = None) -> Member | None:
+        """Return the newest child with this name, see `Member.name`; None without any. item: its number, from 0."""
+        found = [
+            each
+            for each in self.children(parent.memory.saga_id)
+            if each.name == name and (item is None or each.indexes[-1:] == (item,))
+        ]
+        return found[-1] if found else None
+
     def tree(self, member: Member) -> list[Member]:
         """Return a saga with its children, and theirs: each before its own children."""
         below = [each for child in self.children(member.memory.saga_id) for each in self.tree(child)]

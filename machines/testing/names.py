@@ -39,6 +39,8 @@ class Known:
     names: tuple[str, ...]
     #: Returns the name that a text stands for, such as `reserve[0]` for `undo reserve[7]`.
     stands_for: Callable[[str], str] = str
+    #: Returns why a text cannot be a name, although it stands for one; "": it can.
+    impossible: Callable[[str], str] = lambda _: ""
 
     def check(self, value: object) -> None:
         """Raise UnknownNameError for a text that is none of the names."""
@@ -47,6 +49,8 @@ class Known:
         if (name := self.stands_for(value)) not in self.names:
             remedy = mend(name, self.names, f"write one of {', '.join(self.names) or 'none'}")
             raise UnknownNameError(f"{self.owner} has no {self.what} {value!r}; {remedy}")
+        if problem := self.impossible(value):
+            raise UnknownNameError(f"{self.owner} has no {self.what} {value!r}; {problem}")
 
 
 class Name(str):
@@ -156,8 +160,14 @@ class ByName(dict[str, _T]):
 class Vocabulary:
     """The legal names of one saga and of the sagas that its steps start."""
 
-    def __init__(self, definition: Saga, registry: Registry, label: Callable[[str], str], prefix: str) -> None:
-        """label: returns the name of a step in the tree. prefix: of the labels of all its steps."""
+    def __init__(
+        self, definition: Saga, registry: Registry, label: Callable[[str], str], prefix: str,
+        impossible_item: Callable[[str], str],
+    ) -> None:  # fmt: skip
+        """label: returns the name of a step in the tree. prefix: of the labels of all its steps.
+
+        impossible_item: returns why no step has a name with the number of an item; "" where one may have it.
+        """
         owner = str(definition)
         ends = tuple(name for name, at in definition.states.items() if at.phase in _ENDS)
         places = dict(_labels(definition.steps, registry, prefix, label("").removeprefix(prefix)))
@@ -169,12 +179,16 @@ class Vocabulary:
         self.ends = Known(owner=owner, what="end", names=ends)
         self.steps = Known(owner=owner, what="step", names=tuple(step.name for step in definition.steps))
         self.events = Known(owner=owner, what="event", names=tuple(definition.events.values()))
-        self.calls = Known(owner=owner, what="call", names=sent, stands_for=_any_item)
+        self.calls = Known(owner=owner, what="call", names=sent, stands_for=_any_item, impossible=impossible_item)
         #: Each step by the name that its table gives it, also those that its steps start.
         self.all_steps = Known(owner=owner, what="step", names=tuple(step.name for step in places.values()))
         #: Steps that leave an effect; a read is no mistake, although it leaves none.
         self.effects = Known(
-            owner=owner, what="step", names=tuple(dict.fromkeys((*left, *called))), stands_for=_any_item
+            owner=owner,
+            what="step",
+            names=tuple(dict.fromkeys((*left, *called))),
+            stands_for=_any_item,
+            impossible=impossible_item,
         )
         self.moves = Known(
             owner=owner, what="move", names=(*self.steps.names, *self.states.names),

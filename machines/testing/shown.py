@@ -1,7 +1,7 @@
 """What a run of a saga in memory shows: what it called, where it is, and what its participants keep."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self
 
 from machines.history import Effect
@@ -11,6 +11,7 @@ from machines.statuses import Status
 from machines.testing.answering import Answering
 from machines.testing.drawing import brief, drawn
 from machines.testing.family import Family
+from machines.testing.item_names import impossible_item
 from machines.testing.member import Member
 from machines.testing.memory import Row
 from machines.testing.names import ACTIONS, LEFT, STATUSES, ByName, Name, Names, Vocabulary, named
@@ -52,18 +53,14 @@ class Shown:
 
     def child(self, name: str, item: int | None = None) -> Self:
         """Return the newest child of a step of sub() or each(), or of a branch, by name. item: its number, from 0."""
-        found = [
-            each
-            for each in self._family.children(self._memory.saga_id)
-            if each.name == name and (item is None or each.indexes[-1:] == (item,))
-        ]
-        if not found:
+        found = self._family.newest(self._member, name, item)
+        if found is None:
             known = (
                 ", ".join(dict.fromkeys(each.name for each in self._family.children(self._memory.saga_id))) or "none"
             )
             what = name if item is None else f"{name}, item {item}"
             raise LookupError(f"{self.definition} has started no child {what}; it has {known}")
-        return type(self)(self._family, found[-1])
+        return type(self)(self._family, found)
 
     @property
     def state(self) -> str:
@@ -187,7 +184,10 @@ class Shown:
     @cached_property
     def _known(self) -> Vocabulary:
         member = self._member
-        return Vocabulary(self.definition, self._family.families.registry, member.label, member.prefix)
+        return Vocabulary(
+            self.definition, self._family.families.registry, member.label, member.prefix,
+            partial(impossible_item, self._family, member),
+        )  # fmt: skip
 
     @property
     def _answering(self) -> Answering:

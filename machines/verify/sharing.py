@@ -117,7 +117,7 @@ class _Owners:
 
 
 def _within(owner: _Owner, lists: int) -> _Owner:
-    """Return who has a value of a saga in the items of its lists; the items of two lists are not told apart."""
+    """Return who has a value of a saga in the items of its lists; no value names the items of two lists."""
     if owner is not _Owner.THIS_SAGA or lists == 0:
         return owner
     return _Owner.PARENT if lists == 1 else _Owner.ANY_SAGA

@@ -2,8 +2,8 @@
 
 import pytest
 
-from machines import Saga, branch, compensatable, each, get, list_of, pivot, post, read, sub, text, together
-from machines.testing import UnknownNameError, always, given, lost, ok, refused
+from machines import Saga, branch, compensatable, each, get, list_of, object_of, pivot, post, read, sub, text, together
+from machines.testing import UnknownNameError, always, given, lost, refused
 
 
 def step(name, **columns):
@@ -74,6 +74,13 @@ WRONG = {
     "the step of a move": (lambda run: run.journal[1].step != "crat", "no step 'crat'"),
     "an event": (lambda run: "OrderSlod" not in run.events, "no event 'OrderSlod'; did you mean 'OrderSold'?"),
     "an action": (lambda run: "retri" not in run.allowed(), "no action 'retri'; did you mean 'retry'?"),
+    "an item that is not in the list": (lambda run: "take[2]" not in run.calls, "'take[2]'; lines has 2 items"),
+    "the undo of such an item": (lambda run: "undo take[7]" in run.calls, "no call 'undo take[7]'; lines has 2 items"),
+    "one call of such an item": (lambda run: run.calls[0] != "take[2]", "lines has 2 items"),
+    "the effect of such an item": (lambda run: run.effects.get("take[2]"), "no step 'take[2]'; lines has 2 items"),
+    "another item than that of a child": (
+        lambda run: "take[1]" not in run.child("take", 0).calls, "no call 'take[1]'; this saga is of item 0"
+    ),
     "a result": (lambda run: run.results.get("crat"), "no step 'crat'"),
 }  # fmt: skip
 
@@ -93,11 +100,10 @@ def test_every_legal_name_can_be_compared_also_one_that_is_absent():
     assert run.status not in ("stuck", "waiting", "running", "compensating", "completed", "pending")
     assert "STUCK_SALE" not in run.states
     assert run.calls[:3] == ["cart", "take[0]", "take[1]"]
-    assert "take[7]" not in run.calls
+    assert "undo take[1]" in run.calls
     assert "probe invoice" not in run.calls
     assert ("undo label" in run.calls, "cart" in run.took_effect, run.calls.count("sale")) == (True, False, 1)
     assert run.effects["pay.hold"] == "undone"
-    assert run.effects.get("take[2]") is None
     assert "papers" not in run.effects  # before its branches start it is there
     assert "sale: done, to SALE_DONE" not in run.moves
     assert run.moves[1] == "cart: done, to CART_READ"
@@ -117,6 +123,53 @@ def test_names_of_two_runs_are_compared_as_they_are():
     assert (stuck.ended, stuck.state, stuck.allowed()) == (None, "STUCK_SALE", ["retry", "compensate", "resolve"])
 
 
+PIECES = each("item.pieces", step("pack"), done="PACKED", refused="NOT_PACKED")
+DEEP = Saga(
+    name="deep", version=1, initial="NEW", completed="SALE_DONE", compensated="CALLED_OFF",
+    data={"boxes": list_of(object_of({"pieces": list_of(text())}))}, participants=("shop",),
+    steps=(
+        each("boxes", together(PIECES, step("label"), name="both", done="BOTH", refused="NOT_BOTH"),
+             sub("pay", saga="charge", data={}, done="PAID", refused="UNPAID"), name="box", done="ALL", refused="NONE"),
+        read("stock", get("shop", "/stock", keeps={"left": list_of(text())}), done="STOCK", refused="NO_STOCK"),
+        each("stock.left", step("count"), done="COUNTED", refused="NOT_COUNTED"),
+        pivot("sale", post("shop", "/sale"), done="SALE_DONE", refused="NO_SALE"),
+    ),
+)  # fmt: skip
+BOXES = {"boxes": [{"pieces": ["pen"]}, {"pieces": ["ink", "cap"]}]}
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("undo pack[1][1]", ""), ("pack[0][1]", "item.pieces has 1 item"), ("pack[2][0]", "boxes has 2 items"),
+        ("label[1]", ""), ("label[2]", "boxes has 2 items"), ("pay[1].hold", ""), ("pay[2].hold", "boxes has 2 items"),
+        ("count[9]", ""),
+    ],
+)  # fmt: skip
+def test_number_of_an_item_is_wrong_as_soon_as_the_list_is_known(name, problem):
+    run = given(DEEP, BOXES, [CHARGE]).when(stock=refused()).run()  # what is left in stock is never known
+    if problem:
+        with pytest.raises(UnknownNameError, match=problem):
+            assert name not in run.calls
+    else:
+        assert run.calls.count(name) == (name != "count[9]")
+    with pytest.raises(UnknownNameError, match=r"'pay\[0\].hold'; this saga belongs to pay\[1\]"):
+        assert "pay[0].hold" not in run.child("box", 1).child("pay").calls
+
+
+PARCEL = Saga(
+    name="parcel", version=1, initial="NEW", completed="DONE", compensated="BACK", data=DEEP.data, participants=(),
+    steps=(sub("deep", data={"boxes": "boxes"}, done="DONE", refused="NOT_DONE", pivot=True),),
+)  # fmt: skip
+
+
+def test_list_of_a_reply_is_known_after_the_reply():
+    run = given(PARCEL, BOXES, [CHARGE]).when(deep=given(DEEP).replying(stock={"left": ["ink"]})).run()
+    assert "deep.count[0]" in run.calls
+    with pytest.raises(UnknownNameError, match=r"stock.left has 1 item$"):
+        assert "deep.count[1]" not in run.calls
+
+
 def test_key_that_a_run_does_not_have_yet_is_no_wrong_name():
-    with pytest.raises(KeyError, match=r"take\[5\]"):
-        order(sale=ok).effects["take[5]"]
+    with pytest.raises(KeyError, match=r"take\[1\]"):
+        order(cart=refused()).effects["take[1]"]
