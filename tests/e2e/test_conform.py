@@ -6,7 +6,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,10 @@ import requests
 from click.testing import CliRunner, Result
 
 from app.cli.__main__ import command_line
+from app.conform.bench import Bench
+from app.conform.lines import LINES, Finding
 from app.conform.running import findings
+from machines.participant_kinds import ParticipantKind
 from tests.support.waiting import HOST, eventually, restartable_port
 
 pytestmark = pytest.mark.programs
@@ -92,6 +95,31 @@ def airline(airline_process: Airline) -> Iterator[Airline]:
     airline_process.plant("")
 
 
+#: Faults of calls that meet: they are planted for their line alone, whose calls are waited for.
+MEETINGS = ("race", "hang-up", "undo-race", "undo-again")
+
+
+@pytest.fixture
+def plant(airline: Airline, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Return a function that plants a fault for a whole run, or for its line alone."""
+
+    def planted(fault: str) -> None:
+        names = list(LINES)
+
+        def armed(bench: Bench, kind: ParticipantKind) -> Iterator[Finding]:
+            for each in findings(bench, kind):
+                is_next = names[names.index(each.line.name) + 1 :][:1] == [FAULTS[fault]]
+                airline.plant(fault if is_next else "")
+                yield each
+
+        if fault in MEETINGS:
+            monkeypatch.setattr("app.cli.conform.findings", armed)
+        else:
+            airline.plant(fault)
+
+    return planted
+
+
 def verdicts(result: Result) -> dict[str, str]:
     lines = json.loads(result.stdout)["lines"]
     return {line["name"]: line["verdict"] for line in lines}
@@ -106,8 +134,8 @@ def test_participant_with_a_barrier_keeps_every_line(airline):
 
 
 @pytest.mark.parametrize(("fault", "line"), FAULTS.items())
-def test_planted_fault_is_found_on_its_own_line(airline, fault, line):
-    airline.plant(fault)
+def test_planted_fault_is_found_on_its_own_line(airline, plant, fault, line):
+    plant(fault)
     look = ("--look", "/balance" if fault in ("keep-fee", "undo-again") else "/bookings")
     result = airline.conform("--json", *(["--crash", airline.restart] if "memory" in fault else []), look=look)
     assert result.exit_code == 1, result.output

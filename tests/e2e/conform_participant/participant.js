@@ -1,6 +1,8 @@
 // A participant behind a barrier, in plain Node. It keeps its state in the file STATE. `POST /fault {"name"}` plants one
-// fault at a time; each fault breaks one line of the contract that `saga conform` tries.
+// fault at a time; each fault breaks one line of the contract that `saga conform` tries. A fault of calls that meet waits
+// until they have met, so it needs no luck: the test plants it only for the calls of its line.
 const fs = require("node:fs");
+const { EventEmitter, once: first } = require("node:events");
 const http = require("node:http");
 const { setTimeout: sleep } = require("node:timers/promises");
 
@@ -8,10 +10,29 @@ const LARGEST_BODY = 1 << 20;
 const STATE = process.env.STATE;
 const state = fs.existsSync(STATE) ? JSON.parse(fs.readFileSync(STATE)) : { bookings: {}, keys: {}, last: 0, fees: 0, fault: "" };
 const running = new Map(); // idempotency key → the promise of the call that is at work
+const meetings = new EventEmitter().setMaxListeners(0);
+const waiting = new Map(); // idempotency key → how many of its calls wait for each other
+const held = new Set(); // idempotency keys whose first call was held until its client hung up
 let reading = Promise.resolve();
 
 const has = (fault) => state.fault === fault;
 const problem = (status, detail) => ({ status, body: { detail } });
+
+async function meet(key, number) {
+  waiting.set(key, (waiting.get(key) ?? 0) + 1);
+  if (waiting.get(key) < number) return first(meetings, key);
+  waiting.delete(key);
+  meetings.emit(key);
+}
+
+async function beforeItsAct(key, request) {
+  const undoKey = `${key.slice(0, -2)}undo`;
+  if (has("race")) return meet(key, 4);
+  if (has("undo-race") && !state.keys[undoKey]) return first(meetings, undoKey);
+  if (!has("hang-up") || held.has(key)) return sleep(2);
+  held.add(key);
+  if (!request.socket.destroyed) await first(request.socket, "close");
+}
 
 function commit() {
   const done = Object.fromEntries(Object.entries(state.keys).filter(([key]) => key.endsWith("/do")));
@@ -54,7 +75,7 @@ async function once(key, text, request) {
   if (has("no-tombstone") && known?.undone) return problem(410, "undone");
   if (known && known.text !== text && !has("other-body")) return problem(422, "the key came with another body");
   if (known && !has("again") && !(has("forget-refusal") && known.refused)) return known;
-  await sleep(has("hang-up") ? 300 : has("race") || has("undo-race") ? 50 : 2);
+  await beforeItsAct(key, request);
   const reply = has("forget-refusal") && known?.refused ? book({ city: "Atlantis" }, text, key) : act(key, text);
   const gone = has("hang-up") && request.socket.destroyed;
   if (!gone && reply.status !== 400) state.keys[key] = { ...reply, text };
@@ -67,7 +88,7 @@ async function undo(key) {
   if (state.keys[key]) return has("undo-once") ? problem(409, "it is undone already") : state.keys[key];
   if (!action && has("unknown")) return problem(404, "there is no such booking");
   if (action?.refused && has("refused-undo")) return problem(409, "it was refused");
-  if (action && has("undo-again")) await sleep(50);
+  if (action && has("undo-again")) await meet(key, 4);
   const other = !action && has("undo-another") ? Object.keys(state.bookings).at(-1) : undefined;
   const one = { "undo-oldest": 0, "undo-newest": -1 }[state.fault];
   const own = action && one !== undefined ? Object.keys(state.bookings).at(one) : action?.booking;
@@ -79,6 +100,7 @@ async function undo(key) {
   if (action && has("undo-marks-all")) for (const each of Object.values(state.keys)) each.undone = true;
   state.keys[key] = { status: 200, body: { undone: Boolean(action?.booking) } };
   commit();
+  meetings.emit(key);
   return state.keys[key];
 }
 
