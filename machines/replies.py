@@ -29,6 +29,10 @@ NOTHING: Mapping[str, str] = MappingProxyType({})
 #: A reply whose JSON is a text, number or boolean is stored as an object with this one field, because SQLite's JSON
 #: columns cannot store such a value alone.
 SCALAR = "value"
+#: Names of fields that only an error has, as in `means={"error.code": {"exists": SUCCEEDED}}`. The outcome of a reply
+#: does not depend on them: a 2xx with such a field is a success, unless `means=` names its value. `saga verify`
+#: believes that no success has one, and `saga conform` asks the participant.
+ERROR_FIELDS = frozenset({"error", "errors", "reason", "detail", "problem"})
 #: Settings to check when a call was not sent. _URL and _PROXY are replaced by variables of the participant.
 _KEY, _URL, _PROXY, _LOAD = "PARTICIPANTS_API_KEY", "URL", "PROXY", "THREADS"
 #: Statuses that reject a call before the participant acts on it, each with the setting to check.
@@ -109,7 +113,7 @@ class Reply:
         message = body.get("detail") or body.get("title") or body.get("error") or body.get("message") or ""
         if self.scalar:
             message = body[SCALAR]
-        words = message if isinstance(message, str) else _as_json(message)
+        words = message if isinstance(message, str) else as_json(message)
         return f"{self.status} {words}".strip()
 
     @property
@@ -196,7 +200,7 @@ def explained(reply: Reply, lacking: Mapping[str, str], call: Call) -> Reply:
     """Return the reply with an explanation: why a success is not accepted, or which setting to check."""
     if call.means and (found := _meant_by_field(reply, call)) and found[2] is not Outcome.SUCCEEDED:
         path, value, _ = found
-        said = "is missing" if value is None else f"is {_as_json(value)}"
+        said = "is missing" if value is None else f"is {as_json(value)}"
         return replace(reply, says=one_line(f"{reply.reason}: {path} {said}"))
     if reply.status is not None and _OK <= reply.status < _REDIRECT and reply.status not in call.means:
         return replace(reply, says=f"{reply.reason}, but {_why_not_taken(reply, lacking)}")
@@ -248,7 +252,7 @@ def _what_lacks(lacking: Mapping[str, str]) -> str:
     return "; ".join(lacking[name] for name in sorted(lacking))
 
 
-def _as_json(value: Any) -> str:
+def as_json(value: Any) -> str:
     """Return a value of a reply as JSON, for a reason."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
 

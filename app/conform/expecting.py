@@ -1,10 +1,21 @@
 """What a trial expects of a participant. Each function raises NotKeptError when the participant does something else."""
 
+from collections.abc import Hashable, Mapping
+from contextlib import suppress
+from typing import Any
+
 from app.conform.bench import Bench
 from app.conform.effects import in_words
 from app.conform.lines import Exchange, NotKeptError, NotTriedError
 from app.conform.trial import DONE, Trial
+from machines.call import Call
+from machines.keeps import kept_of
 from machines.outcomes import Outcome
+from machines.references import parts, within
+from machines.replies import ERROR_FIELDS, as_json
+
+_SUCCESS = 2
+_ALSO_OF_SUCCESSES = frozenset({"detail", "reason"})
 
 
 def done_saga(bench: Bench) -> Trial:
@@ -32,6 +43,34 @@ def expect_reached(made: Exchange) -> None:
     """Raise NotKeptError when the participant has ended: it was there when the trial began."""
     if made.reply.status is None and not made.reply.sent:
         raise NotKeptError(f"the participant answers no more: {made.reply.reason}")
+
+
+def expect_no_error(made: Exchange, call: Call | None, which: str) -> None:
+    """Raise NotKeptError when a 2xx that counts as done has a field of errors that the table does not speak of."""
+    if made.outcome in DONE and call is not None and (found := _error_in(made, call)):
+        name, value = found
+        raise NotKeptError(
+            f"{which} is answered with {made.reply.status} and {name} {as_json(value)}, which counts as done; "
+            f"if it is an error, write means={{{name!r}: {{…}}}} in the table, or keep {name} if it is none"
+        )
+
+
+def _error_in(made: Exchange, call: Call) -> tuple[str, Any] | None:
+    """Return the first field of errors in a 2xx, and its value; None without any.
+
+    A success may well have a `detail` or a `reason`. They count when the table knows them as fields of errors.
+    """
+    if made.reply.status is None or made.reply.status // 100 != _SUCCESS:
+        return None
+    meant = [path for path in call.means if isinstance(path, str) and not ERROR_FIELDS.isdisjoint(parts(path))]
+    kept = {parts(kept_of(name, each).source)[0] for name, each in call.keeps.items()}
+    for path in (*meant, *sorted(ERROR_FIELDS - _ALSO_OF_SUCCESSES - kept - {parts(path)[0] for path in meant})):
+        with suppress(LookupError, TypeError):
+            value = within(made.reply.body, parts(path))
+            meanings = call.means.get(path, {})
+            if value and not (isinstance(meanings, Mapping) and isinstance(value, Hashable) and value in meanings):
+                return path, value
+    return None
 
 
 def expect_same(first: Exchange, again: Exchange, words: str = "the repeated call gets another answer") -> None:

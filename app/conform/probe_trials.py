@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from app.conform.bench import Bench
-from app.conform.expecting import do_well, done_saga, expect_undone
+from app.conform.expecting import do_well, done_saga, expect_no_error, expect_undone
 from app.conform.lines import Exchange, NotKeptError, NotTriedError
 from app.conform.trial import DONE, PAUSE_S, Trial
 from machines.outcomes import Outcome
@@ -20,6 +20,7 @@ def probe(bench: Bench) -> None:
         raise NotKeptError(f"the probe does not find what was done: {found.reply.reason}")
     _expect_same_fields(bench, made, found)
     unknown = bench.saga().probe()
+    expect_no_error(unknown, bench.subject.step.probe, "the probe of something unknown")
     if unknown.outcome in DONE:
         raise NotKeptError("the probe finds something that was never done")
     if unknown.outcome is not Outcome.REFUSED:

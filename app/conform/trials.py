@@ -12,6 +12,7 @@ from app.conform.expecting import (
     expect_done,
     expect_evidence,
     expect_no_change,
+    expect_no_error,
     expect_one_effect,
     expect_reached,
     expect_same,
@@ -39,6 +40,7 @@ def done(bench: Bench) -> None:
         raise NotKeptError(f"it is refused: {made.reply.reason}; give data that the participant accepts: field=value")
     if made.outcome not in DONE:
         raise NotKeptError(f"its outcome is in doubt: {made.reply.reason}")
+    expect_no_error(made, bench.subject.step.call, "the call")
     bench.usual_s = made.reply.duration_ms / 1000
     if bench.subject.look:
         shown = bench.look()

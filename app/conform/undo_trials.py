@@ -11,6 +11,7 @@ from app.conform.expecting import (
     do_well,
     done_saga,
     expect_no_change,
+    expect_no_error,
     expect_refused,
     expect_too_late,
     expect_undone,
@@ -36,7 +37,9 @@ def undo(bench: Bench) -> None:
             looks.append(bench.look())
         saga, other = (second, first) if latest else (first, second)
         found = bench.finds(other)
-        expect_undone(saga.undo(), "the undo")
+        undone = saga.undo()
+        expect_undone(undone, "the undo")
+        expect_no_error(undone, bench.subject.undo, "the undo")
         if bench.subject.look:
             _expect_only_own_undone(bench, [*looks, bench.look()], latest=latest)
         if found and not bench.finds(other):
@@ -151,6 +154,7 @@ def refused_again(bench: Bench) -> None:
     saga = _refusing(bench)
     before = bench.see(saga)
     first = saga.do()
+    expect_no_error(first, bench.subject.step.call, "the call")
     if first.outcome in DONE:
         raise NotTriedError(f"the participant does not refuse the data of --refused: {first.reply.reason}")
     expect_refused(first, "the call")

@@ -13,6 +13,7 @@ from machines.call import Call
 from machines.fields import FieldKind
 from machines.outcomes import Outcome
 from machines.references import parts
+from machines.replies import ERROR_FIELDS
 from machines.saga import Saga
 from machines.step import Kind, Step
 from machines.testing.successes import kept_in
@@ -57,8 +58,7 @@ _BY_STATUS = {status: truth for truth, statuses in BY_TRUTH.items() for status i
 #: Statuses that may say: it is so already, or it is accepted, and no answer follows. Only the author can know.
 _ALREADY = (202, 404, 409, 410)
 _TAKEN = {Truth.DONE: "a success", Truth.REFUSED: "a refusal", Truth.UNTOUCHED: "a call that was not sent"}
-#: Names of fields that only an error has, as in `means={"error.code": {"exists": SUCCEEDED}}`.
-_OF_ERRORS = frozenset({"error", "errors", "reason", "detail", "problem"})
+_REDIRECT = 300
 #: What an action has left that was done.
 _HAPPENED = (Truth.DONE, Truth.LEFT, Truth.BUSY, Truth.UNSEEN)
 
@@ -134,16 +134,29 @@ def _unnamed(step: Step, call: Call, path: str, meaning: Mapping[Any, Any]) -> I
         yield from others if named or len(others) > 1 else ()  # a single one is the success
     elif named and any(isinstance(value, bool) for value in meaning):
         yield from (value for value in (True, False) if value not in meaning)
-    elif named and (field is not None or None in meaning or not _is_of_error(path)):
-        yield _another(meaning)
+    elif (named and field is not None) or _has_further_values(call, path, meaning, named=named):
+        yield another(meaning)
+
+
+def _has_further_values(call: Call, path: str, meaning: Mapping[Any, Any], *, named: bool) -> bool:
+    """Return True when a success may come with a value of a field that `means=` does not name.
+
+    named: a value means a success. A field that only refuses, without a status of an error in `means=`, says the errors
+    of a 2xx, and other ones as well: a 4xx is a refusal without such a field.
+    """
+    if named:
+        return None in meaning or not _is_of_error(path)
+    statuses = [key for key in call.means if isinstance(key, int)]
+    only_refuses = all(Outcome(each) is Outcome.REFUSED for each in meaning.values())
+    return _is_of_error(path) and only_refuses and max(statuses, default=0) < _REDIRECT
 
 
 def _is_of_error(path: str) -> bool:
     """Return True for a field by whose name only an error has it: no success comes with a further value of it."""
-    return not _OF_ERRORS.isdisjoint(parts(path))
+    return not ERROR_FIELDS.isdisjoint(parts(path))
 
 
-def _another(meaning: Mapping[Any, Any]) -> Any:
+def another(meaning: Mapping[Any, Any]) -> Any:
     """Return a value of the type of the named ones that is none of them."""
     numbers = [value for value in meaning if isinstance(value, int | float)]
     if numbers:

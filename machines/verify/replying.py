@@ -15,7 +15,7 @@ from machines.replies import Reply
 from machines.saga import Saga
 from machines.step import Step
 from machines.testing.successes import acceptance, fields, headers, success
-from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, subject_of
+from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, another, doubtful, subject_of
 
 #: Name of a success that lacks the fields of the table.
 WITHOUT_FIELDS = "200 without the fields"
@@ -90,6 +90,7 @@ def _declared(
         if isinstance(key, int):
             claimed = TRUTHS[Outcome(meaning)]  # type: ignore[arg-type]
             good = accepting if claimed is Truth.ACCEPTED else body if claimed in (Truth.DONE, Truth.LEFT) else _DETAIL
+            good = _undecided(call, good) if key // 100 == 2 else good  # noqa: PLR2004
             for truth in unsure[str(key)].tried if str(key) in unsure else (claimed,):
                 yield truth, str(key), _reply(key, good, kept)
             continue
@@ -104,6 +105,14 @@ def _declared(
     for each in unsure.values():
         if isinstance(each.key, str):
             yield Truth.UNKNOWN, each.reply, _reply(200, put(body, each.key, each.value), kept)
+
+
+def _undecided(call: Call, body: Any) -> Any:
+    """Return the body of a 2xx in which no field that is missing has a meaning, so that the status decides."""
+    for key, meaning in call.means.items():
+        if isinstance(key, str) and isinstance(meaning, Mapping) and None in meaning:
+            body = put(body, key, another(meaning))
+    return body
 
 
 def put(body: Any, path: str, value: Any) -> Any:

@@ -37,7 +37,7 @@ FAULTS = {
     "undo-another": "undo-unknown", "keep-fee": "undo", "undo-race": "undo-at-once",
     "undo-all": "undo", "undo-oldest": "undo", "undo-newest": "undo", "undo-two": "undo",
     "probe-other-id": "probe", "probe-undone": "probe-undone", "undo-again": "undos-at-once",
-    "undo-memory": "crash-undo",
+    "undo-memory": "crash-undo", "undo-error": "undo",
 }  # fmt: skip
 
 

@@ -92,6 +92,7 @@ async function undo(key) {
   const other = !action && has("undo-another") ? Object.keys(state.bookings).at(-1) : undefined;
   const one = { "undo-oldest": 0, "undo-newest": -1 }[state.fault];
   const own = action && one !== undefined ? Object.keys(state.bookings).at(one) : action?.booking;
+  if (action && has("undo-error")) return { status: 200, body: { error: "it is too late" } };
   if ((own ?? other) && !has("undo-nothing")) delete state.bookings[own ?? other];
   if (action?.booking && has("undo-all")) state.bookings = {};
   if (action?.booking && has("undo-two")) delete state.bookings[Object.keys(state.bookings)[0]];

@@ -75,6 +75,7 @@ UNTRUE = {
     "sell status": selling({"status": {"paid": SUCCEEDED}}),
     "sell code": selling({"code": {0: SUCCEEDED}}),
     "sell error": selling({"error": {None: SUCCEEDED}}),
+    "sell error.code": selling({"error.code": {"NO_MONEY": REFUSED, "CLOSED": REFUSED}}),
     "sell mark": selling({"mark": {"b": REFUSED}}, keeps={"mark": choice("a", "b", "c")}),
     "undo hold state": holding(undo={"state": {"gone": SUCCEEDED}}),
     "probe sell status": selling(probe={"status": {"captured": SUCCEEDED, "authorised": REFUSED}}),
@@ -121,6 +122,9 @@ TRUE = {
     "the other of two values": selling({"of": {"a": REFUSED}}, keeps={"of": choice("a", "b")}),
     "the other of two values, in any order": selling({"of": {"b": REFUSED}}, keeps={"of": choice("a", "b")}),
     "the code of an error": selling({"error": {"exists": SUCCEEDED}}),
+    "the code of an error, and others": selling({"error": {"NO_MONEY": REFUSED, "busy": IN_DOUBT}}),
+    "the code of an error that refuses, of one status": selling({409: IN_DOUBT, "error": {"NO_MONEY": REFUSED}}),
+    "any other error in a 200 is in doubt": selling({200: IN_DOUBT, "error": {"NO_MONEY": REFUSED, None: SUCCEEDED}}),
     "each value has a meaning": selling(
         {"of": {"a": SUCCEEDED, "b": IN_DOUBT}}, keeps={"of": choice("a", "b")}
     ),
