@@ -51,10 +51,10 @@ class _Output:
     def write(self, text: str) -> None:
         with suppress(OSError):
             sys.stdout.write(text)
+            sys.stdout.flush()
 
     def flush(self) -> None:
-        with suppress(OSError):
-            sys.stdout.flush()
+        """Do nothing: each line is flushed when it is written."""
 
 
 class LibraryWarnings(logging.Handler):

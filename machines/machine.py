@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 from transitions import Event, EventData, Machine, MachineError, State, Transition
 
@@ -73,7 +73,8 @@ class SagaTransition(_SetOnce, Transition):
         return True
 
     def _change_state(self, event_data: EventData) -> None:
-        saga, dest = cast("SagaMachine", event_data.model), cast("str", self.dest)
+        saga: Any = event_data.model
+        dest: Any = self.dest
         if saga.state != self.source:
             raise MachineError(f"{saga.definition} is in {saga.state}, not in {self.source}")
         saga._at = saga.definition.states[dest]  # noqa: SLF001  nothing else sets it
@@ -85,6 +86,7 @@ class SagaEvent(Event):
 
     add_transition = add_callback = _refuse
 
+    machine: "SagaMachine"
     transitions: Mapping[str, FixedList]  # type: ignore[assignment]  # Event only reads it
 
     def __init__(self, name: str, machine: "SagaMachine", transitions: Mapping[str, FixedList]) -> None:
@@ -93,7 +95,7 @@ class SagaEvent(Event):
 
     def trigger(self, model: object, *args: Any, **kwargs: Any) -> bool:
         """Make the move. The base class also handles queues, conditions and callbacks, but a saga has none."""
-        saga = cast("SagaMachine", self.machine)
+        saga = self.machine
         if model is not saga:
             raise MachineError("a saga is moved by its own events only")
         source = saga.states[saga.state]

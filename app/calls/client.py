@@ -178,7 +178,7 @@ def _form(fields: Mapping[str, Any]) -> bytes:
 
 def _lines(headers: Mapping[str, str]) -> str:
     """Return headers as text, one header a line. Raise ValueError for a header that cannot be sent."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
     if not lines.isascii() or lines.count("\r") != len(headers) or lines.count("\n") != len(headers):
         raise ValueError(f"one of these headers has a line break, or is not ASCII: {', '.join(headers)}")
     return lines

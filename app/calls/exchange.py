@@ -62,7 +62,8 @@ class ExchangePool(HTTPConnectionPool):
         `complete`. Raise NotSentError, LostError or TimeoutError.
         """
         started = clock()
-        deadline, connection, answer = started + timeout_s, cast("Connection", self._get_conn()), Answer()
+        deadline, answer = started + timeout_s, Answer()
+        connection: Any = self._get_conn()  # a Connection
         if connection.sock is not None and started - connection.idle_since > IDLE_S:
             connection.close()
         used_before = connection.sock is not None
