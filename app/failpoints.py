@@ -1,10 +1,10 @@
 """Deliberate crashes for the tests that prove recovery.
 
 FAILPOINT=after_commit:3 kills the process right after its third commit. The places are before_commit, after_commit,
-before_batch, after_batch, before_arrival, after_arrival, within_family, before_send and after_send. A batch is the
-write of several commits together. An arrival is the commit of a signal or of an answer. within_family is inside the
-transaction that writes a saga with its parent or its child. Without the variable no method is wrapped, so the
-failpoints cost nothing.
+before_batch, after_batch, before_inserts, after_inserts, before_arrival, after_arrival, within_family, before_send and
+after_send. A batch is the write of several commits together; inserts are that of several new sagas. An arrival is the
+commit of a signal or of an answer. within_family is inside the transaction that writes a saga with its parent or its
+child. Without the variable no method is wrapped, so the failpoints cost nothing.
 """
 
 import os
@@ -16,12 +16,12 @@ from typing import Any
 from app.settings import ConfigError
 
 _PLACES = (
-    "before_commit", "after_commit", "before_batch", "after_batch", "before_arrival", "after_arrival", "within_family",
-    "before_send", "after_send",
+    "before_commit", "after_commit", "before_batch", "after_batch", "before_inserts", "after_inserts", "before_arrival",
+    "after_arrival", "within_family", "before_send", "after_send",
 )  # fmt: skip
 #: Second word of a place → the methods around which the process dies.
 _METHODS = {
-    "commit": ("insert", "insert_all", "save"), "batch": ("together",), "arrival": ("add",),
+    "commit": ("insert", "insert_all", "save"), "batch": ("together",), "inserts": ("together",), "arrival": ("add",),
     "family": ("move_family",), "send": ("send",),
 }  # fmt: skip
 
@@ -34,7 +34,7 @@ def arm(spec: str, store: Any, arrivals: Any, sender: Any) -> None:
     kill = _Countdown(int(number))
     around = {"after": kill} if place.startswith("after") else {"before": kill}
     what = place.partition("_")[2]
-    owner = {"arrival": arrivals, "send": sender, "batch": store.saves}.get(what, store)
+    owner = {"arrival": arrivals, "send": sender, "batch": store.saves, "inserts": store.inserts}.get(what, store)
     for method in _METHODS[what]:
         setattr(owner, method, _killing(getattr(owner, method), **around))
 

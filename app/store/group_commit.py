@@ -4,6 +4,8 @@ A commit that finds fewer than `at_once` statements on their way goes at once an
 that finds more waits. When a statement has ended, the first commit that waits leads: its thread takes up to MAX_ROWS
 commits that wait, itself included, and writes them by one statement. Then the next one leads.
 
+Inserts of new sagas and commits of existing ones form separate batches on PostgreSQL, and common ones on SQLite.
+
 docs/model/batch.pml checks this design, and names its guards. Here are WAITS_FOR_WRITE (`_Waiting.wait`),
 ROWS_ARE_RETURNED, ROW_BY_ROW and UNKNOWN_IS_FORGOTTEN (`_write`). The others are in the statement, see
 app.store.commits.

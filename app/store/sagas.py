@@ -80,6 +80,8 @@ class SagaStore:
         together = partial(in_one_transaction, self._database) if on_sqlite else commits.SaveAll(connections)
         #: Writes the commits of sagas that exist and have no rows beside their own to write.
         self.saves = GroupCommit(together, 1 if on_sqlite else AT_ONCE)
+        #: Writes the inserts of sagas that start at once and have no other rows to write.
+        self.inserts = self.saves if on_sqlite else GroupCommit(commits.InsertAll(connections), AT_ONCE)
         # The format in which SQLAlchemy stores a Uuid on each database.
         self._id_of = attrgetter("id.hex" if on_sqlite else "id_text")
 
@@ -89,14 +91,16 @@ class SagaStore:
         delay_s: seconds after which any process can claim the saga; None: the engine has nothing left to do.
         owner: the process that holds the lease until then; None: no process runs the saga.
         """
-        plain = not saga.definition.tags and saga.missing_children is None and not self._seals(saga)
+        beside = saga.definition.tags or saga.missing_children is not None or self._seals(saga)
         try:
-            if plain and saga.key == saga.sent_key:
-                self._insert_of(saga).run(self._new(saga, delay_s, owner))
-            else:
+            if beside or saga.key != saga.sent_key:
                 with atomic(self._database) as connection:
                     self._insert_within(connection, saga, delay_s, owner)
                     self.move_family(connection, saga)
+            elif saga.start_at is not None:
+                self._insert_later.run(self._new(saga, delay_s, owner))
+            else:
+                self.inserts.write(Commit(self._insert, self._new(saga, delay_s, owner)))
         except IntegrityError as error:
             if saga.key is None:
                 raise

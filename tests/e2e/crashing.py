@@ -133,4 +133,7 @@ CALLBACK_BOUNDARIES = [
     ("after_commit", 2), ("before_arrival", 1), ("after_arrival", 1), ("before_commit", 3), ("after_commit", 3),
 ]  # fmt: skip
 #: Boundaries around the write of several commits together, of sagas that run in one process at the same time.
-BATCH_BOUNDARIES = [(f"{when}_batch", number) for number in (1, 3) for when in ("before", "after")]
+BATCH_BOUNDARIES = [
+    *((f"{when}_batch", number) for number in (1, 3) for when in ("before", "after")),
+    *((f"{when}_inserts", 1) for when in ("before", "after")),
+]

@@ -109,7 +109,8 @@ def test_a_crash_at_this_boundary_loses_and_doubles_nothing(store_url, participa
 def begin_many(url: str, participants_url: str, failpoint: str) -> None:
     """Start sagas at the same time. One statement is on its way at once, so their commits are written together."""
     parts = services(make_app(url, participants_url, failpoint))
-    parts.runner._engine.store.saves.at_once = 1
+    store = parts.runner._engine.store
+    store.saves.at_once = store.inserts.at_once = 1
     data = {"client_id": 4, "magasin_id": 1}
     with ThreadPoolExecutor(12) as threads:
         list(threads.map(lambda _number: parts.sagas.start("checkout", data), range(24)))
@@ -121,7 +122,8 @@ def test_a_crash_around_a_batch_loses_and_doubles_nothing(store_url, participant
     assert in_a_process(begin_many, store_url, participants.url, f"{place}:{number}") == -9
     assert in_a_process(recover, store_url, participants.url) == 0
     sagas = begun(store_url, run)
-    assert len(sagas) > 1
+    # Before the first batch only the commit that went alone is durable. On SQLite a batch has starts, too.
+    assert len(sagas) >= (1 if place.startswith("before") and number == 1 else 2)
     for saga_id, row in sagas.items():
         assert (row.state, row.due_at) == (run.end, None)
         effects = participants.effects(str(saga_id))

@@ -1,12 +1,14 @@
 """A store over a migrated database of each kind, and direct access to the rows it writes."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
 
+from app.store.group_commit import MAX_ROWS
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.sagas import SagaStore
@@ -48,3 +50,9 @@ def stored(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreFix
 @pytest.fixture
 def saga() -> Instance:
     return Instance.new(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client")
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2 * MAX_ROWS) as pool:
+        yield pool

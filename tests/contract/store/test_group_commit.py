@@ -1,17 +1,11 @@
 """Commits of several sagas that are written together: each row has its own guards, and its own result."""
 
-import threading
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from unittest.mock import Mock
-
 import pytest
 from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from app.store.database_errors import is_away
-from app.store.group_commit import MAX_ROWS, Commit, UnknownResultError
+from app.store.group_commit import MAX_ROWS, UnknownResultError
 from app.store.instance import Instance
 from app.store.sagas import FencedError, SagaStore
 from machines.call import post
@@ -21,6 +15,7 @@ from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import compensatable, pivot, wait
 from machines.transitions import Trigger
+from tests.contract.store.batching import advance, assert_same_rows, errors, on_postgresql, save_together
 from tests.support.waiting import waited
 
 LOAN = Saga(
@@ -32,13 +27,6 @@ LOAN = Saga(
         pivot("pay", post("bank", "/pay"), done="PAID", refused="DECLINED"),
     ),
 )  # fmt: skip
-on_postgresql = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-
-
-@pytest.fixture
-def threads() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(2 * MAX_ROWS) as pool:
-        yield pool
 
 
 def new_sagas(store: SagaStore, count: int) -> list[Instance]:
@@ -48,38 +36,6 @@ def new_sagas(store: SagaStore, count: int) -> list[Instance]:
         store.insert(saga, 30, owner="one")
         advance(saga)
     return sagas
-
-
-def advance(saga: Instance) -> None:
-    saga.fire(Trigger.SUCCEEDED, actor="engine", step="lire_panier", direction="do", reply={"é": [1.50, None]})
-
-
-@contextmanager
-def busy(store: SagaStore, threads: ThreadPoolExecutor) -> Iterator[None]:
-    """Keep statements on their way until the end of the block, so that all commits of the block wait."""
-    store.saves.at_once, go, started = 1, threading.Event(), threading.Event()
-    statement = Mock(run=lambda _values: (started.set(), go.wait(10)))
-    threads.submit(store.saves.write, Commit(statement, {}))
-    assert started.wait(10)
-    yield
-    go.set()
-
-
-def save_together(
-    store: SagaStore, threads: ThreadPoolExecutor, sagas: list[Instance], **how: object
-) -> list["Future[None]"]:
-    """Save sagas by one batch."""
-    how = {"delay_s": 30, "owner": "one"} | how
-    found = []
-    with busy(store, threads):
-        for number, saga in enumerate(sagas, 1):
-            found.append(threads.submit(store.save, saga, **how))
-            waited(lambda number=number: store.saves.waiting == number)
-    return found
-
-
-def errors(found: list["Future[None]"]) -> list[type | None]:
-    return [None if each.exception(10) is None else type(each.exception(10)) for each in found]
 
 
 def test_in_a_batch_of_32_one_fenced_saga_is_fenced_alone(stored, threads):
@@ -162,14 +118,7 @@ def test_a_batch_writes_the_same_columns_as_a_single_commit(stored, threads, how
     for saga in sagas[:2]:
         store.save(saga, **how)
     assert errors(save_together(store, threads, sagas[2:], **how)) == [None] * 2
-    times = ("due_at", "deadline_at", "created_at", "updated_at", "entered_at", "at", "moves")  # moves have an age
-    for table, by, order in (("saga", "id", "id"), ("journal", "saga_id", "seq")):
-        found = {}
-        for row in stored.rows(f"SELECT * FROM {table} ORDER BY {order}"):
-            kept = {name: value for name, value in row.items() if name not in (by, *times)}
-            kept |= {name: value is None for name, value in row.items() if name in times}
-            found.setdefault(str(row[by]).replace("-", ""), []).append(kept)
-        assert [found[saga.id.hex] for saga in sagas] == [found[sagas[0].id.hex]] * 4
+    assert_same_rows(stored, sagas)
     leases = {str(row["id"]).replace("-", ""): row["due_at"] for row in stored.rows("SELECT id, due_at FROM saga")}
     assert (leases[sagas[0].id.hex] is None) == (how["delay_s"] is None)
     later = stored.rows("SELECT id FROM saga WHERE due_at > updated_at")
