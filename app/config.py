@@ -21,6 +21,7 @@ from app.settings import (
     PORT,
     SHARED,
     ConfigError,
+    EventSecret,
     Setting,
     count,
     mapping,
@@ -248,6 +249,26 @@ class Config(SignInSettings):
         (),
         "private networks that webhooks may call, such as `10.1.0.0/16`, separated by commas",
         shown="none: only public addresses",
+    )
+
+    # The events at the broker.
+    events_secrets: tuple[EventSecret, ...] = setting(
+        "EVENTS_SECRETS",
+        webhook_reading.event_secrets,
+        (),
+        "the secrets of those who may send events, separated by spaces, such as `whsec_…`, or `acme:whsec_…` for "
+        "events of a [tenant](#tenants); an event that none of them has signed is not accepted "
+        "([how](#signed-events))",
+        shown="none: events need no signature",
+        secret=True,
+    )
+    events_signing_secrets: tuple[bytes, ...] = setting(
+        "EVENTS_SIGNING_SECRETS",
+        webhook_reading.signing_keys,
+        (),
+        "the secrets that sign outgoing events, separated by spaces; each of them signs ([how](#signed-events))",
+        shown="none: they are not signed",
+        secret=True,
     )
 
     # The messages to people.

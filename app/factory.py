@@ -351,11 +351,12 @@ def _event_threads(  # noqa: PLR0917  connects parts that are built already
         outbox, dead_letters = Outbox(db.engine, owner), DeadLetters(db.engine)
         deliveries = Deliveries(db.engine, owner)
     names = {event for definition in definitions for event in definition.events.values()}
+    publisher = Publisher(url, config.events_signing_secrets)
     relay = Relay(
-        outbox, Publisher(url), metrics, names=names, wake=committed.event, stopping=runner.stopping,
+        outbox, publisher, metrics, names=names, wake=committed.event, stopping=runner.stopping,
         secrets_of=definitions.secrets_of,
     )  # fmt: skip
-    intake = Intake(service, definitions, dead_letters, metrics, runner.stopping)
+    intake = Intake(service, definitions, dead_letters, metrics, runner.stopping, secrets=config.events_secrets)
     receivers: list[Receiver] = [
         *webhook_receivers(webhooks, _webhook_client(config, webhooks), definitions),
         *end_call_receivers(definitions, config, engine.calls.sender, engine.calls.traces, engine.store.keys),

@@ -34,6 +34,8 @@ SHORTEST_S, LONGEST_S = 0.001, 86_400.0
 #: The only notation of numbers in settings. Python's float() and int() also accept 1_0, +5, " 5 ", 1e3 and digits of
 #: other scripts, which are most likely typing errors.
 _DECIMAL = re.compile(r"[0-9]*\.?[0-9]+")
+#: Name of a tenant.
+TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…, or in a file named by SECRET_KEY_FILE"
 HOW_TO_MAKE_DATA_KEY = "make one with `openssl rand -base64 32` and keep it: in a file named by DATA_KEY_FILE"
 DATA_KEY_BYTES = 32
@@ -188,6 +190,15 @@ def _decimal(text: str) -> float:
 
 def port(environ: Mapping[str, str], name: str, default: int) -> int:
     return optional_port(environ, name, None) or default
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventSecret:
+    """A secret that signs incoming events."""
+
+    key: bytes = field(repr=False)
+    #: Tenant to which the events belong; None: none.
+    tenant: str | None = None
 
 
 def data_keys(environ: Mapping[str, str], name: str, default: tuple[bytes, ...]) -> tuple[bytes, ...]:

@@ -1,17 +1,15 @@
 """The settings of who may sign in to the pages: the local accounts, and an OpenID Connect provider."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from app.server_urls import http_url
-from app.settings import ConfigError, setting
+from app.settings import TENANT, ConfigError, setting
 
 #: Path of the page to which the provider sends people back.
 CALLBACK = "/login/oidc/callback"
 _ROLES = ("viewer", "operator", "admin")
-_TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 #: Hosts for which the provider may be reached without TLS, as in a trial on one machine.
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -79,7 +77,7 @@ def _grants(environ: Mapping[str, str], name: str, _default: tuple[Grant, ...]) 
     for part in filter(None, map(str.strip, environ.get(name, "").split(";"))):
         group, _, given = part.rpartition("=")
         role, at, tenant = given.strip().partition("@")
-        if not group.strip() or role not in _ROLES or (at and not _TENANT.fullmatch(tenant)):
+        if not group.strip() or role not in _ROLES or (at and not TENANT.fullmatch(tenant)):
             raise ConfigError(
                 f"{name} must be groups with their roles, such as sagas-admins=admin; acme-ops=operator@acme, "
                 f"not {part[:80]!r}; the roles are {', '.join(_ROLES)}"

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, jsonify
 
-from app.access.permissions import Scope
+from app.access.permissions import Scope, keeps_to_tenant
 from app.access.principal import principal
 from app.api.openapi.operation import BAD_BODY, operation
 from app.api.request_parsing import reason_given
@@ -38,6 +38,7 @@ def of_saga(saga_id: UUID) -> Response:
 
 @blueprint.get("/events/parked")
 @operation("List the dead letters", "events", {200: ParkedList()})
+@keeps_to_tenant
 def parked() -> Response:
     """Return the oldest dead letters. Each waits until a person retries or discards it."""
     shown = [
@@ -49,6 +50,7 @@ def parked() -> Response:
 
 @blueprint.post(f"/events/parked/{PARKED_ID}/retry")
 @operation("Retry a dead letter", "events", {200: ParkedTaken()}, problems=(400, 404, 409), need=Scope.OPERATE)
+@keeps_to_tenant
 def retry(parked_id: int) -> Response:
     """Start the saga of a dead letter, after a person has corrected the cause of the failure.
 
@@ -64,6 +66,7 @@ def retry(parked_id: int) -> Response:
     "Discard a dead letter", "events", {200: Discarded()}, body=Reason(), body_optional=True,
     problems=(*BAD_BODY, 404), need=Scope.OPERATE,
 )  # fmt: skip
+@keeps_to_tenant
 def discard(parked_id: int) -> Response:
     """Delete a dead letter. The audit trail keeps the person, the reason and the text of the message."""
     dead_letters.discard(parked_id, principal().actor, reason_given())

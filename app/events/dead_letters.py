@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from app.errors import ConflictError, NotFoundError
 from app.events.shown_messages import shown_body
+from app.events.signatures import UNSIGNED
 from app.services import services
 from app.store.audit import Entry
 from app.store.database import db
@@ -40,7 +41,7 @@ def oldest() -> Sequence[DeadLetter]:
 def retry(parked_id: int, actor: str) -> SagaSnapshot:
     """Start the saga of a dead letter, or send its signal. The dead letter stays when that is not possible."""
     row = _found(parked_id)
-    started = services().events.intake.accept(row.body.encode()).saga
+    started = services().events.intake.accept(row.body.encode(), row.signature or UNSIGNED).saga
     if started is None:
         raise ConflictError("its saga runs already; discard it")
     _settle(parked_id, Entry(actor=actor, action="event.retry", saga_id=started.id, target=_name(parked_id)))

@@ -7,7 +7,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +20,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.broker import as_kombu_errors, declare_again
 from app.engine.service import SagaService
-from app.errors import InvalidError, KeyReusedError, ProblemError, SagaDeletedError, StillRunningError
+from app.errors import ForbiddenError, InvalidError, KeyReusedError, ProblemError, SagaDeletedError, StillRunningError
 from app.events.cloudevent import read_cloudevent
 from app.events.signals import SIGNAL_EVENT, send, waits_for_signals
+from app.events.signatures import UNSIGNED, signature_in, tenant_of
 from app.events.topics import connect, incoming_queue
+from app.settings import EventSecret
 from app.store.database_errors import Meaning, in_one_line, meaning
 from app.store.dead_letters import DeadLetters
 from app.store.instance import SagaSnapshot
+from app.store.tenants import acting_for
 from app.views.saga_data import data_schema
 from app.views.validation import load
 from machines.lines import one_line
@@ -60,7 +63,11 @@ class Accepted:
 
 
 class Intake:
-    """Consumes the incoming events. stopping: set when the process is to end."""
+    """Consumes the incoming events.
+
+    stopping: set when the process is to end.
+    secrets: those of the senders of events; without them, no event needs a signature.
+    """
 
     def __init__(
         self,
@@ -69,7 +76,10 @@ class Intake:
         parked: DeadLetters,
         registry: CollectorRegistry,
         stopping: threading.Event,
+        *,
+        secrets: Sequence[EventSecret] = (),
     ) -> None:
+        self._secrets = secrets
         self._service, self._parked, self._stopping = service, parked, stopping
         self._definitions, self._registry = definitions.started_by_event, definitions
         self._takes_signals = waits_for_signals(definitions)
@@ -92,13 +102,16 @@ class Intake:
                 progressed()
                 self._stopping.wait(RETRY_S)
 
-    def accept(self, body: bytes) -> Accepted:
-        """Start the saga of an event, or send its signal.
+    def accept(self, body: bytes, signature: Mapping[str, str] = UNSIGNED) -> Accepted:
+        """Start the saga of an event, or send its signal, for the tenant whose secret has signed it.
 
         The source and the id identify an event: a repeated event changes nothing. Raise ProblemError when the message
-        is unusable.
+        is unusable, or has no signature although it needs one.
         """
-        event = read_cloudevent(body)
+        with acting_for(tenant_of(body, signature, self._secrets)):
+            return self._accept(read_cloudevent(body))
+
+    def _accept(self, event: Mapping[str, Any]) -> Accepted:
         if event["type"] == SIGNAL_EVENT and self._takes_signals:
             key = event_key(event["source"], event["id"])
             return Accepted(outcome="signalled", saga=send(self._service, self._registry, event, key))
@@ -149,25 +162,26 @@ class Intake:
 
     def _take(self, message: Message) -> None:
         """Accept a message, and acknowledge it. When the database fails, only raise SQLAlchemyError."""
-        body = message.body if isinstance(message.body, bytes) else str(message.body).encode(errors="replace")
+        body, signature = _body_of(message), signature_in(message.headers or {})
         try:
-            accepted = self._accept_with_retries(body)
+            accepted = self._accept_with_retries(body, signature)
         except ProblemError as problem:
-            self._add_dead_letter(problem.detail, body)
+            self._add_dead_letter(problem.detail, body, signature)
         except Exception as error:
             if _mended_by_operator(error):
                 raise
             _log.exception("event.crashed")
-            self._add_dead_letter(f"tried {TRIES} times: {type(error).__name__}: {in_one_line(error)}", body)
+            reason = f"tried {TRIES} times: {type(error).__name__}: {in_one_line(error)}"
+            self._add_dead_letter(reason, body, signature)
         else:
             self._received.labels(accepted.outcome).inc()
         message.ack()
 
-    def _accept_with_retries(self, body: bytes) -> Accepted:
+    def _accept_with_retries(self, body: bytes, signature: Mapping[str, str]) -> Accepted:
         """Accept a message, with several attempts when it fails for an unknown reason."""
         for further in reversed(range(TRIES)):
             try:
-                return self.accept(body)
+                return self.accept(body, signature)
             except ProblemError:
                 raise
             except Exception as error:
@@ -178,15 +192,21 @@ class Intake:
 
     def _undecodable(self, message: Message, error: Exception) -> None:
         """Store a message as a dead letter, because kombu cannot decode it."""
-        body = message.body if isinstance(message.body, bytes) else str(message.body).encode(errors="replace")
-        self._add_dead_letter(f"it cannot be decoded: {error}", body)
+        self._add_dead_letter(f"it cannot be decoded: {error}", _body_of(message), signature_in(message.headers or {}))
         message.ack()
 
-    def _add_dead_letter(self, reason: str, body: bytes) -> None:
-        reason = one_line(reason)
-        self._parked.add(reason, body)
+    def _add_dead_letter(self, reason: str, body: bytes, signature: Mapping[str, str]) -> None:
+        """Store a message that was not accepted. It belongs to the tenant whose secret has signed it."""
+        reason, tenant = one_line(reason), None
+        with suppress(ForbiddenError):
+            tenant = tenant_of(body, signature, self._secrets)
+        self._parked.add(reason, body, tenant=tenant, signature=signature)
         _log.error("event.parked", reason=reason, mend="GET /api/v1/events/parked")
         self._received.labels("parked").inc()
+
+
+def _body_of(message: Message) -> bytes:
+    return message.body if isinstance(message.body, bytes) else str(message.body).encode(errors="replace")
 
 
 def _mended_by_operator(error: Exception) -> bool:

@@ -1,5 +1,7 @@
 """The topic exchanges of events, and the connections to the broker. The routing key is the type of the event."""
 
+import time
+from collections.abc import Sequence
 from typing import Any
 
 from kombu.connection import Connection
@@ -7,6 +9,7 @@ from kombu.entity import Exchange, Queue, binding
 
 from app.broker import TIMEOUT_S, as_kombu_errors, connection_options
 from app.events.cloudevent import CONTENT_TYPE
+from app.events.signatures import signature_headers
 from app.values import written
 
 #: Events that sagas publish. A subscriber binds its own queue to this exchange.
@@ -39,17 +42,20 @@ def connect(url: str) -> Connection:
 
 
 class Publisher:
-    """Publishes events. After an error the next event opens a new connection."""
+    """Publishes events. After an error the next event opens a new connection. keys: each of them signs each event."""
 
-    def __init__(self, url: str) -> None:
-        self._connection = connect(url)
+    def __init__(self, url: str, keys: Sequence[bytes] = ()) -> None:
+        self._connection, self._keys = connect(url), keys
 
     def publish(self, event: dict[str, Any]) -> None:
         """Publish an event and wait for the broker's confirmation. Raise an error of kombu or OSError if none comes."""
+        body = written(event)
+        headers = signature_headers(event["id"], body, self._keys, time.time()) if self._keys else None
         try:
             with as_kombu_errors(self._connection):
                 self._connection.Producer().publish(
-                    written(event),
+                    body,
+                    headers=headers,
                     exchange=OUTGOING,
                     declare=[OUTGOING],
                     routing_key=event["type"],

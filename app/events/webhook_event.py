@@ -1,8 +1,5 @@
 """The message to a webhook: a CloudEvent about the end of a saga, signed as Standard Webhooks describes."""
 
-import base64
-import hashlib
-import hmac
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import SimpleNamespace
@@ -11,6 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from app.events.cloudevent import CONTENT_TYPE, as_cloudevent
+from app.events.signatures import signature_headers
 from machines.history import cause_of, replies
 from machines.registry import Registry, UnknownSagaError
 from machines.statuses import Status
@@ -31,15 +29,7 @@ def event_of(delivery: Row[Any], move: Row[Any], journal: Sequence[Row[Any]], re
 
 def signed_headers(event_id: str, body: bytes, keys: Sequence[bytes], now: float) -> Mapping[str, str]:
     """Return the headers of a message, with one signature for each key. now: seconds since 1970."""
-    timestamp = str(int(now))
-    signed = f"{event_id}.{timestamp}.".encode() + body
-    signatures = [base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys]
-    return {
-        "Content-Type": CONTENT_TYPE,
-        "webhook-id": event_id,
-        "webhook-timestamp": timestamp,
-        "webhook-signature": " ".join(f"v1,{signature}" for signature in signatures),
-    }
+    return {"Content-Type": CONTENT_TYPE, **signature_headers(event_id, body, keys, now)}
 
 
 def _reason(event: str, move: Row[Any], journal: Sequence[Row[Any]], registry: Registry) -> str | None:

@@ -1,7 +1,7 @@
 """Dead letters: incoming messages that were not accepted, kept until a person handles them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine as Database
@@ -18,6 +18,8 @@ LARGEST_PAGE = 200
 PARKED_ID = "<int(max=9223372036854775807):parked_id>"
 #: Longest stored reason, in characters.
 LONGEST_REASON = 1000
+#: Longest stored header of a signature, in characters. A longer one is of no sender in EVENTS_SECRETS.
+LONGEST_SIGNATURE = 2000
 #: Largest stored body, in bytes. A page of 200 dead letters must fit into the memory of a small process.
 LARGEST_BODY = 64 * 1024
 
@@ -26,15 +28,25 @@ class DeadLetters:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, reason: str, body: bytes) -> None:
-        """Store a message. If its body is longer than LARGEST_BODY bytes, store the beginning and name the length."""
+    def add(
+        self, reason: str, body: bytes, *, tenant: str | None = None, signature: Mapping[str, str] | None = None
+    ) -> None:
+        """Store a message. If its body is longer than LARGEST_BODY bytes, store the beginning and name the length.
+
+        tenant: whose secret has signed it. signature: the headers of its signature.
+        """
         if len(body) > LARGEST_BODY:
             digest = hashlib.sha256(body).hexdigest()
             cut = f" (only the first {LARGEST_BODY} of its {len(body)} bytes are kept; sha256 {digest})"
             reason = reason[: LONGEST_REASON - len(cut)] + cut
-        values = {"reason": _storable(reason)[:LONGEST_REASON], "body": _storable(body[:LARGEST_BODY])}
+        kept = {name: _storable(text)[:LONGEST_SIGNATURE] for name, text in (signature or {}).items()}
+        values = {
+            "reason": _storable(reason)[:LONGEST_REASON],
+            "body": _storable(body[:LARGEST_BODY]),
+            "tenant": tenant,
+        }
         with self._database.connect() as connection:
-            connection.execute(insert(_PARKED).values(at=db_now(), **values))
+            connection.execute(insert(_PARKED).values(at=db_now(), signature=kept or None, **values))
 
     def oldest(self) -> Sequence[Row[Any]]:
         """Return the LARGEST_PAGE oldest messages, in order of arrival."""

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.store.database import COUNTED, UtcDateTime, db
+from app.store.database import COUNTED, Json, UtcDateTime, db
 from app.store.models import DUE
 
 #: Condition of a partial index. Queries use this text unchanged, see app.store.models.
@@ -94,3 +94,7 @@ class ParkedRow(db.Model):  # type: ignore[name-defined,misc]
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     reason: Mapped[str]
     body: Mapped[str]
+    #: Tenant whose secret has signed the message; None: it belongs to no tenant.
+    tenant: Mapped[str | None]
+    #: Headers of the message that belong to its signature.
+    signature: Mapped[dict[str, str] | None] = mapped_column(Json)

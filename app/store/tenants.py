@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _TENANT: ContextVar[str | None] = ContextVar("tenant", default=None)
 #: Tables with a column `tenant`.
-_OWN = ("saga", "bulk_job", "request_key", "saved_view", "schedule")
+_OWN = ("saga", "bulk_job", "request_key", "saved_view", "schedule", "parked")
 _OF_SAGA = ("journal", "arrival", "saga_case", "presence", "saga_tag", "outbox", "webhook_delivery", "audit")
 #: Tables whose rows belong to a row of another table: table → that table, its key, and the column that names the key.
 _BELONG = dict.fromkeys(_OF_SAGA, ("saga", "id", "saga_id")) | {"bulk_item": ("bulk_job", "id", "job_id")}

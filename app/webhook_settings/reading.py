@@ -12,7 +12,7 @@ from app.participant_settings.reading import toml_tables
 from app.participant_settings.secret_files import SecretFiles, secret_in
 from app.participant_settings.words import nearest_of
 from app.server_urls import http_url
-from app.settings import ConfigError
+from app.settings import TENANT, ConfigError, EventSecret
 from app.webhook_settings.model import (
     LONGEST_SECRET,
     SECRET_PREFIX,
@@ -49,6 +49,25 @@ def webhook_secrets(environ: Mapping[str, str], _name: str, _default: object) ->
     return {
         name.upper(): text for name, text in environ.items() if re.fullmatch("WEBHOOK_.+_SECRETS", name, re.IGNORECASE)
     }
+
+
+def event_secrets(environ: Mapping[str, str], name: str, _default: tuple[EventSecret, ...]) -> tuple[EventSecret, ...]:
+    """Return the secrets of a variable, separated by white space. `acme:whsec_…` is a secret of the tenant acme."""
+    found = []
+    for text in environ.get(name, "").split():
+        tenant, colon, secret = text.rpartition(":")
+        if not (key := decoded(secret)) or (colon and not TENANT.fullmatch(tenant)):
+            raise ConfigError(f"{name} {_SECRET_FORM}; a tenant and a colon may stand before each, as in acme:whsec_…")
+        found.append(EventSecret(key=key, tenant=tenant or None))
+    return tuple(found)
+
+
+def signing_keys(environ: Mapping[str, str], name: str, _default: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return the keys of the secrets of a variable, separated by white space."""
+    keys = tuple(map(decoded, environ.get(name, "").split()))
+    if not all(keys):
+        raise ConfigError(f"{name} {_SECRET_FORM}")
+    return keys
 
 
 def networks(environ: Mapping[str, str], name: str, _default: tuple[Network, ...]) -> tuple[Network, ...]:

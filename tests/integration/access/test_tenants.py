@@ -14,7 +14,7 @@ from app.store.access_models import AuditRow
 from app.store.audit import Entry
 from app.store.bulk import BulkStore
 from app.store.console_models import BulkItemRow, BulkJobRow, CaseRow, PresenceRow
-from app.store.message_models import DeliveryRow
+from app.store.message_models import DeliveryRow, ParkedRow
 from app.store.models import ArrivalRow, JournalRow, RequestKeyRow, SagaRow
 from app.store.process_models import ScheduleRow
 from app.store.tenants import act_for, acting_for, acting_tenant
@@ -29,7 +29,7 @@ PARAMETER = re.compile(r"<(?:[a-z]+(?:\(.*?\))?:)?([a-z_]+)>")
 _PAGES = ("viewer", "operator", "admin")
 TABLES = (
     SagaRow, RequestKeyRow, JournalRow, ArrivalRow, CaseRow, PresenceRow, BulkJobRow, BulkItemRow, ScheduleRow,
-    DeliveryRow,
+    DeliveryRow, ParkedRow,
 )  # fmt: skip
 #: A schedule of the other tenant, and one of acme.
 SCHEDULE, OWN_SCHEDULE = "nightly-of-other", "nightly-of-acme"
@@ -85,6 +85,8 @@ def foreign(admin_service, acts_for):
     """The id of a stuck saga of the tenant other, with a case, a bulk job, a dead letter, a schedule and audit rows."""
     other = Program(admin_service, "other-shop", "other")
     saga_id = other.draft(CLIENT, **{"Idempotency-Key": "theirs"})
+    letter = {"reason": "no such table", "body": f'{{"client": {CLIENT}}}', "tenant": "other"}
+    admin_service.run(insert(ParkedRow).values(id=int(VALUES["parked_id"]), at=datetime.now(UTC), **letter))
     assert other.schedule(SCHEDULE, CLIENT).status_code == 201
     letter = {"webhook": "erp", "event": "stuck", "url": f"https://other.example/{CLIENT}", "attempts": 9}
     admin_service.run(
@@ -128,7 +130,9 @@ def requests(service, foreign):
 
 
 def assert_hidden(route, answer, foreign):
-    hidden = any(each in route for each in ("saga_id", "job_id", "delivery_id", "/api/v1/schedules/<name>"))
+    hidden = any(
+        each in route for each in ("saga_id", "job_id", "delivery_id", "parked_id", "/api/v1/schedules/<name>")
+    )
     if hidden:
         assert answer.status_code == 404, (route, answer.status_code, answer.text)
     else:
@@ -189,12 +193,26 @@ def test_overview_counts_the_last_hour_of_the_tenant(admin_service, acme, person
 
 def test_what_is_for_all_tenants_is_refused_to_a_tenant(acme, person):
     assert "acme" in acme.send("GET", "/api/v1/participants").json["detail"]
-    for path in ("/api/v1/participants", "/api/v1/events/parked"):
-        assert acme.send("GET", path).status_code == 403, path
-    menu = person.get("/admin").text
-    for path in ("/admin/participants", "/admin/parked"):
-        assert person.get(path).status_code == 403, path
-        assert f'href="{path}"' not in menu, path
+    assert acme.send("GET", "/api/v1/participants").status_code == 403
+    assert person.get("/admin/participants").status_code == 403
+    assert 'href="/admin/participants"' not in person.get("/admin").text
+
+
+def test_tenant_sees_retries_and_discards_its_own_dead_letters(admin_service, acme, person, foreign):
+    letters = [
+        {"id": number, "at": datetime.now(UTC), "reason": f"reason {number}", "body": "{}", "tenant": tenant}
+        for number, tenant in ((101, "acme"), (102, "acme"), (103, None))
+    ]
+    admin_service.run(insert(ParkedRow).values(letters))
+    assert [row["id"] for row in acme.send("GET", "/api/v1/events/parked").json["parked"]] == [101, 102]
+    page = person.get("/admin/parked").text
+    assert ("reason 101" in page, "reason 103" in page) == (True, False)
+    assert acme.send("POST", "/api/v1/events/parked/101/retry").status_code == 400, "it is no event"
+    assert acme.send("POST", "/api/v1/events/parked/101/discard", {"reason": "ours"}).status_code == 200
+    assert person.post("/admin/parked/102/discard", reason="ours").status_code == 303
+    assert acme.send("POST", "/api/v1/events/parked/103/discard", {"reason": "not ours"}).status_code == 404
+    everybody = Program(admin_service, "root").send("GET", "/api/v1/events/parked").json["parked"]
+    assert {row["id"] for row in everybody} == {int(VALUES["parked_id"]), 103}
 
 
 def test_tenant_sees_and_changes_only_its_own_schedules(admin_service, acme, person, foreign):

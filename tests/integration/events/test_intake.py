@@ -104,6 +104,7 @@ def test_unusable_message_is_refused_with_the_cause(scene, intake, body, says):
 
 
 class FakeMessage:
+    headers = None
     """Stands in for a message of kombu, and records whether it was acknowledged."""
 
     def __init__(self, body):

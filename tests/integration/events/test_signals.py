@@ -132,6 +132,7 @@ def test_a_signal_that_nobody_will_ever_wait_for_becomes_a_dead_letter_with_the_
     scene.service.compensate(UUID(saga_id), "ada", "no")
 
     class Message:
+        headers = None
         body, acknowledged = event(1, saga=saga_id, signal="first"), False
 
         def ack(self) -> None:
