@@ -19,7 +19,7 @@ from app.store.lists import LARGEST_TOTAL, MOST_SORTED, SagaFilter, newest, tota
 from app.store.search import MOST_BEGINNING, MOST_SEARCHED, id_prefix
 from app.views.amounts import amounts_of
 from app.views.child_rows import item_words, part_words
-from app.views.saga_filters import bounded, narrowed
+from app.views.saga_filters import bounded, narrowed, shows_children
 from app.views.states import final_states
 from app.views.unknown_effects import unknown_words
 from app.views.validation import cursor_at
@@ -82,13 +82,7 @@ def export(form: str) -> Response:
 def _filter(query: dict[str, Any]) -> SagaFilter:
     stuck = (Status.STUCK,) if query["stuck"] else ()
     return SagaFilter(
-        roots=not (
-            query.get("q")
-            or query["stuck"]
-            or query.get("without_table")
-            or query.get("still_unknown")
-            or "parent" in query
-        ),
+        roots=not (query.get("q") or query["stuck"] or shows_children(query)),
         statuses=query["status"] or stuck,
         **narrowed(query),
     )

@@ -11,7 +11,7 @@ from app.access.permissions import Scope
 from app.access.principal import principal
 from app.errors import InvalidError
 from app.store.lists import SORTS, Page, SagaFilter
-from app.views.saga_filters import FilterWords, bounded, narrowed
+from app.views.saga_filters import FilterWords, bounded, narrowed, shows_children
 from app.views.validation import LARGEST_PAGE, Cursor, cursor_at, load
 from machines.statuses import SAGA_STATUSES, Status
 
@@ -70,8 +70,7 @@ def requested_page() -> Requested:
         statuses = (Status.STUCK,) if not statuses or Status.STUCK in statuses else ("none",)
     wanted = SagaFilter(
         statuses=statuses,
-        # A child that is stuck, without a table or still unknown needs a person itself, so the list has it.
-        roots=not ("parent" in query or query.get("stuck") or query.get("without_table") or query.get("still_unknown")),
+        roots=not (query.get("stuck") or shows_children(query)),
         reach=principal().reach(Scope.READ),
         **narrowed(query),
     )

@@ -85,8 +85,15 @@ _FILTER_OPTIONS = (
     click.option("--tenant", metavar="TENANT", help="Sagas of this tenant."),
     click.option("--waiting-for", metavar="PARTICIPANT", help="Sagas that wait before their next call to it."),
     click.option("--entered-from", metavar="TIME", help="Sagas that came to their state at this time or later."),
+    click.option("--stuck-from", metavar="TIME", help="Sagas that got stuck at this time or later, also since moved."),
     click.option("--created-from", metavar="TIME", help="Sagas created at this time or later, such as 2027-01-31."),
     click.option("--created-to", metavar="TIME", help="Sagas created before this time."),
+    click.option("--unknown", flag_value="true", help="Unfinished sagas whose table this release does not have."),
+    click.option(
+        "--still-unknown",
+        flag_value="true",
+        help="Ended sagas with an effect that nobody knows and nobody has checked: ask the participant.",
+    ),
 )
 
 

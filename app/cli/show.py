@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from app.cli import drawing
-from app.cli.arguments import Seconds, definition_of, filter_options, filters_from, saga_with_id
+from app.cli.arguments import Seconds, definition_of, filter_options, filter_words, saga_with_id
 from app.cli.group import EXIT_CODES, saga
 from app.cli.output import STATUS_LOOKS, Column, Line, cell, draw, grid, printable, screen, write_json
 from app.cli.saga_path import known_now
@@ -25,7 +25,7 @@ from app.store.models import JournalRow, SagaRow
 from app.views.child_rows import part_words
 from app.views.formatting import age, moment
 from app.views.masking import shown
-from app.views.saga_filters import bounded
+from app.views.saga_filters import FilterWords, bounded, narrowed, shows_children
 from app.views.saga_json import line_json, move_json, whole_json
 from app.views.validation import LARGEST_PAGE
 from app.views.waits import family_of, sentences
@@ -51,27 +51,19 @@ _TREE_LINES = 20
 @saga.command("list")
 @filter_options
 @click.option("--stuck", is_flag=True, help="Sagas that wait for a person: --status stuck.")
-@click.option("--unknown", is_flag=True, help="Unfinished sagas whose table this release does not have.")
-@click.option(
-    "--still-unknown",
-    is_flag=True,
-    help="Ended sagas with an effect that nobody knows and nobody has checked: ask the participant.",
-)
 @click.option("--limit", type=click.IntRange(1, LARGEST_PAGE), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line, as the API does.")
 def list_sagas(
-    *, status: str | None, tags: tuple[str, ...], stuck: bool, unknown: bool, still_unknown: bool, limit: int,
-    as_json: bool, **words: str | None,
+    *, status: str | None, tags: tuple[str, ...], stuck: bool, limit: int, as_json: bool, **words: str | None,
 ) -> None:  # fmt: skip
     """List sagas, the newest first."""
     if stuck and status not in (None, Status.STUCK):
         raise MalformedError(f"--stuck and --status {status} exclude each other; leave one out")
-    registry, flags = services().registry, {"unknown": unknown, "still_unknown": still_unknown}
+    registry, query = services().registry, filter_words(FilterWords(), words, tags)
     wanted = lists.SagaFilter(
         statuses=(Status.STUCK,) if stuck else (status,) if status else (),
-        # A stuck child waits for a person itself, so the list of stuck sagas has it.
-        roots=not (words["parent"] or stuck or unknown or still_unknown or status == Status.STUCK),
-        **filters_from(words | {name: "true" for name, on in flags.items() if on}, tags),
+        roots=not (stuck or status == Status.STUCK or shows_children(query)),
+        **narrowed(query),
     )
     wanted, searched_from = bounded(wanted)
     page = lists.page(wanted, registry, limit=limit)

@@ -33,7 +33,7 @@ from app.store.database import cause_of, db, db_now, seconds_between
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
 from app.store.queries import Reach, backs_off, parent_within, within
-from app.store.search import failed_with, is_cut, named_by, slower_than
+from app.store.search import failed_with, got_stuck, is_cut, named_by, slower_than
 from app.store.tables import table_is_known, without_table
 from app.store.unknown_effects import still_unknown
 from machines.branches import is_branch_name
@@ -82,6 +82,8 @@ class SagaFilter:
     created_to: datetime | None = None
     #: Sagas that came to their state at this time or later.
     entered_from: datetime | None = None
+    #: Sagas that got stuck at this time or later, also those that are not stuck any more.
+    stuck_from: datetime | None = None
     client: str | None = None
     store: str | None = None
     #: Business reference: the value of the table's `order`.
@@ -123,7 +125,7 @@ class SagaFilter:
     def conditions(self, registry: Registry | None = None) -> list[ColumnElement[bool]]:
         """Return the filter as SQL conditions.
 
-        registry: required when `unknown`, `still_unknown` or `error_contains` is set.
+        registry: required when `unknown`, `still_unknown`, `stuck_from` or `error_contains` is set.
         """
         of_registry = None
         if self.unknown is not None:
@@ -137,6 +139,10 @@ class SagaFilter:
         if self.error_contains is not None:
             assert registry is not None, "the registry knows which tables have secrets"
             failed = failed_with(self.error_contains, registry)
+        stuck_since = None
+        if self.stuck_from is not None:
+            assert registry is not None, "the registry knows in which states a saga is stuck"
+            stuck_since = got_stuck(self.stuck_from, registry)
         here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
         conditions = (
             SagaRow.definition.in_(self.definitions) if self.definitions else None,
@@ -146,6 +152,7 @@ class SagaFilter:
             and_(UNFINISHED, here.in_(self.state_keys)) if self.state_keys is not None else None,
             SagaRow.created_at >= self.created_from if self.created_from else None,
             SagaRow.entered_at >= self.entered_from if self.entered_from else None,
+            stuck_since,
             SagaRow.created_at < self.created_to if self.created_to else None,
             SagaRow.client == search_text(self.client) if self.client is not None else None,
             SagaRow.store == search_text(self.store) if self.store is not None else None,
@@ -184,7 +191,7 @@ class SagaFilter:
     @property
     def searches(self) -> bool:
         """True when no index serves the filter, so that a list must bound the sagas that it looks at."""
-        given = (self.error_contains, self.slower_than_s, self.entered_from)
+        given = (self.error_contains, self.slower_than_s, self.entered_from, self.stuck_from)
         return any(value is not None for value in given) and not self.finds_few
 
     @property

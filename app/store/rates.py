@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import Select, case, func, or_, select
 
@@ -39,7 +40,8 @@ class Rates:
     """The figures of a time window that ends now."""
 
     since: datetime
-    #: (definition, status, number of the part of the window) → number of sagas that came to this status then.
+    #: (definition, status, number of the part of the window) → number of sagas that came to this status then. A saga
+    #: that got stuck several times counts when it got stuck first.
     arrivals: Mapping[tuple[str, str, int], int]
     times: Sequence[StepTimes]
     #: The releases that appeared in the window.
@@ -56,21 +58,29 @@ def rates(ends: Mapping[StateKey, Status], definitions: Sequence[str], window_s:
     with bounded_statements(db.engine) as connection:
         since = connection.execute(select(in_seconds(-window_s))).scalar_one()
         part = part_of(since, move.at, part_s).label("part")
-        same = (part, saga.definition, saga.definition_version, move.dest, saga.parent_id.is_(None).label("is_root"))
+        #: A saga that has got stuck several times counts once, so it is found again by its id.
+        stuck_id = case((move.dest.in_({key[2] for key, each in ends.items() if each is Status.STUCK}), move.saga_id))
+        is_root = saga.parent_id.is_(None).label("is_root")
+        same = (part, saga.definition, saga.definition_version, move.dest, is_root, stuck_id.label("stuck_id"))
         arrived = (
             select(*same, func.count().label("sagas"))
             .join(saga, saga.id == move.saga_id)
             .where(move.at >= since, move.dest.in_({state for _, _, state in ends}))
             .where(or_(move.source.is_(None), move.source != move.dest), saga.definition.in_(definitions))
             .group_by(*same)
+            .order_by(part)
         )
         rows = connection.execute(arrived).all()
         times = connection.execute(_times(since, definitions)).all()
         appeared = deploys(connection, since)
     arrivals: Counter[tuple[str, str, int]] = Counter()
+    stuck: set[UUID] = set()
     for row in rows:
         status = ends.get((row.definition, row.definition_version, row.dest))
-        if status is not None and (row.is_root or status is Status.STUCK):
+        if status is Status.STUCK:
+            arrivals[row.definition, status, row.part] += row.stuck_id not in stuck
+            stuck.add(row.stuck_id)
+        elif status is not None and row.is_root:
             arrivals[row.definition, status, row.part] += row.sagas
     steps = [StepTimes(**each._mapping) for each in times]  # noqa: SLF001
     return Rates(since=since, arrivals=arrivals, times=steps, deploys=appeared)

@@ -10,13 +10,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select, union_all
 
 from app.store.database import db, folded, place_in, seconds_between, seconds_until
 from app.store.instance import search_text
-from app.store.models import BRIEF_ERROR, SagaRow, SagaTagRow
+from app.store.models import BRIEF_ERROR, JournalRow, SagaRow, SagaTagRow
 from machines.registry import Registry
 from machines.statuses import FINISHED
+from machines.transitions import Phase
 
 #: Most sagas that a search finds by the beginning of their clients; the same number by references, and by tags. "4"
 #: may begin a million clients.
@@ -66,6 +67,13 @@ def slower_than(seconds: float) -> ColumnElement[bool]:
     """Return the condition for sagas that have taken this time, until their end or until now."""
     ended_s, open_s = seconds_between(SagaRow.created_at, SagaRow.updated_at), -seconds_until(SagaRow.created_at)
     return case((SagaRow.status.in_(FINISHED), ended_s), else_=open_s) >= seconds
+
+
+def got_stuck(since: datetime, registry: Registry) -> ColumnElement[bool]:
+    """Return the condition for sagas that got stuck since this time, also those that are not stuck any more."""
+    stuck = {state.name for table in registry for state in table.states.values() if state.phase is Phase.STUCK}
+    entry = JournalRow.at >= since, JournalRow.dest.in_(sorted(stuck))
+    return and_(SagaRow.entered_at >= since, exists().where(JournalRow.saga_id == SagaRow.id, *entry))
 
 
 def oldest_searched(before: datetime | None, *, with_error: bool) -> datetime | None:

@@ -61,6 +61,7 @@ class FilterWords(Schema):
     )
     created_from = Moment(metadata={"description": "sagas created at this time or later"})
     entered_from = Moment(metadata={"description": "sagas that came to their state at this time or later"})
+    stuck_from = Moment(metadata={"description": "sagas that got stuck at this time or later, also those since moved"})
     created_to = Moment(metadata={"description": "sagas created before this time"})
     client = fields.String(validate=storable)
     store = fields.String(validate=storable)
@@ -119,7 +120,7 @@ class AttentionWords(FilterWords):
 #: Filter word → its argument of `SagaFilter`.
 _ARGUMENTS = {
     "created_from": "created_from", "created_to": "created_to",
-    "entered_from": "entered_from", "client": "client", "store": "store", "order": "order",
+    "entered_from": "entered_from", "stuck_from": "stuck_from", "client": "client", "store": "store", "order": "order",
     "parent": "parent", "still_unknown": "still_unknown", "q": "words", "version": "version",
     "error_contains": "error_contains", "slower_than": "slower_than_s", "tenant": "tenant",
 }  # fmt: skip
@@ -148,6 +149,11 @@ def attention(query: Mapping[str, Any], actor: str) -> SagaFilter:
         case=None if case == "all" else (case, actor),
         **narrowed(query),
     )
+
+
+def shows_children(query: Mapping[str, Any]) -> bool:
+    """Return True when a list also has the sagas that other sagas have started, because each may need a person."""
+    return any(query.get(word) for word in ("parent", "stuck_from", "without_table", "still_unknown"))
 
 
 def bounded(wanted: SagaFilter) -> tuple[SagaFilter, datetime | None]:

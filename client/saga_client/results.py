@@ -174,14 +174,16 @@ class SagaFilters(TypedDict, total=False):
     created_to: datetime
     #: Sagas that came to their state at this time or later, with a time zone.
     entered_from: datetime
+    #: Sagas that got stuck at this time or later, also those that are not stuck any more.
+    stuck_from: datetime
     #: The sagas that a step of this saga has started.
     parent: UUID | str | Saga
     #: Unfinished sagas whose next call, or the call in flight or stuck, goes to this participant.
     participant: str
     #: Part of the error, in any letter case.
     error_contains: str
-    #: Sagas that have taken at least these seconds. `error_contains`, `slower_than` and `entered_from` look at
-    #: the newest 10,000 sagas, unless there is `created_from`.
+    #: Sagas that have taken at least these seconds. `error_contains`, `slower_than`, `entered_from` and
+    #: `stuck_from` look at the newest 10,000 sagas, unless there is `created_from`.
     slower_than: float
     #: Sagas of this tenant, for a key that sees the sagas of all.
     tenant: str

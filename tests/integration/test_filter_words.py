@@ -39,6 +39,7 @@ WORDS = {
     "unknown", "still_unknown", "waiting_for", "q", "version", "participant", "error_contains", "slower_than",
     "tenant",
     "entered_from",
+    "stuck_from",
 }  # fmt: skip
 PARCEL = Saga(
     name="parcel", version=1, initial="ASKED", completed="SENT", compensated="NOT_SENT",
@@ -78,13 +79,13 @@ def test_list_has_the_filter_words_of_all_lists(place):
     assert LISTS[place]() - NO_FILTERS == WORDS
 
 
-#: The options of `bulk start` that choose no sagas, and the words that its options lack, because they say little here.
-OF_START, NOT_ON_THE_LINE = {"pace", "dry_run", "reason", "actor"}, {"unknown", "still_unknown"}
+#: The options of `bulk start` that choose no sagas.
+OF_START = {"pace", "dry_run", "reason", "actor"}
 ATTENTION = {
     "API": lambda: names(AttentionWords),
     "page": lambda: names(forms.StuckQuery) - {"ticked"},
-    "saga stuck": lambda: of_the_command_line("stuck") | NOT_ON_THE_LINE,
-    "saga bulk start": lambda: (of_the_command_line("bulk", "start") - OF_START) | NOT_ON_THE_LINE,
+    "saga stuck": lambda: of_the_command_line("stuck"),
+    "saga bulk start": lambda: of_the_command_line("bulk", "start") - OF_START,
 }
 
 
@@ -148,7 +149,9 @@ def made(app):
     for name, values in changes.items():
         db.session.execute(update(SagaRow).where(SagaRow.id == ids[name]).values(values))
     given_up = {"source": "STUCK_SEE", "trigger": "compensate", "dest": "OFF", "actor": "user:ada"}
+    got_stuck = {"source": "ASKED", "trigger": "quarantine", "dest": "STUCK_SEE", "actor": "engine@web"}
     db.session.add(JournalRow(saga_id=ids["given_up"], seq=9, at=datetime(2020, 2, 1, tzinfo=UTC), **given_up))
+    db.session.add(JournalRow(saga_id=ids["visit"], seq=9, at=datetime(2020, 7, 1, tzinfo=UTC), **got_stuck))
     db.session.commit()
     return ids
 
@@ -167,6 +170,7 @@ FOUND = [
     ("created_to", MIDDLE, datetime.fromisoformat(MIDDLE), {"old", "given_up", "waiting"}),
     ("created_from", MIDDLE, datetime.fromisoformat(MIDDLE), {"stuck", "visit", "unknown"}),
     ("entered_from", MIDDLE, datetime.fromisoformat(MIDDLE), {"old", "stuck", "visit", "unknown", "waiting"}),
+    ("stuck_from", MIDDLE, datetime.fromisoformat(MIDDLE), {"visit"}),
     ("parent", "", "", {"child"}),
     ("unknown", "true", True, {"unknown"}),
     ("still_unknown", "true", True, {"given_up"}),

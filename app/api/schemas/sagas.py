@@ -241,8 +241,8 @@ class Pagination(Reply):
     next_cursor = maybe(fields.String, metadata={"description": "where the next page begins, for a sort by created_at"})
     searched_from = fields.AwareDateTime(
         metadata={
-            "description": "older sagas were not looked at: no index serves error_contains, slower_than and "
-            "entered_from, so they look at the newest 10,000 sagas; created_from and created_to choose others"
+            "description": "older sagas were not looked at: no index serves error_contains, slower_than, "
+            "entered_from and stuck_from, so they look at the newest 10,000 sagas; created_from and created_to choose others"
         }
     )
 

@@ -19,17 +19,19 @@ ENDS = {
     ("checkout", 1, "STUCK_PAYER"): Status.STUCK,
 }
 
+STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")
 
-def made_earlier(saga, seconds):
-    """Make all moves of a saga older."""
+
+def made_earlier(saga, seconds, last=99):
+    """Make the moves of a saga older, up to the number `last`."""
     on_postgresql = db.engine.dialect.name == "postgresql"
     earlier = (
         "at - make_interval(secs => :s)"
         if on_postgresql
         else "strftime('%Y-%m-%d %H:%M:%f', at, '-' || :s || ' seconds') || '000'"
     )
-    given = {"s": seconds, "id": saga.id if on_postgresql else saga.id.hex}
-    db.session.execute(text(f"UPDATE journal SET at = {earlier} WHERE saga_id = :id"), given)
+    given = {"s": seconds, "id": saga.id if on_postgresql else saga.id.hex, "last": last}
+    db.session.execute(text(f"UPDATE journal SET at = {earlier} WHERE saga_id = :id AND seq <= :last"), given)
     db.session.commit()
 
 
@@ -84,15 +86,21 @@ def test_figures_lead_to_lists_of_the_same_window(client, walk, aged):
     for _ in range(2):
         aged(walk(*["succeeded"] * 5), 7200)
     inside = walk(*["succeeded"] * 5)
-    stuck, long_stuck = (walk("succeeded", "succeeded", "succeeded", "exhausted") for _ in range(2))
+    stuck, long_stuck = (walk(*STUCK) for _ in range(2))
     aged(long_stuck, 7200)
+    made_earlier(long_stuck, 7200)
+    moved, again, before = (walk(*STUCK, "retry", outcome) for outcome in ("succeeded", "exhausted", "succeeded"))
+    made_earlier(again, 600, last=5)
+    made_earlier(before, 7200)
     page = client.get("/admin/rates").text
     lists = {
         word: client.get(unescape(re.search(rf'href="(/admin/sagas\?[^"]*{word}[^"]*)"', page)[1])).text
-        for word in ("status=completed", "stuck=true")
+        for word in ("status=completed", "stuck_from=")
     }
     found = {word: set(re.findall(r'href="/admin/sagas/([0-9a-f-]{36})"', text)) for word, text in lists.items()}
-    assert found == {"status=completed": {str(inside.id)}, "stuck=true": {str(stuck.id)}}
+    came = {str(saga.id) for saga in (stuck, moved, again)}
+    assert found == {"status=completed": {str(inside.id)}, "stuck_from=": came}
+    assert re.search('stuck_from=[^"]*">3</a>', page), "a saga that got stuck twice counts once"
 
 
 def test_the_page_says_when_the_figures_take_too_long(client, monkeypatch):
