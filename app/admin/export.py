@@ -11,9 +11,8 @@ from app.services import services
 from app.store.lists import SagaFilter, newest
 from app.store.tenants import acting_for, acting_tenant
 from app.values import written
-from app.views.amounts import amounts_of
+from app.views.amounts import numbers_of
 from app.views.states import final_states
-from machines.amounts import amount_text
 from machines.statuses import FINISHED
 
 #: Most sagas of one file, and sagas that one query reads.
@@ -48,7 +47,7 @@ def _rows(wanted: SagaFilter, tenant: str | None) -> Iterator[tuple[Any, str | N
     for _ in range(MOST_SAGAS // PART):
         with acting_for(tenant):
             found = newest(wanted, final_states(registry), PART, after, registry)
-            amounts = amounts_of(registry, found, amount_text)
+            amounts = numbers_of(registry, found)
         yield from ((row, amounts.get(row.id)) for row in found)
         if len(found) < PART:
             return

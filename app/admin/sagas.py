@@ -54,6 +54,7 @@ def show() -> str | Response:
         searched_from=searched_from, page=PAGE,
         amounts=amounts_of(registry, found[:PAGE]) if "amount" in columns else {},
         columns=columns, all_columns=COLUMNS, **views_of("sagas"),
+        exact=bool(words),
         cut=MOST_BEGINNING if words and len(found) > 1 and found[0].is_cut else 0,
         **_children(found[:PAGE] if "parent" in query else ()),
         waits=sentences(registry, found[:PAGE], services().pauses.names),

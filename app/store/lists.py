@@ -33,7 +33,7 @@ from app.store.database import cause_of, db, db_now, seconds_between
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
 from app.store.queries import Reach, backs_off, parent_within, within
-from app.store.search import failed_with, got_stuck, is_cut, named_by, slower_than
+from app.store.search import beyond, exact_first, failed_with, got_stuck, is_cut, is_exact, named_by, slower_than
 from app.store.tables import table_is_known, without_table
 from app.store.unknown_effects import still_unknown
 from machines.branches import is_branch_name
@@ -229,21 +229,26 @@ def page(
     wanted: SagaFilter, registry: Registry, *, sort: str = "-created_at", limit: int = 50, offset: int = 0,
     after: tuple[datetime, UUID] | None = None,
 ) -> Page:  # fmt: skip
-    """Return a page of the matching sagas. after: `following` of the page before; it requires a sort by created_at."""
+    """Return a page of the matching sagas. after: `following` of the page before; it requires a sort by created_at.
+
+    What a search finds exactly comes before what only begins so.
+    """
     matching = select(SagaRow).where(*wanted.conditions(registry), *wanted.root)
     counted = matching.with_only_columns(SagaRow.id).limit(LARGEST_TOTAL).subquery()
     saga: type[SagaRow] = SagaRow
+    exact: ColumnElement[int] | None = None
     if wanted.words:
         # MATERIALIZED, because otherwise PostgreSQL may read all sagas in the list's order to find those of the words.
-        saga = aliased(SagaRow, matching.cte("found").prefix_with("MATERIALIZED"))
+        ranked = matching.add_columns(is_exact(wanted.words).label("is_exact"))
+        found = ranked.cte("found").prefix_with("MATERIALIZED")
+        saga, exact = aliased(SagaRow, found), found.c.is_exact
         matching = select(saga)
     down = sort.startswith("-")
     query = matching
     if after is not None:
-        position = tuple_(saga.created_at, saga.id)
-        query = query.where(position < after if down else position > after)
+        query = query.where(beyond(after, saga.created_at, saga.id, wanted.words, exact, down=down))
     by = (getattr(saga, sort.removeprefix("-")), saga.id)
-    ordered = query.order_by(*(column.desc() if down else column.asc() for column in by))
+    ordered = query.order_by(*exact_first(exact), *(column.desc() if down else column.asc() for column in by))
     sagas = list(db.session.scalars(ordered.limit(limit + 1).offset(offset)))
     total = db.session.scalar(select(func.count()).select_from(counted)) or 0
     return Page(sagas=sagas[:limit], total=total, has_more=len(sagas) > limit)
@@ -263,13 +268,13 @@ def newest(
         return []
     by_start, down = order.endswith("created_at"), order.startswith("-")
     most = limit if by_start else MOST_SORTED
-    pages = (select(_ordered(part, most, after, down=down).subquery()) for part in parts)
-    found = _ordered(select(union_all(*pages).subquery()), most, None, down=down)
+    pages = (select(_ordered(part, most, after, wanted.words, down=down).subquery()) for part in parts)
+    found = _ordered(select(union_all(*pages).subquery()), most, down=down)
     if not by_start:
         sagas = found.subquery()
         taken = case((sagas.c.status.in_(FINISHED), sagas.c.updated_at), else_=db_now())
         by = sagas.c.updated_at if order == "-updated_at" else seconds_between(sagas.c.created_at, taken)
-        found = select(sagas).order_by(by.desc(), sagas.c.id.desc()).limit(limit)
+        found = select(sagas).order_by(*exact_first(sagas.c.get("is_exact")), by.desc(), sagas.c.id.desc()).limit(limit)
     if wanted.words:
         found = found.add_columns(is_cut(wanted.words).label("is_cut"))
     return db.session.execute(found).all()
@@ -288,6 +293,7 @@ def _parts(wanted: SagaFilter, registry: Registry | None, ends: Ends) -> Iterato
     """Yield queries for parts of the list. Each reads an index in the order of the list, or finds few rows."""
     every, conditions = select(*_SHOWN).where(*wanted.root), wanted.conditions(registry)
     if wanted.words:
+        every = every.add_columns(is_exact(wanted.words).label("is_exact"))
         yield select(every.where(*conditions).cte("found").prefix_with("MATERIALIZED"))
         return
     if wanted.finds_few or wanted.error_contains is not None or not conditions:
@@ -308,8 +314,11 @@ def _parts(wanted: SagaFilter, registry: Registry | None, ends: Ends) -> Iterato
             yield every.where(ENDED, *here, *conditions)
 
 
-def _ordered(part: Select[Any], limit: int, after: tuple[datetime, UUID] | None, *, down: bool) -> Select[Any]:
-    at, saga_id = part.selected_columns.created_at, part.selected_columns.id
-    position = tuple_(at, saga_id)
-    beyond = part.where(position < after if down else position > after) if after else part
-    return beyond.order_by(*(column.desc() if down else column.asc() for column in (at, saga_id))).limit(limit)
+def _ordered(
+    part: Select[Any], limit: int, after: tuple[datetime, UUID] | None = None, words: str | None = None, *, down: bool
+) -> Select[Any]:
+    columns = part.selected_columns
+    at, saga_id, exact = columns.created_at, columns.id, columns.get("is_exact")
+    following = part.where(beyond(after, at, saga_id, words, exact, down=down)) if after else part
+    by = (column.desc() if down else column.asc() for column in (at, saga_id))
+    return following.order_by(*exact_first(exact), *by).limit(limit)

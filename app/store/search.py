@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, or_, select, tuple_, union_all
 
 from app.store.database import db, folded, place_in, seconds_between, seconds_until
 from app.store.instance import search_text
@@ -42,6 +42,37 @@ def named_by(words: str) -> ColumnElement[bool]:
         parts.append(select(SagaRow.id).where(SagaRow.id.between(*id_range(digits))))
     begins = (select(each.limit(MOST_BEGINNING).subquery().c.id) for each in _beginning(words))
     return SagaRow.id.in_(union_all(*parts, *begins))
+
+
+def is_exact(words: str) -> ColumnElement[int]:
+    """Return 1 for a saga whose id, client, reference, tag or key is these words in any letter case, otherwise 0."""
+    same, digits = folded(literal(search_text(words))), id_prefix(words) or ""
+    tagged = exists().where(SagaTagRow.saga_id == SagaRow.id, folded(SagaTagRow.value) == same)
+    named = [folded(SagaRow.client) == same, folded(SagaRow.order_ref) == same, SagaRow.idempotency_key == words]
+    if len(digits) == _HEX_DIGITS:
+        named.append(SagaRow.id == UUID(digits))
+    return case((or_(*named, tagged), 1), else_=0)
+
+
+def exact_first(exact: ColumnElement[int] | None) -> Sequence[ColumnElement[int]]:
+    """Return how a list begins to sort: what a search finds exactly comes first. exact: `is_exact`; None: no search."""
+    return () if exact is None else (exact.desc(),)
+
+
+def beyond(
+    after: tuple[datetime, UUID], at: Any, saga_id: Any, words: str | None, exact: ColumnElement[int] | None, *,
+    down: bool,
+) -> ColumnElement[bool]:  # fmt: skip
+    """Return the condition for the sagas behind the last one of the page before, in the order of the list.
+
+    after: created_at and id of this last saga. words: of the search, with `is_exact` of each saga; None: no search.
+    """
+    position = tuple_(at, saga_id)
+    later = position < after if down else position > after
+    if exact is None or words is None:
+        return later
+    last = func.coalesce(select(is_exact(words)).where(SagaRow.id == after[1]).scalar_subquery(), 0)
+    return or_(exact < last, and_(exact == last, later))
 
 
 def is_cut(words: str) -> ColumnElement[bool]:

@@ -1,40 +1,64 @@
 """The amount of each saga of a list: what the first step of its table with an amount takes or pays."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row
 
 from app.store import queries
-from app.store.models import SagaRow
+from app.store.loading import is_in_doubt, table_of
+from app.store.models import JournalRow, SagaRow
 from app.views.masking import shown
-from machines.amounts import Amount, money_text
-from machines.history import replies
+from machines.amounts import Amount, amount_text, money_text
+from machines.history import effects_of, replies
 from machines.registry import Registry, UnknownSagaError
+from machines.saga import Saga
+from machines.titles import money_words
 
 
-def amounts_of(
-    registry: Registry,
-    rows: Sequence[SagaRow | Row[Any]],
-    words: Callable[[Amount, Mapping[str, Any], Mapping[str, Any]], str | None] = money_text,
-) -> Mapping[UUID, str]:
-    """Return the amounts that are known, by id of the saga. A list whose tables name no amount costs no query.
+def amounts_of(registry: Registry, rows: Sequence[SagaRow | Row[Any]]) -> Mapping[UUID, tuple[str, str]]:
+    """Return the amounts that are known, and what became of them, such as `109.88 EUR`, `taken, and given back`."""
+    found: dict[UUID, tuple[str, str]] = {}
+    for saga, journal, table, amount in _with_amounts(registry, rows):
+        results = replies(journal)
+        if (text := money_text(amount, saga.data, results)) is not None:
+            words = _fate(table, saga, journal, amount) if table else ""
+            found[saga.id] = text, words.removeprefix(text).strip()
+    return found
 
-    words: `money_text` for people, or `amount_text` for programs, which read the number alone.
+
+def numbers_of(registry: Registry, rows: Sequence[SagaRow | Row[Any]]) -> Mapping[UUID, str]:
+    """Return the amounts that are known, as numbers alone, which programs read."""
+    texts = {
+        saga.id: amount_text(amount, saga.data, replies(journal))
+        for saga, journal, _, amount in _with_amounts(registry, rows)
+    }
+    return {saga_id: text for saga_id, text in texts.items() if text is not None}
+
+
+def _fate(table: Saga, saga: SagaRow, journal: Sequence[JournalRow], amount: Amount) -> str:
+    effects = effects_of(table, saga.state, journal, in_doubt=is_in_doubt(saga))
+    effect = next((each for each in effects if each.step.amount == amount), None)
+    phase, results = table.states[saga.state].phase, replies(journal)
+    return money_words(table, effect, None, phase=phase, data=saga.data, results=results) if effect else ""
+
+
+def _with_amounts(
+    registry: Registry, rows: Sequence[SagaRow | Row[Any]]
+) -> Iterator[tuple[SagaRow, Sequence[JournalRow], Saga | None, Amount]]:
+    """Yield the sagas whose table names an amount, as people may see them. A list without one costs no query.
+
+    The table is None when this release has none that fits the saga.
     """
     named = {row.id: amount for row in rows if (amount := _amount(registry, row)) is not None}
     if not named:
-        return {}
-    ids = list(named)
+        return
     steps = {amount.reference.partition(".")[0] for amount in named.values()}
-    found, journals = queries.sagas(ids), queries.journals(ids, replies_of=steps)
-    amounts: dict[UUID, str] = {}
+    found, journals = queries.sagas(list(named)), queries.journals(list(named), replies_of=steps)
     for saga_id, stored in found.items():
         saga, journal = shown(registry, stored, journals[saga_id])
-        if (text := words(named[saga_id], saga.data, replies(journal))) is not None:
-            amounts[saga_id] = text
-    return amounts
+        yield saga, journal, table_of(registry, saga, journal), named[saga_id]
 
 
 def _amount(registry: Registry, row: SagaRow | Row[Any]) -> Amount | None:

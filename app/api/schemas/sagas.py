@@ -242,7 +242,8 @@ class Pagination(Reply):
     searched_from = fields.AwareDateTime(
         metadata={
             "description": "older sagas were not looked at: no index serves error_contains, slower_than, "
-            "entered_from and stuck_from, so they look at the newest 10,000 sagas; created_from and created_to choose others"
+            "entered_from and stuck_from, so they look at the newest 10,000 sagas; created_from and created_to choose "
+            "others"
         }
     )
 

@@ -59,6 +59,56 @@ def test_search_finds_clients_orders_and_tags_by_their_beginning(walk, text, nam
     assert set(listed(words=text)) == {found[name] for name in names.split()}
 
 
+@pytest.fixture
+def alike(walk):
+    """Six sagas: those of client `Ada`, then those of clients that begin so; the older ones are exact."""
+    clients = ["ada", "Ada", "adam", "Adam", "ADA", "adamo"]
+    return [
+        changed(walk(*DONE), client=client, created_at=START + timedelta(days=day))
+        for day, client in enumerate(clients)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("-created_at", [4, 1, 0, 5, 3, 2]),
+        ("created_at", [0, 1, 4, 2, 3, 5]),
+        ("-took", [0, 1, 4, 2, 3, 5]),
+    ],
+)
+def test_what_a_search_finds_exactly_comes_first_on_every_page(client, alike, order, expected):
+    in_order, registry = [alike[number] for number in expected], discover()
+    page = client.get(f"/admin/sagas?q=ada&sort={order}").text
+    assert re.findall(r'href="/admin/sagas/([0-9a-f-]{36})"', page) == [str(each) for each in in_order]
+    assert page.count("These begin with <q>ada</q>") == 1
+    if order == "-took":
+        return
+    found, after = [], None
+    for _ in in_order:  # page by page, one saga each
+        (row,) = newest(SagaFilter(words="ada"), final_states(registry), 1, after, registry, order=order)
+        found.append(row.id)
+        after = row.created_at, row.id
+    assert found == in_order
+    first = client.get(f"/api/v1/sagas?q=ada&sort={order}&limit=4").json
+    rest = client.get(f"/api/v1/sagas?q=ada&sort={order}&cursor={first['pagination']['next_cursor']}").json
+    assert [each["id"] for each in first["sagas"] + rest["sagas"]] == [str(each) for each in in_order]
+
+
+@pytest.mark.parametrize("column", ["order_ref", "idempotency_key", "tag", "id"])
+def test_search_finds_each_kind_of_name_exactly(walk, column):
+    saga = walk(*DONE)
+    word = saga.id.hex if column == "id" else "x1"
+    changed(walk(*DONE), client=f"{word}0")
+    if column == "tag":
+        tagged(saga, "mail", word)
+    elif column != "id":
+        changed(saga, **{column: word})
+    changed(saga, created_at=START)
+    assert listed(words=word)[0] == saga.id
+    assert len(listed(words=word)) == 2
+
+
 def test_search_by_a_beginning_is_bounded_and_says_so(client, walk, monkeypatch):
     monkeypatch.setattr(search, "MOST_BEGINNING", 2)
     exact = changed(walk(*DONE), client="x")
@@ -142,9 +192,24 @@ def test_sorted_list_continues_oldest_first(three):
 def test_list_and_export_show_the_amount(client, walk):
     saga = walk(*DONE)
     page = client.get("/admin/sagas?type=checkout").text
-    assert re.search(r'data-is="Amount" class="number">5 EUR<', page)
+    assert re.search(r'data-is="Amount" class="number">5 EUR <', page)
     (row,) = csv.DictReader(client.get("/admin/sagas/export.csv?q=sale-1").text.splitlines())
     assert (row["id"], row["amount"]) == (str(saga.id), "5")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "words"),
+    [
+        (DONE, "5 EUR taken"),
+        (("succeeded", "refused"), "5 EUR not taken"),
+        (("succeeded",) * 3 + ("refused", "succeeded", "succeeded"), "5 EUR taken, and given back"),
+        (("succeeded", "succeeded", "exhausted"), "5 EUR may have been taken"),
+    ],
+)
+def test_list_says_what_became_of_the_amount(client, walk, outcomes, words):
+    walk(*outcomes)
+    row = client.get("/admin/sagas?q=4").text.partition('data-is="Amount"')[2].partition("</td>")[0]
+    assert words == re.sub("<[^>]*>", "", row.partition(">")[2])
 
 
 def test_search_reads_no_table_as_a_whole(client, walk):
