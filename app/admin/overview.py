@@ -15,6 +15,7 @@ from app.store import unknown_effects
 from app.store.lists import SagaFilter
 from app.store.statistics import Minute, counts_by_status, oldest_unfinished, started_lately
 from app.store.tenants import acting_tenant
+from app.views.participants import waiting
 from app.views.states import attention_of
 from machines.statuses import FINISHED
 
@@ -54,6 +55,7 @@ def show() -> str:
         chart=chart(minutes),
         groups=groups[:_GROUPS],
         oldest=oldest_unfinished(_OLDEST),
+        queues=waiting(registry, services().participant_store),
     )
 
 

@@ -17,6 +17,7 @@ from app.errors import InvalidError
 from app.services import services
 from app.store import cases
 from app.store.lists import SagaFilter
+from app.views.participants import waiting
 from app.views.saga_filters import attention as attention_filter
 from app.views.states import attention_of, participant_of, participants_of, state_of
 from app.views.validation import cursor_at
@@ -80,6 +81,7 @@ def show() -> str:
         types=registry.names_with_branches,
         participants=participants_of(registry),
         cases=cases.of([row.id for row in found[:PAGE]]),
+        queues=() if causes else waiting(registry, services().participant_store),
         snoozed=attention.count_of(SagaFilter(case=("snoozed", ""))),
         **views_of("stuck"),
     )

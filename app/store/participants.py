@@ -61,9 +61,13 @@ class ParticipantStore:
             return connection.execute(alive).all()
 
     def waiting(self) -> Sequence[Row[Any]]:
-        """Return the number of sagas that wait before their next attempt, by table and state, and the next due time."""
+        """Return the number of sagas that wait before their next attempt, by table and state.
+
+        next_s: seconds until the next attempt. longest_s: seconds since the first of them came to this state.
+        """
         same = (_SAGA.c.definition, _SAGA.c.definition_version, _SAGA.c.state)
         next_s = seconds_until(func.min(_SAGA.c.due_at)).label("next_s")
-        query = select(*same, func.count().label("sagas"), next_s).where(backs_off()).group_by(*same)
+        longest_s = (-seconds_until(func.min(_SAGA.c.entered_at))).label("longest_s")
+        query = select(*same, func.count().label("sagas"), next_s, longest_s).where(backs_off()).group_by(*same)
         with self._database.connect() as connection:
             return connection.execute(query).all()

@@ -31,6 +31,18 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Queue:
+    """The sagas that wait before their next call to one participant."""
+
+    participant: str
+    sagas: int = 0
+    #: Longest time, in seconds, that one of them has been in its state.
+    longest_s: float = 0.0
+    #: Seconds until the first of these calls; below 0 when it is due. None: no saga waits.
+    next_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Health:
     """One participant, as all processes see it."""
 
@@ -38,12 +50,14 @@ class Health:
     seen: Sequence[Seen]
     #: Number of processes that run, also those that have not called the participant.
     processes: int
-    #: Number of sagas that wait before their next call to it, and seconds until the first of these calls.
-    waiting: int
-    next_s: float | None
+    queue: Queue
     paused_by: str | None = None
     paused_s: float | None = None
     pause_reason: str | None = None
+
+    @property
+    def waiting(self) -> int:
+        return self.queue.sagas
 
     @property
     def calls(self) -> int:
@@ -98,10 +112,33 @@ def troubled(registry: Registry, store: ParticipantStore) -> list[Health]:
 def _health_of(
     registry: Registry, store: ParticipantStore, reports: Sequence[Row[Any]], paused: Mapping[str, Row[Any]]
 ) -> list[Health]:
-    waiting, seen = _waiting(registry, store.waiting()), _seen(reports)
+    queues, seen = {each.participant: each for each in waiting(registry, store)}, _seen(reports)
     names = sorted({*participants_of(registry), *paused, *seen})
-    found = [_health(name, seen.get(name, ()), len(reports), waiting.get(name), paused.get(name)) for name in names]
+    found = [
+        _health(name, seen.get(name, ()), len(reports), queues.get(name, Queue(participant=name)), paused.get(name))
+        for name in names
+    ]
     return sorted(found, key=lambda each: each.state == "ok")
+
+
+def waiting(registry: Registry, store: ParticipantStore) -> list[Queue]:
+    """Return the sagas that wait for each participant, the most first. A tenant's sagas are counted for the tenant."""
+    by_name: dict[str, list[Row[Any]]] = {}
+    for row in store.waiting():
+        state = state_of(registry, (row.definition, row.definition_version, row.state))
+        name = participant_of(state)
+        if name is not None and state is not None and not state.poll:
+            by_name.setdefault(name, []).append(row)
+    found = [
+        Queue(
+            participant=name,
+            sagas=sum(row.sagas for row in rows),
+            longest_s=max(row.longest_s for row in rows),
+            next_s=min(row.next_s for row in rows),
+        )
+        for name, rows in by_name.items()
+    ]
+    return sorted(found, key=lambda each: -each.sagas)
 
 
 def pause(parts: Services, name: str, actor: str, reason: str) -> None:
@@ -160,13 +197,12 @@ def sentence(each: Health) -> str:
 
 
 def _health(
-    name: str, seen: Sequence[Seen], processes: int, waiting: tuple[int, float] | None, pause: Row[Any] | None
+    name: str, seen: Sequence[Seen], processes: int, queue: Queue, pause: Row[Any] | None
 ) -> Health:
-    sagas, next_s = waiting or (0, None)
     why = {} if pause is None else {
         "paused_by": pause.paused_by, "paused_s": pause.paused_s, "pause_reason": pause.reason,
     }  # fmt: skip
-    return Health(name=name, seen=seen, processes=processes, waiting=sagas, next_s=next_s, **why)
+    return Health(name=name, seen=seen, processes=processes, queue=queue, **why)
 
 
 def _seen(reports: Iterable[Row[Any]]) -> dict[str, list[Seen]]:
@@ -196,18 +232,6 @@ def _one(owner: str, age_s: float, report: Mapping[str, Any]) -> Seen:
         open_for_s=older("open_for_s"),
         next_try_s=None if next_try_s is None else max(float(next_try_s) - age_s, 0.0),
     )
-
-
-def _waiting(registry: Registry, rows: Iterable[Row[Any]]) -> dict[str, tuple[int, float]]:
-    """Return the number of sagas that wait for each participant, and the seconds until the next of their calls."""
-    found: dict[str, tuple[int, float]] = {}
-    for row in rows:
-        state = state_of(registry, (row.definition, row.definition_version, row.state))
-        name = participant_of(state)
-        if name is not None and state is not None and not state.poll:
-            sagas, next_s = found.get(name, (0, row.next_s))
-            found[name] = sagas + row.sagas, min(next_s, row.next_s)
-    return found
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -68,6 +68,19 @@ def test_every_page_names_the_participant_that_does_not_answer(client, beat, wai
     assert words in seen(client.get(path))
 
 
+@pytest.mark.parametrize("path", ["/admin", "/admin/stuck"])
+def test_page_says_who_is_waited_for_instead_of_no_action(client, waiting, aged, walk, path):
+    assert "No sagas are stuck. No action is needed." in seen(client.get(path))
+    waiting(2)
+    for saga in db.session.query(SagaRow).limit(1):
+        aged(saga, 120)
+    page = client.get(path)
+    assert re.search(r"No sagas are stuck. 2 sagas wait for panier , the first for 2 min. The next call .* in", seen(page))
+    assert '<a href="/admin/sagas?waiting_for=panier"' in page.text
+    client.post(f"{PATH}/panier/pause", data={"reason": "maintenance"})
+    assert "panier is paused: no call is sent until somebody resumes it." in seen(client.get(path))
+
+
 def test_page_says_what_each_process_sees(client, beat, waiting):
     beat("web:1", panier=OPEN)
     beat("web:2", panier=WELL)
