@@ -271,7 +271,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         waits = Waits(arrivals=Arrivals(db.engine, keys_of_data))
         families = Families(children=Children(db.engine, keys_of_data), registry=registry)
         pauses, replicas = (
-            Pauses(ParticipantStore(db.engine)),
+            Pauses(ParticipantStore(db.engine), on_end=lambda: runner.expect_due()),  # noqa: PLW0108  see on_due
             Replicas(db.engine, owner, config.database_connections, config.release),
         )
         saga_gauges = SagaGauges(Bounded(partial(saga_counts, db.engine, registry)), registry)
@@ -279,7 +279,10 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     if config.failpoint:
         failpoints.arm(config.failpoint, store, waits.arrivals, client)
     recorder = RecordingSender(client, participants)
-    guarded = GuardedSender(recorder, participants, _breaker_policy(config), shared_cache)
+    guarded = GuardedSender(
+        recorder, participants, _breaker_policy(config), shared_cache,
+        on_close=lambda: runner.expect_due(),  # noqa: PLW0108  the runner is made below
+    )  # fmt: skip
     sender = PausingSender(LimitedSender(guarded, participants), pauses.holds)
     stopping = threading.Event()
     telemetry, breakers = Telemetry(metrics, registry, queue), breaker_gauge(metrics, lambda: guarded.states)

@@ -284,6 +284,8 @@ class Loop(ABC, Generic[_S]):
         asked_s = reply.retry_after_s or 0.0
         if reply.sent:  # otherwise this process itself asks to wait, as an open circuit breaker does
             asked_s = min(asked_s, obeyed_s)
+        if asked_s + reply.turn_s < longest_s:
+            asked_s += reply.turn_s
         drawn = self.jitter(retry.longest_wait_s(number))
         # Never 0, because `run` commits only before a wait. Without a commit, a crash would lose the count of attempts.
         return max(min(max(drawn, asked_s), longest_s), 0.001)

@@ -87,6 +87,8 @@ class Reply:
     key_setting: str = ""
     #: Seconds that the participant asks to wait; None when it does not ask.
     retry_after_s: float | None = None
+    #: Seconds that the saga waits in addition, unless its deadline comes first, so that many do not go on at once.
+    turn_s: float = 0.0
     #: Duration from sending to the last byte, in milliseconds.
     duration_ms: float = 0.0
 

@@ -10,6 +10,7 @@ from app.access.permissions import Role, needs
 from app.access.principal import principal
 from app.admin.forms import form_reason
 from app.admin.pages import pages
+from app.participant_settings.pace import spread_s
 from app.services import services
 from app.store.tenants import acting_tenant
 from app.views import participants
@@ -27,7 +28,8 @@ def show() -> str:
     parts = services()
     found = health(parts.registry, parts.participant_store)
     links = {each.name: links_of_participant(parts.links, each.name) for each in found}
-    return render_template("admin/participants.html", participants=found, links=links)
+    go_on_s = {each.name: spread_s(parts.participants.get(each.name), each.waiting) for each in found}
+    return render_template("admin/participants.html", participants=found, links=links, go_on_s=go_on_s)
 
 
 @blueprint.post("/admin/participants/<name>/pause")
@@ -41,7 +43,7 @@ def pause(name: str) -> Response:
 @needs(Role.OPERATOR)
 def resume(name: str) -> Response:
     due = participants.resume(services(), name, principal().actor, form_reason())
-    return _done(f"{name} is resumed. Sagas that go on now: {due}.")
+    return _done(participants.resumed_words(name, due))
 
 
 def strip() -> list[Health]:

@@ -39,6 +39,6 @@ def pause(name: str) -> Response:
     problems=(*BAD_BODY, 404, 409), conflict="It is not paused.", need=Scope.OPERATE,
 )  # fmt: skip
 def resume(name: str) -> Response:
-    """Send calls to a participant again. The sagas that waited go on at once."""
-    due = participants.resume(services(), name, principal().actor, reason_given())
-    return jsonify(message="Participant resumed", sagas_due=due)
+    """Send calls to a participant again. The sagas that waited go on one after another, within `within_s` seconds."""
+    due, within_s = participants.resume(services(), name, principal().actor, reason_given())
+    return jsonify(message="Participant resumed", sagas_due=due, within_s=round(within_s, 1))

@@ -5,10 +5,13 @@ refusal. A call that an operator sends now is not blocked: it is a trial call.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from threading import Lock
 
 from app.breaker import Breaker, BreakerPolicy, BreakerState
 from app.calls.client import Request, Sender
+from app.participant_settings.model import ParticipantSettings
+from app.participant_settings.pace import Turns
 from app.shared_cache import SharedCache
 from machines.replies import Reply
 
@@ -24,18 +27,26 @@ def open_reason(participant: str) -> str:
 
 
 class GuardedSender:
-    """Sends each request through the circuit breaker of its participant."""
+    """Sends each request through the circuit breaker of its participant.
+
+    Each call that an open breaker holds back gets a turn of its own, so that its participant is not overloaded when it
+    is back. on_close: called when a breaker has closed.
+    """
 
     def __init__(
         self,
         sender: Sender,
-        participants: Iterable[str],
+        participants: Mapping[str, ParticipantSettings | None],
         policy: BreakerPolicy,
         cache: SharedCache,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        on_close: Callable[[], object] = lambda: None,
     ) -> None:
-        self._sender, self._policy, self._cache = sender, policy, cache
+        self._sender, self._policy, self._cache, self._on_close = sender, policy, cache, on_close
+        self._clock, self._lock = clock, Lock()
         self._breakers = {name: Breaker(policy, clock) for name in participants}
+        self._turns = {name: Turns(settings) for name, settings in participants.items()}
         self._turns_left = dict.fromkeys(self._breakers, 0)
 
     def send(self, request: Request) -> Reply:
@@ -45,7 +56,9 @@ class GuardedSender:
         if wait_s <= 0 and trying and not (self._may_try(name, request.timeout_s) or request.sent_now):
             wait_s = request.timeout_s  # another process sends the trial call
         if wait_s > 0:
-            return Reply(error=open_reason(name), sent=False, retry_after_s=wait_s)
+            with self._lock:
+                turn_s = self._turns[name].take(self._clock() + wait_s)
+            return Reply(error=open_reason(name), sent=False, retry_after_s=wait_s, turn_s=turn_s)
         reply = self._sender.send(request)
         # A proxy, a gateway or a limit answered, or there was no credential: the participant's state is not known.
         if reply.turned_away or reply.withheld:
@@ -58,6 +71,7 @@ class GuardedSender:
                 self._cache.drop(f"try/{name}")
         elif breaker.succeeded():
             self._cache.drop(f"open/{name}", f"try/{name}")
+            self._on_close()
         return reply
 
     def _may_try(self, name: str, timeout_s: float) -> bool:

@@ -70,9 +70,8 @@ def pause(name: str, reason: str, actor: str | None) -> None:
 @reason_option
 @actor_option
 def resume(name: str, reason: str, actor: str | None) -> None:
-    """Send calls to a participant again. The sagas that waited go on at once."""
-    due = views.resume(services(), name, actor_named(actor), reason_from(reason))
-    click.echo(f"{name} is resumed. Sagas that go on now: {due}.")
+    """Send calls to a participant again. The sagas that waited go on one after another."""
+    click.echo(views.resumed_words(name, views.resume(services(), name, actor_named(actor), reason_from(reason))))
 
 
 def _line(each: views.Health) -> Line:

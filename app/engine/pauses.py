@@ -1,6 +1,6 @@
 """The paused participants, as this process knows them: read with each heartbeat from the database."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from app.store.audit import Entry
 from app.store.lists import StateKey
@@ -8,10 +8,13 @@ from app.store.participants import ParticipantStore
 
 
 class Pauses:
-    """Pauses and resumes participants. Another process follows with its next heartbeat."""
+    """Pauses and resumes participants. Another process follows with its next heartbeat.
 
-    def __init__(self, store: ParticipantStore) -> None:
-        self._store = store
+    on_end: called when a pause has ended.
+    """
+
+    def __init__(self, store: ParticipantStore, on_end: Callable[[], object] = lambda: None) -> None:
+        self._store, self._on_end = store, on_end
         self._names: frozenset[str] | None = None
 
     def holds(self, name: str) -> bool:
@@ -34,18 +37,19 @@ class Pauses:
 
     def learn(self) -> None:
         """Read the paused participants. The runner calls this method with each heartbeat."""
-        self._names = frozenset(self._store.paused())
+        before, self._names = self._names, frozenset(self._store.paused())
+        if before and not before <= self._names:
+            self._on_end()
 
     def pause(self, name: str, entry: Entry) -> None:
         """Send no calls to a participant until it is resumed. Raise ConflictError when it is paused already."""
         self._store.pause(name, entry)
         self.learn()
 
-    def resume(self, name: str, entry: Entry, waiting_in: Sequence[StateKey]) -> int:
-        """Send calls to a participant again. Return the number of sagas that waited and are due now.
-
-        waiting_in: the states whose calls go to the participant. Raise ConflictError when it is not paused.
-        """
-        due = self._store.resume(name, entry, waiting_in)
+    def resume(
+        self, name: str, entry: Entry, waiting_in: Sequence[StateKey], spread_s: Callable[[int], float]
+    ) -> tuple[int, float]:
+        """Send calls to a participant again. The arguments, the result and the errors are those of the store."""
+        due = self._store.resume(name, entry, waiting_in, spread_s)
         self.learn()
         return due

@@ -33,6 +33,9 @@ _log = structlog.get_logger("runner")
 MAX_INLINE_WAIT_S = 2.0
 #: Largest number of sagas in one claim, so that other processes with free threads get sagas, too.
 CLAIM_LIMIT = 32
+#: While the sagas that waited for a participant go on one after another, claim them at this interval, in seconds, so
+#: that few become due together; and for how long after the last one.
+PACED_CLAIM_S, PACED_S = 0.1, 3.0
 #: Interval, in seconds, at which a thread that waits for the GIL asks for it. Hundreds of threads wait (ADR 20), so the
 #: interval is long; a thread also releases the GIL at each call and each statement.
 GIL_SWITCH_S = 0.05
@@ -84,9 +87,11 @@ class Runner:
         self._counting = threading.Lock()
         #: Set: the recovery thread claims at once. Otherwise it claims every `recovery_interval_s`.
         self.claim_now = threading.Event()
+        #: Until when due sagas are claimed every PACED_CLAIM_S, on the clock of time.monotonic.
+        self._paced_until = 0.0
         self._lost: list[Instance] = []
         # Not a daemon: the process waits for this thread, so that no claimed saga is abandoned.
-        self._recovery = (threads or ServiceThreads()).add("recovery", self._recover_until_stopped, stopping)
+        self._recovery = (threads or ServiceThreads()).add("recovery", self.recover, stopping)
 
     def become_worker(self) -> None:
         """Claim due sagas at once, and be listed as a worker. Call this before `start`."""
@@ -153,6 +158,11 @@ class Runner:
         self._woken = True
         self.claim_now.set()
 
+    def expect_due(self) -> None:
+        """Claim due sagas at short intervals for a time, because those that waited for a participant go on now."""
+        self._paced_until = time.monotonic() + PACED_S
+        self.claim_now.set()
+
     def run_inline(self, saga: Instance, max_sleep_s: float, until: float) -> RunEnd:
         """Run the saga in the calling thread, see `Engine.run`. After OUT_OF_TIME the caller must submit the saga."""
         self._count(1, saga)
@@ -184,6 +194,8 @@ class Runner:
         except Exception:
             self._woken |= woken  # keep the wake-up for the next claim, because the sender does not repeat it
             raise
+        if claimed and self._is_paced:
+            self._paced_until = time.monotonic() + PACED_S
         for saga in claimed:
             telemetry.claimed(saga)
             self.submit(saga, max_sleep_s=0)
@@ -200,6 +212,10 @@ class Runner:
         if saga:
             self._engine.telemetry.claimed(saga)
         return saga
+
+    @property
+    def _is_paced(self) -> bool:
+        return time.monotonic() < self._paced_until
 
     def _claim_more(self) -> None:
         """Wake the recovery thread when more sagas are due and enough threads are free."""
@@ -251,7 +267,8 @@ class Runner:
             self.heartbeat.refused = str(error)
             raise
 
-    def _recover_until_stopped(self, progressed: Callable[[], None]) -> None:
+    def recover(self, progressed: Callable[[], None] = lambda: None) -> None:
+        """Claim due sagas and write heartbeats until the process is to end."""
         next_beat = time.monotonic()
         while not self.stopping.is_set():
             self.claim_now.clear()
@@ -264,7 +281,8 @@ class Runner:
             except (SQLAlchemyError, TableChangedError):  # /ready reports it until it is repaired: see Heartbeat
                 _log.exception("recovery.failed")
             progressed()
-            self.claim_now.wait(max(next_beat - time.monotonic(), 0.0))
+            longest_s = PACED_CLAIM_S if self._is_paced else inf
+            self.claim_now.wait(min(max(next_beat - time.monotonic(), 0.0), longest_s))
         self.heartbeat.end()
 
     def _beat(self) -> None:

@@ -196,7 +196,7 @@ class in_seconds(_SqlFunction[datetime]):  # noqa: N801  named like a function o
     type = UtcDateTime()
     inherit_cache = True
     postgresql = "(statement_timestamp() + make_interval(secs => {0}))"
-    sqlite = "(strftime('%Y-%m-%d %H:%M:%f', 'now', {0} || ' seconds') || '000')"
+    sqlite = "(strftime('%Y-%m-%d %H:%M:%f', 'now', ({0}) || ' seconds') || '000')"
 
 
 class db_now(_SqlFunction[datetime]):  # noqa: N801

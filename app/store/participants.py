@@ -1,10 +1,10 @@
 """Participants in the database: which are paused, what each process reports of them, and how many sagas wait."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine as Database
-from sqlalchemy import Row, delete, func, insert, select, tuple_, update
+from sqlalchemy import Row, and_, case, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import ConflictError
@@ -40,17 +40,31 @@ class ParticipantStore:
         except IntegrityError:
             raise ConflictError(f"{name} is paused already") from None
 
-    def resume(self, name: str, entry: Entry, waiting_in: Sequence[StateKey]) -> int:
-        """End the pause of a participant, and make the sagas due that wait in these states. Return their number.
+    def resume(
+        self, name: str, entry: Entry, waiting_in: Sequence[StateKey], spread_s: Callable[[int], float]
+    ) -> tuple[int, float]:
+        """End the pause of a participant, and make the sagas due that wait in these states, one after another.
 
-        Raise ConflictError when the participant is not paused.
+        Return their number, and the seconds until the last one is due. The saga whose deadline comes first is due
+        first; one whose deadline comes before its turn is due now. spread_s: number of sagas → these seconds. Raise
+        ConflictError when the participant is not paused.
         """
         here = tuple_(_SAGA.c.definition, _SAGA.c.definition_version, _SAGA.c.state).in_(list(waiting_in))
         with atomic(self._database) as connection:
             if connection.execute(delete(_PAUSE).where(_PAUSE.c.name == name)).rowcount != 1:
                 raise ConflictError(f"{name} is not paused")
             append(connection, entry)
-            return connection.execute(update(_SAGA).where(backs_off(), here).values(due_at=db_now())).rowcount
+            count = select(func.count()).select_from(_SAGA).where(backs_off(), here)
+            sagas = connection.execute(count).scalar_one()
+            within_s = spread_s(sagas)
+            order = func.row_number().over(
+                order_by=(_SAGA.c.deadline_at.is_(None), _SAGA.c.deadline_at, _SAGA.c.due_at)
+            )
+            turns = select(_SAGA.c.id, (order - 1).label("turn")).where(backs_off(), here).subquery()
+            due_at = in_seconds(turns.c.turn * (within_s / max(sagas, 1)))
+            in_vain = and_(_SAGA.c.deadline_at > db_now(), _SAGA.c.deadline_at <= due_at)
+            spread = update(_SAGA).where(_SAGA.c.id == turns.c.id, backs_off())
+            return connection.execute(spread.values(due_at=case((in_vain, db_now()), else_=due_at))).rowcount, within_s
 
     def reports(self) -> Sequence[Row[Any]]:
         """Return the report of each process that runs, with its age in seconds as `age_s`."""

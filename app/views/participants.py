@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Row
 
 from app.errors import NotFoundError
+from app.participant_settings.pace import spread_s
 from app.services import Services
 from app.store.audit import Entry
 from app.store.participants import ParticipantStore
+from app.views.formatting import duration
 from app.views.states import participant_of, participants_of, state_of, states_with
 from machines.registry import Registry
 
@@ -147,17 +150,33 @@ def pause(parts: Services, name: str, actor: str, reason: str) -> None:
     parts.pauses.pause(name, Entry(actor=actor, action="participant.pause", target=name, reason=reason))
 
 
-def resume(parts: Services, name: str, actor: str, reason: str) -> int:
-    """Send calls to a participant again. Return the number of sagas that waited and are due now.
+def resume(parts: Services, name: str, actor: str, reason: str) -> tuple[int, float]:
+    """Send calls to a participant again.
 
-    Raise NotFoundError, or ConflictError when it is not paused.
+    Return the number of sagas that waited, and the seconds until the last one goes on. Raise NotFoundError, or ConflictError when it is not paused.
     """
     entry = Entry(actor=actor, action="participant.resume", target=name, reason=reason)
     if name not in parts.participant_store.paused():  # otherwise also a participant that no table calls any more
         _require_known(parts.registry, name)
-    due = parts.pauses.resume(name, entry, states_with(parts.registry, step="", participant=name))
+    states = states_with(parts.registry, step="", participant=name)
+    due = parts.pauses.resume(name, entry, states, partial(spread_s, parts.participants.get(name)))
     parts.runner.announce_due()
     return due
+
+
+def resumed_words(name: str, due: tuple[int, float]) -> str:
+    """Return what `resume` has done, in words."""
+    sagas, within_s = due
+    if not sagas:
+        return f"{name} is resumed. No saga waited for it."
+    return f"{name} is resumed. {waiting_words(sagas, within_s)}."
+
+
+def waiting_words(sagas: int, within_s: float) -> str:
+    """Return how the sagas that have waited go on."""
+    if sagas == 1:
+        return "The saga that waited goes on now"
+    return f"The {sagas} sagas that waited go on one after another, the last one in {duration(within_s)}"
 
 
 def _require_known(registry: Registry, name: str) -> None:
@@ -196,9 +215,7 @@ def sentence(each: Health) -> str:
     return f"{each.name} is not answering{error}: its circuit breaker is open, and {wait}."
 
 
-def _health(
-    name: str, seen: Sequence[Seen], processes: int, queue: Queue, pause: Row[Any] | None
-) -> Health:
+def _health(name: str, seen: Sequence[Seen], processes: int, queue: Queue, pause: Row[Any] | None) -> Health:
     why = {} if pause is None else {
         "paused_by": pause.paused_by, "paused_s": pause.paused_s, "pause_reason": pause.reason,
     }  # fmt: skip

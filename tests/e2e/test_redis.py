@@ -94,7 +94,7 @@ class Peer:
 
     def guarded(self):
         policy = BreakerPolicy(failures=3, open_s=30, window_s=60)
-        return GuardedSender(self, ["stock"], policy, SharedCache(self._url, SECRET), lambda: self.now)
+        return GuardedSender(self, dict.fromkeys(["stock"]), policy, SharedCache(self._url, SECRET), lambda: self.now)
 
     def fail(self, guarded):
         for _ in range(3):

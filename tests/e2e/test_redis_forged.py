@@ -37,7 +37,7 @@ class Process:
         self.now, self.at, self.status, self.sent = 0.0, 1_000_000.0 + ahead_s, 503, 0
         self.cache = SharedCache(url, SECRET, lambda: self.at)
         policy = BreakerPolicy(failures=3, open_s=OPEN_S, window_s=60)
-        self.guarded = GuardedSender(self, ["stock"], policy, self.cache, lambda: self.now)
+        self.guarded = GuardedSender(self, dict.fromkeys(["stock"]), policy, self.cache, lambda: self.now)
 
     def send(self, _request):
         self.sent += 1

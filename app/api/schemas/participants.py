@@ -36,7 +36,8 @@ class ParticipantResumed(Reply):
     """The participant is called again."""
 
     message = fields.String()
-    sagas_due = fields.Integer(metadata={"description": "sagas that waited and go on now"})
+    sagas_due = fields.Integer(metadata={"description": "sagas that waited and go on, one after another"})
+    within_s = fields.Float(metadata={"description": "seconds until the last of them goes on"})
 
 
 class ParticipantPaused(Reply):

@@ -75,7 +75,9 @@ def test_page_says_who_is_waited_for_instead_of_no_action(client, waiting, aged,
     for saga in db.session.query(SagaRow).limit(1):
         aged(saga, 120)
     page = client.get(path)
-    assert re.search(r"No sagas are stuck. 2 sagas wait for panier , the first for 2 min. The next call .* in", seen(page))
+    assert re.search(
+        r"No sagas are stuck. 2 sagas wait for panier , the first for 2 min. The next call .* in", seen(page)
+    )
     assert '<a href="/admin/sagas?waiting_for=panier"' in page.text
     client.post(f"{PATH}/panier/pause", data={"reason": "maintenance"})
     assert "panier is paused: no call is sent until somebody resumes it." in seen(client.get(path))
@@ -104,10 +106,13 @@ def test_operator_pauses_and_resumes_and_the_trail_says_so(client, waiting):
     assert "panier is paused by ada: 2 sagas wait." in page
     assert "by ada, " in page
     assert ": maintenance" in page
+    assert "The 2 sagas that wait go on one after another, the last one in 100 ms." in page
     assert services().pauses.holds("panier")
     assert client.post(f"{PATH}/panier/pause", data={"reason": "again"}).status_code == 409
     assert client.post(f"{PATH}/panier/resume", data={"reason": "over"}).status_code == 303
-    assert "panier is resumed. Sagas that go on now: 2." in seen(client.get(PATH))
+    assert "panier is resumed. The 2 sagas that waited go on one after another, the last one in 100 ms." in seen(
+        client.get(PATH)
+    )
     assert client.post(f"{PATH}/panier/resume", data={"reason": "over"}).status_code == 409
     rows = db.session.query(AuditRow).order_by(AuditRow.seq)
     assert [(row.actor, row.action, row.target, row.reason) for row in rows] == [
@@ -171,7 +176,7 @@ def test_api_and_command_line_say_and_do_the_same(client, beat, waiting):
     assert "panier" in listed
     assert "paused by" in listed
     resumed = run(args=["saga", "participants", "resume", "panier", "--reason", "over", "--actor", "eve"])
-    assert resumed.output == "panier is resumed. Sagas that go on now: 1.\n"
+    assert resumed.output == "panier is resumed. The saga that waited goes on now.\n"
     assert run(args=["saga", "participants", "resume", "panier", "--reason", "over"]).exit_code == 7
     row = db.session.query(AuditRow).order_by(AuditRow.seq.desc()).first()
     assert (row.actor, row.action) == ("cli:eve", "participant.resume")

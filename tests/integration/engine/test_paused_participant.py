@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select, update
 
 from app.calls.pauses import WAIT_S, PausingSender
 from app.engine.actions import send_now
 from app.engine.pauses import Pauses
 from app.errors import ConflictError
 from app.store.audit import Entry
+from app.store.database import in_seconds, seconds_until
+from app.store.models import SagaRow
 from app.store.participants import ParticipantStore
 from machines.registry import Registry
 from tests.integration.engine.bank import sale
@@ -24,12 +27,16 @@ class Process:
     """The pauses of one process."""
 
     def __init__(self, database):
-        self.pauses = Pauses(ParticipantStore(database))
+        self.ended = 0
+        self.pauses = Pauses(ParticipantStore(database), on_end=self.end)
         self.pauses.learn()
 
-    def resume(self):
+    def end(self):
+        self.ended += 1
+
+    def resume(self, spread_s=lambda sagas: 10.0 * sagas):
         states = [(TABLE.name, TABLE.version, state) for state in TABLE.states]
-        return self.pauses.resume("bank", entry("resume"), states)
+        return self.pauses.resume("bank", entry("resume"), states, spread_s)
 
 
 @pytest.fixture
@@ -76,11 +83,45 @@ def test_send_now_says_that_the_participant_is_paused(scene, process):
     assert scene.service.send_now(saga.id, "user:eve", "try").state == "SENT"
 
 
-def test_resume_makes_the_waiting_sagas_due_at_once(scene, process):
+def test_resume_makes_the_waiting_sagas_due_one_after_another(scene, process):
+    process.pauses.pause("bank", entry("pause"))
+    late, soon, first = (begin(scene) for _ in range(3))
+    deadlines = {first.id: 1_000, soon.id: 2_000, late.id: None}
+    with scene.database.connect() as connection:
+        for saga_id, left_s in deadlines.items():
+            deadline = update(SagaRow).where(SagaRow.id == saga_id).values(deadline_at=in_seconds(left_s))
+            connection.execute(deadline)
+        assert process.resume() == (3, 30.0)
+        due_s = dict(connection.execute(select(SagaRow.id, seconds_until(SagaRow.due_at))).all())
+    assert [due_s[each.id] for each in (first, soon, late)] == pytest.approx([0, 10, 20], abs=2)
+
+
+def test_saga_whose_deadline_comes_before_its_turn_goes_on_at_once(scene, process):
+    process.pauses.pause("bank", entry("pause"))
+    sagas = [begin(scene) for _ in range(3)]
+    with scene.database.connect() as connection:
+        connection.execute(update(SagaRow).values(deadline_at=in_seconds(15)))
+        process.resume()
+        due_s = sorted(connection.execute(select(seconds_until(SagaRow.due_at))).scalars())
+    assert due_s == pytest.approx([0, 0, 10], abs=2)
+    assert scene.runner.claim_due() == 2, sagas
+
+
+def test_end_of_a_pause_is_announced_in_every_process(scene, process):
+    other = Process(scene.database)
+    process.pauses.pause("bank", entry("pause"))
+    other.pauses.learn()
+    process.resume()
+    other.pauses.learn()
+    other.pauses.learn()
+    assert (process.ended, other.ended) == (1, 1)
+
+
+def test_resume_makes_a_saga_that_waits_alone_due_at_once(scene, process):
     process.pauses.pause("bank", entry("pause"))
     saga = begin(scene)
     assert scene.runner.claim_one(saga.id) is None, f"it waits {WAIT_S} s"
-    assert process.resume() == 1
+    assert process.resume() == (1, 10.0)
     assert scene.runner.claim_one(saga.id) is not None
 
 

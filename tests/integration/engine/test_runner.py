@@ -1,12 +1,13 @@
 """Which process claims due sagas, and how many at once."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import pytest
 
 from app.config import Config
 from app.engine.heartbeat import Heartbeat
-from app.engine.runner import CLAIM_LIMIT, Runner
+from app.engine.runner import CLAIM_LIMIT, PACED_CLAIM_S, PACED_S, Runner
 from app.engine.shares import Shares
 from app.store.instance import Instance
 from app.store.leases import Replicas
@@ -151,6 +152,33 @@ def test_runner_claims_at_most_one_batch_at_once(scene, make):
     runner = make(2 * CLAIM_LIMIT, workers=False)
     assert runner.claim_due() == CLAIM_LIMIT
     assert runner.claim_due() == 1
+
+
+def test_runner_claims_at_short_intervals_while_waiting_sagas_go_on(scene, make, monkeypatch):
+    now, waits = [0.0], []
+    monkeypatch.setattr("app.engine.runner.time", SimpleNamespace(monotonic=lambda: now[0]))
+    runner = make(8, workers=False)
+
+    def longest_wait():
+        monkeypatch.setattr(runner, "claim_now", SimpleNamespace(clear=int, set=int, wait=ends))
+        runner.stopping.clear()
+        runner.recover()
+        return waits.pop()
+
+    def ends(seconds):
+        waits.append(seconds)
+        runner.stopping.set()
+
+    usual = longest_wait()
+    runner.expect_due()
+    assert longest_wait() == PACED_CLAIM_S < usual
+    now[0] = PACED_S - 0.5
+    due(scene, 1)
+    assert longest_wait() == PACED_CLAIM_S
+    now[0] = PACED_S + 1
+    assert longest_wait() == PACED_CLAIM_S, "a saga was claimed since"
+    now[0] = 3 * PACED_S
+    assert longest_wait() > PACED_CLAIM_S
 
 
 def test_saga_without_a_waiting_client_is_left_to_workers(make):

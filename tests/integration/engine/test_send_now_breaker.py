@@ -26,7 +26,7 @@ def guarded(scene: Scene, request: pytest.FixtureRequest) -> GuardedSender:
     """Put a circuit breaker between the engine and the scene's bank."""
     scene.registry = Registry([request.param])
     policy = BreakerPolicy(failures=1, open_s=30, window_s=60)
-    guarded = GuardedSender(scene, ["bank"], policy, SharedCache(None, None), lambda: scene.now)
+    guarded = GuardedSender(scene, dict.fromkeys(["bank"]), policy, SharedCache(None, None), lambda: scene.now)
     scene.engine = replace(scene.engine, calls=replace(scene.engine.calls, sender=guarded))
     return guarded
 

@@ -239,6 +239,13 @@ def test_wait_that_this_process_asks_for_is_obeyed_for_longer(scene):
     assert scene.slept == [1800.0] * 4
 
 
+@pytest.mark.parametrize(("turn_s", "waits_s"), [(20.0, 50.0), (5_000.0, 30.0)])
+def test_call_that_is_held_back_waits_for_its_turn_unless_its_deadline_comes_first(scene, turn_s, waits_s):
+    held = Reply(error="the breaker is open", sent=False, retry_after_s=30.0, turn_s=turn_s)
+    scene.given(payer=[held]).run(max_sleep_s=10_000)
+    assert scene.slept == [waits_s]
+
+
 def test_stored_wait_ends_at_the_deadline(scene):
     saga = scene.given(payer=[BUSY]).run(max_sleep_s=0)
     left = {"sqlite": "julianday(due_at) - julianday(deadline_at)", "postgresql": "due_at - deadline_at"}

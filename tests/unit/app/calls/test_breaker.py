@@ -7,6 +7,7 @@ import pytest
 from app.breaker import BreakerPolicy, BreakerState
 from app.calls.breakers import GuardedSender
 from app.calls.client import Request
+from app.participant_settings.pace import PACE
 from app.shared_cache import SharedCache
 from machines.outcomes import Outcome
 from machines.replies import Reply, outcome_of
@@ -19,10 +20,13 @@ class Peer:
     """A participant behind a circuit breaker. The test sets its reply and the time."""
 
     def __init__(self):
-        self.reply, self.now, self.sent = OK, 0.0, 0
+        self.reply, self.now, self.sent, self.closed = OK, 0.0, 0, []
         self.during = lambda: None
         policy = BreakerPolicy(failures=5, open_s=30, window_s=60)
-        self.guarded = GuardedSender(self, ["stock", "client"], policy, SharedCache(None, None), lambda: self.now)
+        self.guarded = GuardedSender(
+            self, dict.fromkeys(["stock", "client"]), policy, SharedCache(None, None), lambda: self.now,
+            on_close=lambda: self.closed.append(self.now),
+        )  # fmt: skip
 
     def send(self, _request):
         self.sent += 1
@@ -66,6 +70,30 @@ def test_call_stopped_by_the_breaker_is_deferred_and_never_refused(peer):
     reply = peer.call()
     assert outcome_of(reply, frozenset()) is Outcome.NOT_SENT
     assert (reply.retry_after_s, reply.reason) == (20.0, "the breaker of stock is open")
+
+
+def test_calls_that_are_held_back_get_one_turn_each(peer):
+    peer.fail()
+    replies = [peer.call() for _ in range(3)]
+    assert [reply.retry_after_s for reply in replies] == [30.0] * 3
+    assert [reply.turn_s for reply in replies] == pytest.approx([0.0, 1 / PACE, 2 / PACE])
+
+
+def test_turns_begin_again_when_the_breaker_opens_again(peer):
+    peer.fail()
+    for _ in range(3):
+        peer.call()
+    peer.now += 30
+    peer.call(reply=BROKEN)
+    assert [peer.call().turn_s for _ in range(2)] == pytest.approx([0.0, 1 / PACE])
+
+
+def test_closing_the_breaker_is_announced(peer):
+    peer.fail()
+    peer.now += 30
+    peer.call(reply=OK)
+    peer.call(reply=OK)
+    assert peer.closed == [30.0]
 
 
 @pytest.mark.parametrize("status", [200, 302, 404, 408, 409, 422])

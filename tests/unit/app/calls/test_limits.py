@@ -94,7 +94,10 @@ def test_call_held_back_is_no_failure_of_the_participant():
             return Reply(error="no access token", sent=False, withheld=True)
 
     guarded = GuardedSender(
-        Withheld(), ["flight"], BreakerPolicy(failures=2, open_s=30, window_s=60), SharedCache(None, None)
+        Withheld(),
+        dict.fromkeys(["flight"]),
+        BreakerPolicy(failures=2, open_s=30, window_s=60),
+        SharedCache(None, None),
     )
     for _ in range(5):
         assert guarded.send(ask()).error == "no access token"
