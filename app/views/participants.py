@@ -153,7 +153,8 @@ def pause(parts: Services, name: str, actor: str, reason: str) -> None:
 def resume(parts: Services, name: str, actor: str, reason: str) -> tuple[int, float]:
     """Send calls to a participant again.
 
-    Return the number of sagas that waited, and the seconds until the last one goes on. Raise NotFoundError, or ConflictError when it is not paused.
+    Return the number of sagas that waited, and the seconds until the last one goes on. Raise NotFoundError, or
+    ConflictError when it is not paused.
     """
     entry = Entry(actor=actor, action="participant.resume", target=name, reason=reason)
     if name not in parts.participant_store.paused():  # otherwise also a participant that no table calls any more
