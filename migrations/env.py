@@ -49,7 +49,7 @@ def _run(connection: Connection, *, each: bool) -> None:
 
 def _is_compared(name: str | None, kind: str, _parents: Any) -> bool:
     """Return False for an index of an expression, which a migration alone describes: Alembic cannot compare it."""
-    return not (kind == "index" and name is not None and name.endswith("_folded"))
+    return not (kind == "index" and name is not None and name.endswith(("_folded", "_id_end")))
 
 
 def _on_sqlite(engine: Engine) -> None:

@@ -1,7 +1,6 @@
 """/admin/audit: the audit trail, the newest row first, and the result of its verification."""
 
 from typing import Any
-from uuid import UUID
 
 from flask import Blueprint, render_template, request, url_for
 from sqlalchemy import Row
@@ -11,7 +10,7 @@ from app.admin.error_pages import as_pages
 from app.errors import InvalidError
 from app.store import audit
 from app.store.database import db
-from app.store.search import id_prefix, id_range
+from app.store.search import id_digits
 from app.store.tenants import acting_for
 
 blueprint = as_pages(Blueprint("audit", __name__, url_prefix="/admin/audit"))
@@ -30,7 +29,11 @@ def index() -> str:
     if not actor.isprintable():
         raise InvalidError(("/actor", "Give an actor, such as user:ada."))
     rows = audit.page(
-        db.engine, limit=ROWS + 1, before=_before(), sagas=_saga_ids(saga) if saga else None, actors=_actors(actor)
+        db.engine,
+        limit=ROWS + 1,
+        before=_before(),
+        saga_digits=_saga_digits(saga) if saga else None,
+        actors=_actors(actor),
     )
     shown = rows[:ROWS]
     older = {"before": shown[-1].seq, "saga": saga or None, "actor": actor or None} if len(rows) > ROWS else None
@@ -64,12 +67,11 @@ def _words(value: Any) -> str:
     return " ".join(value) if isinstance(value, list) else str(value)
 
 
-def _saga_ids(text: str) -> tuple[UUID, UUID]:
-    """Return the first and the last possible id that begins with these digits."""
-    digits = id_prefix(text)
+def _saga_digits(text: str) -> str:
+    digits = id_digits(text)
     if digits is None:
-        raise InvalidError(("/saga", "Give the id of a saga, or at least its first six digits."))
-    return id_range(digits)
+        raise InvalidError(("/saga", "Give the id of a saga, or its last 8 digits."))
+    return digits
 
 
 def _actors(text: str) -> tuple[str, ...]:

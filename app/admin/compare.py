@@ -5,7 +5,7 @@ from uuid import UUID
 
 from flask import render_template
 from marshmallow import RAISE, Schema, fields
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from app.access.permissions import Role, needs
 from app.admin.export import took_s
@@ -17,7 +17,8 @@ from app.store import queries
 from app.store.database import db
 from app.store.lists import SagaFilter, newest
 from app.store.models import SagaRow
-from app.store.search import id_prefix, id_range
+from app.store.saga_ids import id_conditions
+from app.store.search import id_digits
 from app.views.compare import ABSENT, MOST_VALUES, Side, lines, times, values
 from app.views.masking import shown
 from app.views.states import final_states
@@ -46,14 +47,14 @@ def show(saga_id: UUID) -> str:
 
 
 def _other(saga: SagaRow, words: str) -> SagaRow:
-    """Return the saga with this id, or with an id that begins so."""
-    digits = id_prefix(words)
+    """Return the saga with this id, or with an id that begins or ends so."""
+    digits = id_digits(words)
     if digits is None:
-        raise InvalidError(("/with", "Give the id of a saga, or at least its first 6 digits."))
-    alike = select(SagaRow).where(SagaRow.id.between(*id_range(digits)), SagaRow.definition == saga.definition)
+        raise InvalidError(("/with", "Give the id of a saga, or its last 8 digits."))
+    alike = select(SagaRow).where(or_(*id_conditions(SagaRow.id, digits)), SagaRow.definition == saga.definition)
     found = db.session.scalars(alike.where(SagaRow.id != saga.id).limit(2)).all()
     if len(found) > 1:
-        raise InvalidError(("/with", f"Several sagas have an id that begins with {words}; give more digits."))
+        raise InvalidError(("/with", f"Several sagas have an id that begins or ends with {words}; give more digits."))
     if not found:
         raise NotFoundError(f"there is no other saga {words} of the type {saga.definition}")
     return found[0]

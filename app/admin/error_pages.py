@@ -77,7 +77,7 @@ def _words(error: Exception, problem: Problem) -> Words:
     if problem.status == _NOT_FOUND and not isinstance(error, ProblemError):
         return Words(
             title="There is no such page",
-            text="Nothing is at this address. A saga is found by the first digits of its id, its client or its order.",
+            text="Nothing is at this address. A saga is found by the last 8 digits of its id, its client or its order.",
             searches=True,
         )
     if problem.status == _WRONG_METHOD:

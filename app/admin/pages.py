@@ -12,6 +12,7 @@ from app.access.principal import principal
 from app.admin import error_pages, times
 from app.admin.error_pages import as_pages
 from app.services import services
+from app.store.saga_ids import short_id
 from app.values import written
 from app.views import formatting
 from app.views.effects import description
@@ -52,6 +53,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "cause": _cause,
         "redacted": redacted,
         "effect_description": description,
+        "short_id": short_id,
         "shown": shown,
         "breakable": breakable,
         "brief": formatting.brief,

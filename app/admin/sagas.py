@@ -16,7 +16,8 @@ from app.admin.saved_views import views_of
 from app.services import services
 from app.store import queries
 from app.store.lists import LARGEST_TOTAL, MOST_SORTED, SagaFilter, newest, total
-from app.store.search import MOST_BEGINNING, MOST_SEARCHED, id_prefix
+from app.store.saga_ids import is_named_by
+from app.store.search import MOST_BEGINNING, MOST_SEARCHED, id_digits
 from app.views.amounts import amounts_of
 from app.views.child_rows import item_words, part_words
 from app.views.saga_filters import bounded, narrowed, shows_children
@@ -36,7 +37,7 @@ PAGE = 50
 def show() -> str | Response:
     """List sagas. When the search finds exactly one saga by its id or its business reference, redirect to that saga.
 
-    The first digits of an id are enough.
+    The last 8 digits of an id are enough.
     """
     query, registry = query_of(ListQuery()), services().registry
     words, columns = query.get("q", ""), query["column"] or USUAL_COLUMNS
@@ -90,6 +91,6 @@ def _filter(query: dict[str, Any]) -> SagaFilter:
 
 
 def _names(words: str, row: Any) -> bool:
-    """Return True when the words are the business reference of this saga, its id, or the first digits of its id."""
-    digits = id_prefix(words)
-    return bool(words) and (words == row.order_ref or bool(digits and row.id.hex.startswith(digits)))
+    """Return True when the words are the business reference of this saga, its id, or a part of its id."""
+    digits = id_digits(words)
+    return bool(words) and (words == row.order_ref or bool(digits and is_named_by(row.id, digits)))

@@ -170,7 +170,7 @@ def signal(  # noqa: PLR0917  the arguments of the command
 ) -> None:  # fmt: skip
     """Send a signal to a saga that waits for it, or will wait for it.
 
-    For example: saga signal 3f2a decision approved=true
+    For example: saga signal 8d2f4b1c decision approved=true
     """
     by, row = actor_named(actor), saga_with_id(saga_id)
     definition, step = signal_step(services().registry, row, name)

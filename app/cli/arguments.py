@@ -9,12 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import click
 import orjson
 from marshmallow import ValidationError
-from sqlalchemy import select
+from sqlalchemy import or_, select
 
 from app.errors import InvalidError, MalformedError, NotFoundError
 from app.services import services
@@ -22,6 +21,7 @@ from app.store import queries
 from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
+from app.store.saga_ids import id_conditions
 from app.values import written
 from app.views.moments import Moment
 from app.views.saga_data import data_schema
@@ -35,9 +35,8 @@ from machines.samples import example
 from machines.statuses import Status
 from machines.step import Step
 
-#: The beginning of a saga's id, or the whole id: 4 to 32 hexadecimal digits.
-_FIRST_DIGITS = re.compile(r"[0-9a-f]{4,32}")
-_DIGITS = 32
+#: A saga's id, or its beginning, or its end: 4 to 32 hexadecimal digits.
+_ID_DIGITS = re.compile(r"[0-9a-f]{4,32}")
 
 
 #: The options of commands that change something.
@@ -133,19 +132,18 @@ def reason_from(text: str) -> str:
 
 
 def saga_with_id(text: str) -> SagaRow:
-    """Return the saga whose id is this text or begins with it.
+    """Return the saga whose id is this text, or begins or ends with it, see `id_conditions`.
 
     Raise MalformedError when the text is no id or fits several sagas, and NotFoundError when it fits no saga.
     """
     digits = text.lower().replace("-", "")
-    if not _FIRST_DIGITS.fullmatch(digits):
-        raise MalformedError(f"{text!r} is no id of a saga; give one that `saga list` shows, or its first 4 digits")
-    low, high = (UUID(digits.ljust(_DIGITS, fill)) for fill in "0f")
-    sagas = db.session.scalars(select(SagaRow).where(SagaRow.id.between(low, high)).limit(2)).all()
+    if not _ID_DIGITS.fullmatch(digits):
+        raise MalformedError(f"{text!r} is no id of a saga; give one that `saga list` shows, or its last 8 digits")
+    sagas = db.session.scalars(select(SagaRow).where(or_(*id_conditions(SagaRow.id, digits))).limit(2)).all()
     if not sagas:
         raise NotFoundError(f"there is no saga {text}; `saga list` shows all sagas")
     if len(sagas) > 1:
-        raise MalformedError(f"more than one saga begins with {text}; give more digits of the id")
+        raise MalformedError(f"the ids of several sagas begin or end with {text}; give its last 8 digits, or all")
     return sagas[0]
 
 

@@ -15,6 +15,7 @@ from app.cli.output import Column, Line, cell, draw, grid, printable, screen, wr
 from app.store import audit
 from app.store.audit_anchors import problem_of_anchors, write_anchor
 from app.store.database import db
+from app.store.saga_ids import short_id
 from app.views.formatting import moment
 
 _COLUMNS = (
@@ -104,7 +105,7 @@ def _list_of(rows: Any, width: int) -> Iterator[RenderableType]:
 
 
 def _line(row: Row[Any]) -> Line:
-    on = f"{row.target or ''} {str(row.saga_id)[:8] if row.saga_id else ''}".strip()
+    on = f"{row.target or ''} {short_id(row.saga_id) if row.saga_id else ''}".strip()
     return Line(
         cells=(
             cell(str(row.seq)),

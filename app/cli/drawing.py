@@ -13,6 +13,7 @@ from app.cli.output import STATUS_LOOKS, Column, Line, Mark, cell, grid, printab
 from app.cli.saga_path import Calls, StepOnPath, commands_for, goes_back, passed_pivot, path_of
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
+from app.store.saga_ids import short_id
 from app.views.formatting import age, moment, short_duration, time_of_day
 from app.views.summary import summary
 from app.views.titles import money_of
@@ -101,7 +102,7 @@ def header(  # noqa: PLR0917
     facts += [("started", started, ""), ("now", present or _now(saga, now), "")]
     facts += [("stuck", printable(_stuck_line(each)), "red") for each in family.stuck]
     for command in commands_for(definition, saga, journal) if definition else ():
-        facts.append(("you may", f"saga {command} {str(saga.id)[:8]} --reason '…'", "bold"))
+        facts.append(("you may", f"saga {command} {short_id(saga.id)} --reason '…'", "bold"))
     yield headline(definition, saga)
     for name, text, style in facts:
         if text:

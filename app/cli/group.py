@@ -64,8 +64,8 @@ Exit codes of every command:
     2  bad input or no database    8  a participant fails its check
                                130  interrupted
 \b
-An ID may be cut to its first 4 digits or more. DATABASE_URL and
-PARTICIPANTS_URL must be those of the service. NO_COLOR=1 turns colours off.
+An ID may be cut to its last 8 digits. DATABASE_URL and PARTICIPANTS_URL
+must be those of the service. NO_COLOR=1 turns colours off.
 """
 
 

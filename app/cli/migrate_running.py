@@ -14,6 +14,7 @@ from app.cli.output import printable, write_json
 from app.errors import ConflictError, MalformedError
 from app.services import services
 from app.store.database import db
+from app.store.saga_ids import short_id
 from app.store.succession import Examined, Succession
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
@@ -122,7 +123,7 @@ def _show(survey: _Survey, moved: int | None, *, as_json: bool, of: tuple[Saga, 
     for (state, to), number in sorted(survey.ways.items()):
         click.echo(f"{number:>7}  {state}" + (f" → {to}" if to != state else ""))
     for reason, number in survey.obstacles.most_common():
-        example = str(survey.examples[reason])[:8]
+        example = short_id(survey.examples[reason])
         click.echo(f"{number:>7}  cannot move: {printable(reason)}; for example saga {example}")
     if moved is None:
         click.echo("Nothing was moved: this was a dry run; --apply --reason '…' moves them.")

@@ -22,6 +22,7 @@ from app.services import services
 from app.store import lists, queries, retention
 from app.store.database import db
 from app.store.models import JournalRow, SagaRow
+from app.store.saga_ids import short_id
 from app.views.child_rows import part_words
 from app.views.formatting import age, moment
 from app.views.masking import shown
@@ -40,8 +41,6 @@ _COLUMNS = (
     Column(title="CLIENT", gives_way=True),
     Column(title="AGE", right=True),
 )
-#: Number of digits of an id in a narrow list: enough to distinguish sagas.
-_SHORT_ID = 8
 #: Width of the terminal, in characters, from which a list shows whole ids.
 _WIDE = 120
 #: The most children of one step that have a line each in a tree. The others are counted.
@@ -201,7 +200,7 @@ def _line(registry: Registry, row: SagaRow, now: datetime, width: int, wait: str
         error = f"{row.definition} v{row.definition_version}: its table is not in this release. {error}".rstrip()
     return Line(
         cells=(
-            cell(str(row.id) if width >= _WIDE else str(row.id)[:_SHORT_ID], "bold"),
+            cell(str(row.id) if width >= _WIDE else short_id(row.id), "bold"),
             cell(f"{part_words(registry, row)}: {row.definition}" if row.parent_id is not None else row.definition),
             cell(f"{look.symbol} {row.status}", look.style),
             cell(row.state),

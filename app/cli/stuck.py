@@ -31,7 +31,7 @@ def attention_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that choose sagas that need attention; `attention_filter` reads them."""
     for option in (
         click.option("--job", type=click.UUID, metavar="ID", help="Sagas that are stuck again after this bulk job."),
-        click.option("--id", metavar="ID", multiple=True, help="This saga, by the first digits of its id; repeat it."),
+        click.option("--id", metavar="ID", multiple=True, help="This saga, by the last 8 digits of its id; repeat it."),
         click.option(
             "--case",
             type=click.Choice(CASES),

@@ -17,6 +17,7 @@ from app.store import queries
 from app.store.database import db
 from app.store.lists import SagaFilter
 from app.store.recent_moves import MOST_MOVES, moves_since
+from app.store.saga_ids import short_id
 from app.views.formatting import short_duration, time_of_day
 from machines.transitions import Direction
 
@@ -84,7 +85,7 @@ def _line(move: Row[Any]) -> Line:
     return Line(
         cells=(
             cell(time_of_day(move.at), "dim"),
-            cell(str(move.saga_id)[:8], "bold"),
+            cell(short_id(move.saga_id), "bold"),
             cell(move.definition),
             cell(f"{undo}{move.step} {move.trigger}" if move.step else printable(f"{move.trigger} by {move.actor}")),
             cell(move.dest),

@@ -14,6 +14,7 @@ from app.cli.output import Column, Line, cell, draw, grid, printable, screen, wr
 from app.errors import MalformedError
 from app.events import webhook_letters
 from app.services import services
+from app.store.saga_ids import short_id
 from app.views.formatting import moment
 
 _COLUMNS = (
@@ -86,7 +87,7 @@ def _line(row: Row[Any]) -> Line:
             cell(moment(row.at)),
             cell(printable(row.webhook)),
             cell(row.event),
-            cell(str(row.saga_id)[:8]),
+            cell(short_id(row.saga_id)),
             cell(webhook_letters.status_of(row)),
             cell(str(row.attempts)),
         ),

@@ -19,12 +19,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
 from sqlalchemy import Engine as Database
 
 from app.derived_keys import derived_key
 from app.store.access_models import AuditHeadRow, AuditRow
 from app.store.database import db_now
+from app.store.saga_ids import id_conditions
 from app.store.transactions import atomic
 
 _AUDIT, _HEAD = AuditRow.__table__, AuditHeadRow.__table__
@@ -199,17 +200,17 @@ def _plain(value: Any) -> Any:
 
 def page(
     database: Database, *, limit: int, before: int | None = None, saga_id: UUID | None = None,
-    sagas: tuple[UUID, UUID] | None = None, actors: Sequence[str] = (),
+    saga_digits: str | None = None, actors: Sequence[str] = (),
 ) -> Sequence[Row[Any]]:  # fmt: skip
     """Return rows, the newest first.
 
-    before: only rows with a smaller seq. saga_id: of this saga. sagas: of sagas with ids from the first to the second.
-    actors: of any of these.
+    before: only rows with a smaller seq. saga_id: of this saga. saga_digits: of sagas whose ids begin or
+    end so. actors: of any of these.
     """
     query = select(_AUDIT).order_by(_AUDIT.c.seq.desc()).limit(limit)
     conditions = (
         _AUDIT.c.saga_id == saga_id if saga_id is not None else None,
-        _AUDIT.c.saga_id.between(*sagas) if sagas is not None else None,
+        or_(*id_conditions(_AUDIT.c.saga_id, saga_digits)) if saga_digits is not None else None,
         _AUDIT.c.actor.in_(actors) if actors else None,
         _AUDIT.c.seq < before if before is not None else None,
     )

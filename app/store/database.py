@@ -286,6 +286,15 @@ class folded(_SqlFunction[str]):  # noqa: N801
     sqlite = "lower({0})"
 
 
+class id_end(_SqlFunction[str]):  # noqa: N801
+    """`id_end(id)`: the last eight digits of a UUID, which migration 0036 indexes for sagas."""
+
+    type = String()
+    inherit_cache = True
+    postgresql = '(right({0}::text, 8) COLLATE "C")'
+    sqlite = "substr({0}, -8)"
+
+
 class place_in(_SqlFunction[int]):  # noqa: N801
     """`place_in(text, part)`: where the part begins in the text, from 1, in any letter case; 0: nowhere."""
 

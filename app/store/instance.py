@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import inf
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from app.store.audit import Entry
 from app.store.data_keys import Sealer
+from app.store.saga_ids import child_id, new_id
 from machines.groups import NewChild
 from machines.references import FillError, look_up
 from machines.running import Move, RunningSaga
@@ -105,10 +106,11 @@ class Instance(RunningSaga):
 
     @classmethod
     def new(
-        cls, definition: Saga, data: Mapping[str, Any], actor: str, clock: Callable[[], float] = time.monotonic
-    ) -> "Instance":
-        """Return a new saga before its first call."""
-        saga = cls(definition, uuid4(), data, NOWHERE, clock)
+        cls, definition: Saga, data: Mapping[str, Any], actor: str, clock: Callable[[], float] = time.monotonic,
+        saga_id: UUID | None = None,
+    ) -> "Instance":  # fmt: skip
+        """Return a new saga before its first call. saga_id: its id; None: a new one."""
+        saga = cls(definition, saga_id or new_id(), data, NOWHERE, clock)
         saga.started_here_at = clock()
         saga.create(actor=actor)
         saga.start_moves = tuple(saga.unsaved)
@@ -117,7 +119,7 @@ class Instance(RunningSaga):
     @classmethod
     def child(cls, parent: "Instance", new: NewChild) -> "Instance":
         """Return a new saga that the present step of `parent` starts."""
-        child = cls.new(new.definition, new.data, actor=f"saga:{parent.id_text}", clock=parent.clock)
+        child = cls.new(new.definition, new.data, f"saga:{parent.id_text}", parent.clock, child_id(parent.id))
         assert parent.current.step is not None
         child.parent_id, child.parent_step, child.child_number = parent.id, parent.current.step.name, new.number
         # Who may use the parent as "its own" may use the whole tree.

@@ -30,7 +30,8 @@ LEAVES_UNKNOWN = text(
 class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes its base class at run time
     """A saga. A column that a later release added is NULL in rows that were written before.
 
-    Migration 0023 adds indexes of expressions, with which app.store.search finds the beginning of a text.
+    Migrations 0023 and 0036 add indexes of expressions, with which app.store.search finds the beginning of a text and
+    the end of an id.
     """
 
     __tablename__ = "saga"

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal,
 from app.store.database import db, folded, place_in, seconds_between, seconds_until
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, JournalRow, SagaRow, SagaTagRow
+from app.store.saga_ids import id_conditions
 from machines.registry import Registry
 from machines.statuses import FINISHED
 from machines.transitions import Phase
@@ -27,8 +28,8 @@ MOST_SEARCHED = 10_000
 #: Character that sorts behind every text with the same beginning.
 _LAST = "\U0010ffff"
 _HEX_DIGITS = 32
-#: Fewest digits of an id prefix in a search. A shorter number is more likely the number of a customer or an order.
-_SHORTEST_PREFIX = 6
+#: Fewest digits of a part of an id in a search. A shorter number is more likely the number of a customer or an order.
+_SHORTEST_PART = 6
 
 
 def named_by(words: str) -> ColumnElement[bool]:
@@ -38,15 +39,15 @@ def named_by(words: str) -> ColumnElement[bool]:
     """
     exact = (SagaRow.client == search_text(words), SagaRow.order_ref == search_text(words))
     parts: list[Select[Any]] = [select(SagaRow.id).where(each) for each in (*exact, SagaRow.idempotency_key == words)]
-    if digits := id_prefix(words):
-        parts.append(select(SagaRow.id).where(SagaRow.id.between(*id_range(digits))))
+    if digits := id_digits(words):
+        parts += (select(SagaRow.id).where(each) for each in id_conditions(SagaRow.id, digits))
     begins = (select(each.limit(MOST_BEGINNING).subquery().c.id) for each in _beginning(words))
     return SagaRow.id.in_(union_all(*parts, *begins))
 
 
 def is_exact(words: str) -> ColumnElement[int]:
     """Return 1 for a saga whose id, client, reference, tag or key is these words in any letter case, otherwise 0."""
-    same, digits = folded(literal(search_text(words))), id_prefix(words) or ""
+    same, digits = folded(literal(search_text(words))), id_digits(words) or ""
     tagged = exists().where(SagaTagRow.saga_id == SagaRow.id, folded(SagaTagRow.value) == same)
     named = [folded(SagaRow.client) == same, folded(SagaRow.order_ref) == same, SagaRow.idempotency_key == words]
     if len(digits) == _HEX_DIGITS:
@@ -120,15 +121,10 @@ def oldest_searched(before: datetime | None, *, with_error: bool) -> datetime | 
     return db.session.scalar(newest)
 
 
-def id_prefix(words: str) -> str | None:
-    """Return the digits, without hyphens, if the text is an id or an id prefix, otherwise None."""
+def id_digits(words: str) -> str | None:
+    """Return the digits, without hyphens, if the text is an id or a part of one, otherwise None."""
     digits = words.replace("-", "").lower()
-    return digits if re.fullmatch(rf"[0-9a-f]{{{_SHORTEST_PREFIX},{_HEX_DIGITS}}}", digits) else None
-
-
-def id_range(digits: str) -> tuple[UUID, UUID]:
-    """Return the first and the last possible id that begins with these digits."""
-    return UUID(digits.ljust(_HEX_DIGITS, "0")), UUID(digits.ljust(_HEX_DIGITS, "f"))
+    return digits if re.fullmatch(rf"[0-9a-f]{{{_SHORTEST_PART},{_HEX_DIGITS}}}", digits) else None
 
 
 def _beginning(words: str) -> Sequence[Select[Any]]:

@@ -55,7 +55,7 @@ class FilterWords(Schema):
     q = _Trimmed(
         validate=[validate.Length(1, LONGEST_SEARCH), storable],
         metadata={
-            "description": "sagas with this id, the first 6 digits of it, this client, business number, tag or "
+            "description": "sagas with this id, its last 8 digits or its first 6, this client, business number, tag or "
             "Idempotency-Key; also the beginning of a client, number or tag, at most 500 sagas of each"
         },
     )

@@ -13,6 +13,7 @@ from app.calls.pauses import pause_reason
 from app.store import queries
 from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
+from app.store.saga_ids import short_id
 from app.views.formatting import brief, duration
 from app.views.masking import shown
 from app.views.polls import Polls, polls_of
@@ -138,7 +139,7 @@ def stuck_words(family: Family) -> str:
         return ""
     first, total = family.stuck[0], family.stuck[0].total
     more = f", and {total - 1} more" if total > 1 else ""
-    return f"Act on the stuck saga {first.definition} {str(first.id)[:8]} in {first.state}{more}."
+    return f"Act on the stuck saga {first.definition} {short_id(first.id)} in {first.state}{more}."
 
 
 def sentence(wait: Wait, left_s: float) -> str:

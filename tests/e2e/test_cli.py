@@ -172,7 +172,7 @@ def test_one_key_starts_one_saga(saga, started):
 
 def test_retry_completes_a_stuck_saga_and_is_recorded(saga, stuck, participants):
     assert "a person must decide" in saga("watch", stuck, code=5)
-    shown = json.loads(saga("retry", stuck[:8], "--reason", "ventes is back", "--json"))
+    shown = json.loads(saga("retry", stuck[-8:], "--reason", "ventes is back", "--json"))
     assert (shown["id"], shown["status"]) == (stuck, "completed")
     journal = json.loads(saga("show", stuck, "--json"))["journal"]
     asked = [(move["actor"], move["reason"]) for move in journal if move["trigger"] == "retry" and not move["step"]]
@@ -220,8 +220,8 @@ def test_list_filters_and_prints_one_line_per_saga_for_scripts(saga, started, st
     assert listed("--client", "2", "--store", "1", "--type", "checkout") == [compensated["id"]]
     assert listed("--client", "999") == listed("--type", "purchase_saga") == []
     assert [line.split()[0] for line in saga("list", COLUMNS="80").splitlines()[1:4:2]] == [
-        compensated["id"][:8],
-        completed["id"][:8],
+        compensated["id"][-8:],
+        completed["id"][-8:],
     ]
 
 

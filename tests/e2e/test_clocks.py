@@ -193,5 +193,5 @@ def test_the_command_line_shows_ages_by_the_clock_of_the_database(store_url, rep
             [sys.executable, "-m", "app.cli", *command], env=dict(wrong.server.environment), capture_output=True,
             text=True, check=True,
         ).stdout  # fmt: skip
-        assert saga_id[:8] in shown
+        assert saga_id[-8:] in shown
         assert not re.search(r"\d+ ?h", shown), shown

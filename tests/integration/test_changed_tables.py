@@ -85,7 +85,7 @@ class Release:
         for path in ("/api/v1/sagas", f"{one}/journal", f"{one}/events", "/metrics", f"{one}/diagram.svg"):
             assert self.client.get(path).status_code == 200, path
         for command in (["list"], ["show", str(saga.id)], ["show", str(saga.id), "--json"]):
-            assert str(saga.id)[:8] in self.run(*command).output
+            assert str(saga.id)[-8:] in self.run(*command).output
         monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
         monkeypatch.setattr("app.access.authorization._check_session", lambda: None)
         for path in (f"/admin/sagas/{saga.id}", "/admin/sagas", "/admin"):
@@ -138,7 +138,7 @@ def test_one_saga_that_cannot_move_keeps_all_back(release):
     doubted = both.saga(Outcome.SUCCEEDED, in_doubt=True)
     done = both.run(*MIGRATE, "--map", "BOOKED=HELD", *APPLY, code=CONFLICT)
     reason = "step 'pay' may have been called, and step 'pay': call was POST shop/pay and is POST shop/v2/pay"
-    assert f"cannot move: {reason} in trip v2; for example saga {str(doubted.id)[:8]}" in done.stdout
+    assert f"cannot move: {reason} in trip v2; for example saga {str(doubted.id)[-8:]}" in done.stdout
     assert done.stderr == "saga: 1 saga(s) cannot move, so none was moved; see the reasons above\n"
     assert versions(both) == [(1, "BOOKED")] * 2
 
@@ -292,7 +292,7 @@ def test_ended_saga_of_a_changed_table_is_read_by_everything(release, monkeypatc
     for path in ("/api/v1/sagas", one, f"{one}/journal", f"{one}/events", "/metrics", "/ready"):
         assert after.client.get(path).status_code == 200, path
     for command in (["list"], ["show", str(saga.id)], ["show", str(saga.id), "--json"]):
-        assert str(saga.id)[:8] in after.run(*command).output
+        assert str(saga.id)[-8:] in after.run(*command).output
     monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
     monkeypatch.setattr("app.access.authorization._check_session", lambda: None)
     page = after.client.get(f"/admin/sagas/{saga.id}")
@@ -343,7 +343,7 @@ def test_running_saga_of_a_removed_table_is_kept_listed_and_explained(release):
     leases = services(after.app).runner._leases
     leases.expire_all()
     assert leases.claim(10, 30) == []
-    assert str(saga.id)[:8] in after.run("list", "--unknown").output
+    assert str(saga.id)[-8:] in after.run("list", "--unknown").output
     refused = after.client.post(f"/api/v1/sagas/{saga.id}/compensate", json={})
     assert (refused.status_code, "trip v1 is not defined" in refused.get_json(force=True)["detail"]) == (409, True)
     again = release(OLD, NEW)

@@ -99,7 +99,7 @@ def test_audit_list_shows_a_move_with_its_reason(admin_service, saga):
     saga_id = str(begun.id)
     saga("compensate", saga_id, "--reason", "ordered twice", code=3)
     assert admin_service.trail()[-1] == ("cli:ada", "saga.cancel", "checkout")
-    (row,) = map(json.loads, saga("audit", "list", "--saga", saga_id[:8], "--json").stdout.splitlines())
+    (row,) = map(json.loads, saga("audit", "list", "--saga", saga_id[-8:], "--json").stdout.splitlines())
     assert row["reason"] == "ordered twice"
     assert row["after"]["version"] == row["before"]["version"] + 1
     assert "ordered twice" in saga("audit", "list", "--actor", "cli:ada").stdout

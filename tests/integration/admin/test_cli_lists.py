@@ -104,7 +104,7 @@ def test_bulk_takes_the_filters_of_the_page(client, saga, walk):
     filters = [
         (["--step", "enregistrer_vente"], {"step": "enregistrer_vente"}, 2),
         (["--cause", group["cause"]], {"cause": group["cause"]}, 2),
-        (["--id", str(first.id)[:8], "--id", str(other.id)], {"id": [str(first.id), str(other.id)]}, None),
+        (["--id", str(first.id)[-8:], "--id", str(other.id)], {"id": [str(first.id), str(other.id)]}, None),
         (["--id", str(second.id)], {"id": [str(second.id)]}, 1),
         (["--case", "taken"], {"case": "taken"}, 0),
         (["--case", "free", "--step", "enregistrer_vente"], {"case": "free", "step": "enregistrer_vente"}, 2),

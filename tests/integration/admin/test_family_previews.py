@@ -53,7 +53,7 @@ def sends(page: str, title: str) -> list[str]:
 
 
 def short(scene: Any, definition: str) -> str:
-    return str(the(scene, definition)["id"])[:8]
+    return str(the(scene, definition)["id"])[-8:]
 
 
 def test_take_back_lists_the_undos_of_every_child(family):

@@ -88,7 +88,7 @@ def test_page_names_the_stuck_saga_that_the_parent_waits_for(family, case, child
     stuck, parent = stuck_one(scene, child), the(scene, "order")["id"]
     answer = client.get(f"/admin/sagas/{parent}")
     page = seen(answer)
-    assert f"{waits}. Act on the stuck saga {child} {stuck['id'][:8]} in {stuck['state']}." in page
+    assert f"{waits}. Act on the stuck saga {child} {stuck['id'][-8:]} in {stuck['state']}." in page
     head = answer.text.partition("Started sagas")[0]
     assert f'href="/admin/sagas/{stuck["id"]}"' in head
     assert "The engine is running the saga" not in page

@@ -107,7 +107,7 @@ def test_the_button_on_the_page_sends_now_and_says_so(client, waiting, monkeypat
 def test_the_command_sends_now_and_names_itself_in_the_header_of_the_saga(client, waiting, monkeypatch):
     monkeypatch.setattr("app.cli.arguments.login_name", lambda: "ada")
     shown = client.application.test_cli_runner().invoke(args=["saga", "show", waiting])
-    assert f"saga send-now {waiting[:8]} --reason" in shown.output
+    assert f"saga send-now {waiting[-8:]} --reason" in shown.output
 
 
 def test_a_list_shows_no_reason_of_a_saga_with_secrets(client, waiting, monkeypatch):

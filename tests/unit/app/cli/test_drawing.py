@@ -53,9 +53,9 @@ STUCK = """\
   money   21.00 EUR taken from customer 4, not given back
   started 2026-03-01 02:30:00 UTC, 2m ago
   now     nothing has moved for 1m
-  you may saga retry 1f2e3d4c --reason '…'
-  you may saga compensate 1f2e3d4c --reason '…'
-  you may saga resolve 1f2e3d4c --reason '…'
+  you may saga retry 00000001 --reason '…'
+  you may saga compensate 00000001 --reason '…'
+  you may saga resolve 00000001 --reason '…'
 
   ┌ INITIEE (started)
   ✓  lire_panier        done      1 call  12 ms
@@ -83,7 +83,7 @@ RUNNING = """\
   whose   client 4, store 1
   started 2026-03-01 02:30:00 UTC, 2s ago
   now     last moved 1s ago by h:1; continues, or is taken over, within 28s
-  you may saga compensate 1f2e3d4c --reason '…'
+  you may saga compensate 00000001 --reason '…'
 
   ┌ INITIEE (started)
   ✓  lire_panier        done                 1 call  12 ms
@@ -203,7 +203,7 @@ def test_a_definition_of_another_release_still_shows_its_journal():
 def test_a_table_without_a_pivot_has_no_line_and_can_always_be_undone():
     text = drawn(SagaInMemory(PURCHASE).move(*["succeeded"] * 5), definition=PURCHASE)
     assert "point of no return" not in text
-    assert "you may saga compensate 1f2e3d4c" in text
+    assert "you may saga compensate 00000001" in text
 
 
 def test_text_of_a_participant_cannot_control_the_terminal(stuck):
@@ -228,7 +228,7 @@ def lines_of(width, *rows, total=None):
 def test_list_fits_80_columns_with_errors_on_their_own_line(stuck):
     assert lines_of(80, stuck.row(error="STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed")) == [
         "ID        TYPE      STATUS   STATE                    CLIENT  AGE",
-        "1f2e3d4c  checkout  ! stuck  STUCK_ENREGISTRER_VENTE  4        3h",
+        "00000001  checkout  ! stuck  STUCK_ENREGISTRER_VENTE  4        3h",
         "          STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed",
     ]
 
