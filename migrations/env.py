@@ -8,6 +8,7 @@ may do.
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from alembic import context
@@ -17,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.settings import ConfigError
 from app.store.database_errors import REPEATABLE, sqlstate
+from app.store.partitions import PARTITION, is_partitioned
 
 #: The number of the advisory lock; no other program locks this number in this database.
 TURN = 5_349_786_201
@@ -42,14 +44,26 @@ def _run(connection: Connection, *, each: bool) -> None:
         target_metadata=database.metadata,
         transaction_per_migration=each,
         include_name=_is_compared,
+        include_object=partial(_is_as_described, connection),
     )
     with context.begin_transaction():
         context.run_migrations()
 
 
 def _is_compared(name: str | None, kind: str, _parents: Any) -> bool:
-    """Return False for an index of an expression, which a migration alone describes: Alembic cannot compare it."""
+    """Return False for partitions, and for an index of an expression, which a migration alone describes."""
+    if kind == "table" and name is not None:
+        return not PARTITION.fullmatch(name)
     return not (kind == "index" and name is not None and name.endswith(("_folded", "_id_end")))
+
+
+def _is_as_described(connection: Connection, described: Any, name: str | None, kind: str, *_: Any) -> bool:
+    """Return False for what app.store.partitions has changed: keys to `saga`, and an index that is unique by parts."""
+    if kind == "foreign_key_constraint":
+        changed = {element.column.table.name for element in described.elements} == {"saga"}
+    else:
+        changed = kind == "index" and name == "saga_children"
+    return not (changed and is_partitioned(connection))
 
 
 def _on_sqlite(engine: Engine) -> None:

@@ -12,9 +12,10 @@ from app.cli.group import saga
 from app.engine.idempotency import as_sent
 from app.errors import MalformedError
 from app.services import services
-from app.store import queries, request_keys, retention
+from app.store import months, old_months, partitions, queries, request_keys, retention
 from app.store.database import db
 from app.store.models import SagaRow
+from app.store.months import Month
 from app.values import written
 from app.views.masking import shown
 from app.views.saga_json import move_json, parent_json
@@ -39,13 +40,16 @@ def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None
     A saga that is not finished, or whose events are not published yet, is never deleted. After a deletion, the
     Idempotency-Key of the saga can be used again; with --keys-days, the age of the key alone decides. The sagas that a
     saga has started are deleted with it, and it stays while one of them stays; --limit does not count them. Bulk jobs
-    that ended before are deleted, too; the audit trail keeps their starts.
+    that ended before are deleted, too; the audit trail keeps their starts. Where the tables are partitioned (`saga
+    partition`), a month is dropped when it is old as a whole, unless there is a --limit.
     """
     if dry_run:
         found = len(retention.ended_before(days, min(limit or BATCH, BATCH)))
         click.echo(f"{found}{' or more' if found == BATCH else ''} would be deleted")
         return
     deleted, left = 0, limit
+    if limit is None:
+        deleted += _drop_months(days, archive, keys_days)
     while rows := retention.ended_before(days, BATCH if left is None else min(BATCH, left)):
         if archive:
             _append(archive, rows)
@@ -65,6 +69,38 @@ def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None
         jobs += removed
     if jobs:
         click.echo(f"{jobs} bulk jobs deleted")
+
+
+def _drop_months(days: float, archive: Path | None, keys_days: float | None) -> int:
+    """Make the partitions of the next months, and drop those that are old. Return the number of deleted sagas."""
+    months.make_ahead(db.engine)
+
+    def append(month: Month) -> None:
+        if archive:
+            for rows in retention.sagas_of(month, BATCH):
+                _append(archive, rows)
+
+    total = 0
+    for month, number in old_months.drop_old(db.engine, days, append, keys_days):
+        total += number
+        click.echo(f"{total} deleted … ({month.start:%Y-%m} is dropped)", err=True)
+    return total
+
+
+@saga.command("partition")
+def partition() -> None:
+    """Partition the tables of sagas and journals by month (PostgreSQL), so that old months are dropped.
+
+    Replicas go on; each waits for the tables once, for some milliseconds. There is no way back but a restored backup.
+    Run it as the owner of the tables, when all processes are upgraded. Run it again to make the next months at once.
+    """
+    if not partitions.partition(db.engine):
+        click.echo("the tables are partitioned already", err=True)
+    months.make_ahead(db.engine)
+    with db.engine.connect() as connection:
+        there = months.months(connection)
+    named = ", ".join(f"{month.start:%Y-%m}" for month in there)
+    click.echo(f"partitions: {named or 'none yet'}; all other sagas are in the default partition")
 
 
 @saga.command("export")

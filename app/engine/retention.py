@@ -11,6 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.store.bulk import BulkStore
 from app.store.database import db
 from app.store.database_errors import Meaning, meaning
+from app.store.months import make_ahead
+from app.store.old_months import drop_old
 from app.store.request_keys import free_old
 from app.store.retention import delete_ended, ended_before
 from app.store.turns import RETENTION, Turns
@@ -69,7 +71,7 @@ class Retention:
         """Delete all old sagas, if it is the turn of this process. Return their number, with their children."""
         if not self._turns.claim(RETENTION, EVERY_S):
             return 0
-        total = 0
+        total = self._drop_months(progressed)
         while not self._stopping.is_set():
             with self._context():
                 found = [row.id for row in ended_before(self._days, BATCH)]
@@ -87,6 +89,19 @@ class Retention:
         self._turns.prolong(RETENTION, EVERY_S)
         if total:
             _log.info("retention.deleted", sagas=total, days=self._days)
+        return total
+
+    def _drop_months(self, progressed: Callable[[], None]) -> int:
+        """Make the partitions of the next months, and drop the old ones. Return the number of their sagas."""
+        total = 0
+        with self._context():
+            make_ahead(db.engine)
+            for month, number in drop_old(db.engine, self._days, keys_days=self._keys_days):
+                _log.info("retention.dropped", month=f"{month.start:%Y-%m}", sagas=number)
+                self._deleted.inc(number)
+                self._turns.prolong(RETENTION, LEASE_S)
+                progressed()
+                total += number
         return total
 
     def _free_keys(self, progressed: Callable[[], None]) -> None:

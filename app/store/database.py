@@ -40,11 +40,14 @@ LONGEST_TIMEOUT_MS = (1 << 31) - 1
 SQLITE_BUSY_MS = 10_000
 #: Statement that each new connection runs. It sets the session settings that all other statements rely on. It also
 #: returns the number of the server process, which shows whether a connection pooler is between client and server.
+#: plan_cache_mode: PostgreSQL believes that a prepared statement reads all partitions, and would plan each execution
+#: again, which takes longer than the statement; in fact it reads the partition of the id alone.
 _SESSION = """
     SELECT set_config('default_transaction_isolation', 'read committed', false),
            set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),
            set_config('standard_conforming_strings', 'on', false), set_config('extra_float_digits', '1', false),
-           set_config('statement_timeout', %s, false), pg_backend_pid()
+           set_config('statement_timeout', %s, false), set_config('plan_cache_mode', 'force_generic_plan', false),
+           pg_backend_pid()
 """
 
 

@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Table, and_, delete, exists, or_, select, tuple_
+from sqlalchemy import CTE, ColumnElement, Table, and_, delete, exists, not_, or_, select, tuple_
 
 from app.store import request_keys
 from app.store.database import DAY_S, db, in_seconds
 from app.store.message_models import DeliveryRow, OutboxRow
 from app.store.models import UNFINISHED, JournalRow, SagaRow
+from app.store.months import Month
+from app.store.old_months import kept_whole
 from app.store.queries import step_started
 from app.store.transactions import atomic
 from machines.statuses import FINISHED
@@ -24,15 +26,18 @@ def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
     """Return the oldest sagas that ended at least `days` ago, and whose events and messages are all sent.
 
     A saga is also returned when one of its messages to webhooks is a dead letter. The children that a saga has started
-    follow it (`trees`). So a saga is not returned while one of them has not ended, or has something to send.
+    follow it (`trees`). So a saga is not returned while one of them has not ended, or has something to send. Nor is a
+    saga whose whole month can soon be dropped, see `kept_whole`.
     """
     past, kept = in_seconds(-days * DAY_S), _kept_trees()
+    waits = kept_whole(db.session.connection(), days)
     old = select(SagaRow).where(
         SagaRow.created_at < past,  # excludes no saga, but lets the database use the index on created_at
         SagaRow.updated_at < past,
         SagaRow.status.in_(FINISHED),
         SagaRow.parent_id.is_(None),
         SagaRow.id.not_in(select(kept.c.id)),
+        *(() if waits is None else (not_(SagaRow.id.between(*waits)),)),
     )
     return db.session.scalars(old.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
 
@@ -127,6 +132,18 @@ def delete_ended(saga_ids: Sequence[UUID], keys_days: float | None = None) -> in
         deleted = len(connection.execute(gone).all())
     db.session.expunge_all()
     return deleted
+
+
+def sagas_of(month: Month, batch: int) -> Iterator[Sequence[SagaRow]]:
+    """Yield the sagas of a month without a parent, in batches."""
+    first, last = month.bounds
+    roots = select(SagaRow).where(SagaRow.parent_id.is_(None), SagaRow.id < last).order_by(SagaRow.id).limit(batch)
+    rows = db.session.scalars(roots.where(SagaRow.id >= first)).all()
+    while rows:
+        after = rows[-1].id
+        yield rows
+        db.session.expunge_all()
+        rows = db.session.scalars(roots.where(SagaRow.id > after)).all()
 
 
 def all_sagas(batch: int) -> Iterator[Sequence[SagaRow]]:

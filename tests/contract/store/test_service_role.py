@@ -12,6 +12,8 @@ from app.store.accounts import Users
 from app.store.audit import Entry
 from app.store.database import db
 from app.store.models import JournalRow, SagaRow
+from app.store.months import make_ahead
+from app.store.partitions import partition
 from app.store.service_role import RIGHTS, grant_rights
 from app.store.tenants import acting_for, provide
 from app.store.transactions import atomic
@@ -151,3 +153,16 @@ def test_role_that_is_missing_or_owns_the_tables_is_refused(stored):
         owner = connection.scalar(text("SELECT current_user"))
     with pytest.raises(ConflictError, match="owns the tables"):
         grant_rights(stored.engine, owner)
+
+
+def test_partitioned_tables_have_the_rights_of_before_and_their_partitions_none(owned):
+    partition(owned.engine)
+    make_ahead(owned.engine)
+    kinds = "unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS kind"
+    names = "relkind IN ('r', 'p') AND relname ~ '^(saga|journal)($|_[d2])'"
+    found = owned.rows(
+        f"SELECT relname, kind FROM pg_class, {kinds} WHERE {names}"
+        f" AND has_table_privilege('{ROLE}', pg_class.oid, kind)"
+    )
+    granted = {(row["relname"], row["kind"]) for row in found}
+    assert granted == {(table, right) for table in ("saga", "journal") for right in RIGHTS[table]}

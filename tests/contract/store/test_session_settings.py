@@ -25,6 +25,7 @@ HOSTILE = {
     "extra_float_digits": "-15",
     "client_encoding": "SQL_ASCII",
     "statement_timeout": "0",
+    "plan_cache_mode": "auto",
 }
 pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 
@@ -54,6 +55,7 @@ def test_every_connection_has_the_settings_that_statements_rely_on(engine):
         "extra_float_digits": "1",
         "client_encoding": "UTF8",
         "statement_timeout": "30s",
+        "plan_cache_mode": "force_generic_plan",
     }
 
 

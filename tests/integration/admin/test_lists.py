@@ -193,7 +193,14 @@ def test_sagas_stuck_after_the_given_moment_are_left_out(walk):
 
 def test_stuck_sagas_are_found_by_id_and_its_last_or_first_digits_and_client(walk):
     mine, other = walk(*STUCK, client_id=77, magasin_id=1), walk(*STUCK)
-    for words in (str(mine.id), str(mine.id)[-8:], str(mine.id)[-12:], mine.id.hex[-10:].upper(), mine.id.hex[:20], "77"):
+    for words in (
+        str(mine.id),
+        str(mine.id)[-8:],
+        str(mine.id)[-12:],
+        mine.id.hex[-10:].upper(),
+        mine.id.hex[:20],
+        "77",
+    ):
         assert ids(trouble().page(SagaFilter(words=words), 10)) == [mine.id]
         assert listed(words=words) == [mine.id]
     assert other.id not in listed(words="no such thing")
