@@ -7,7 +7,7 @@ broken off leaves an invalid index, so it is dropped first: the migration can be
 from alembic import op
 
 revision = "0036"
-down_revision = "0033"
+down_revision = "0035"
 
 
 def upgrade() -> None:
