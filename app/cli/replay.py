@@ -19,7 +19,11 @@ from app.views.replay import Pair, Replay, WhatIf, replay_json, replayed, side_b
 @click.argument("saga_id", metavar="ID")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the test to a file, not to stdout.")
 @click.option("--redact", is_flag=True, help="Replace texts, numbers, dates and ids; the same value by the same one.")
-@click.option("--what-if", metavar="CALL=OUTCOME", help="Change one outcome, such as pay=refused or 'undo pay=lost'.")
+@click.option(
+    "--what-if",
+    metavar="CALL=OUTCOME",
+    help="Change one outcome, such as pay=refused, 'undo pay=lost' or 'signal release=never'.",
+)
 @click.option("--table-version", type=click.IntRange(1), help="Replay by this version; by the saga's own by default.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object, as the API does.")
 def replay(
@@ -76,6 +80,9 @@ def _verdict(found: Replay) -> Iterator[str]:
 
 def _side_by_side(found: Replay, changed: WhatIf, width: int) -> Iterator[RenderableType]:
     yield Text()
+    if changed.not_reached:
+        yield Text(f"if {changed.change}: {changed.not_reached}, so nothing changes")
+        return
     lines = [_line(pair) for pair in side_by_side(found.way, changed.way)]
     columns = (
         Column(title=""),

@@ -22,7 +22,7 @@ from machines.replay.recording import Recording
 from machines.replay.source import source_of
 from machines.replay.stand_ins import redacted, without_secrets
 from machines.replay.trees import Journalled, tree_recording
-from machines.replay.what_if import OUTCOMES, UnknownChangeError, calls_of, changed, effects
+from machines.replay.what_if import CHANGES, UnknownChangeError, calls_of, changed, effects, not_reached
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
 from machines.testing.scenario import places
@@ -56,6 +56,8 @@ class WhatIf:
     assumed: Sequence[str]
     #: Requests from outside that the journal has and this run had no use for.
     unused: Sequence[str]
+    #: Why the change changes nothing: its call is not made, or what it changes is not waited for; "": it is reached.
+    not_reached: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +76,7 @@ class Replay:
     what_if: WhatIf | None = None
     #: Calls and outcomes that `what_if` can name.
     calls: Sequence[str] = ()
-    outcomes: Sequence[str] = field(default_factory=lambda: tuple(OUTCOMES))
+    outcomes: Sequence[str] = field(default_factory=lambda: CHANGES)
 
 
 def replayed(
@@ -120,6 +122,7 @@ def replay_json(replay: Replay) -> dict[str, object]:
             "differs_at_call": replay.what_if.differs_at,
             "assumed": list(replay.what_if.assumed),
             "unused": list(replay.what_if.unused),
+            "not_reached": replay.what_if.not_reached or None,
         },
         "test": replay.test,
     }  # fmt: skip
@@ -260,4 +263,5 @@ def _what_if(change: str, before: Played, after: Played) -> WhatIf:
     return WhatIf(
         change=change, way=_way(after), differs_at=at, assumed=after.assumed,
         unused=[" ".join([act.method, *map(str, act.arguments[:1])]) for act in after.unused],
+        not_reached=not_reached(after, change),
     )  # fmt: skip

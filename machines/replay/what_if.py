@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from machines.history import StepEffect, effects_of
+from machines.replay.arrivals import ARRIVALS, Arrival, arrivals_of, with_arrival
+from machines.replay.playing import Played
 from machines.replay.recording import Recording
 from machines.saga import Saga
 from machines.step import Step
@@ -46,7 +48,9 @@ OUTCOMES: Mapping[str, Sequence[Answer | Always]] = MappingProxyType({
     "pending": (pending,),
     "always-pending": (always(pending),),
 })  # fmt: skip
-_CHANGE = re.compile(r"(?:(undo|probe|poll)[ :])?(\w[\w.\[\]]*)=([\w-]+)")
+#: Every word for an outcome.
+CHANGES = tuple(dict.fromkeys((*OUTCOMES, *ARRIVALS)))
+_CHANGE = re.compile(r"(?:(undo|probe|poll|signal|answer)[ :])?(\w[\w.\[\]]*)=([\w-]+)")
 
 
 class UnknownChangeError(ValueError):
@@ -54,7 +58,10 @@ class UnknownChangeError(ValueError):
 
 
 def calls_of(definition: Saga, children: Sequence[Saga] = ()) -> list[str]:
-    """Return every call whose outcome can be changed: `pay`, `undo pay`, `probe pay`, `poll pay`, `reserve[0]`.
+    """Return everything whose outcome can be changed.
+
+    These are calls (`pay`, `undo pay`, `probe pay`, `poll pay`, `reserve[0]`), signals (`signal release`) and later
+    answers (`answer pay`).
 
     children: the tables of the sagas that its steps start; their calls are `pay.charge`, `undo pay.charge`.
     """
@@ -62,7 +69,8 @@ def calls_of(definition: Saga, children: Sequence[Saga] = ()) -> list[str]:
     done = [name for name, step in each if step.call]
     undone = [f"undo {name}" for name, step in each if step.undo]
     probed = [f"probe {name}" for name, step in each if step.probe]
-    return [*done, *undone, *probed, *(f"poll {name}" for name, step in each if step.poll)]
+    arrivals = [each.name for each in arrivals_of(definition, children)]
+    return [*done, *undone, *probed, *(f"poll {name}" for name, step in each if step.poll), *arrivals]
 
 
 def _calls(definition: Saga, children: Mapping[str, Saga]) -> Iterator[tuple[str, Step]]:
@@ -84,11 +92,40 @@ def changed(recording: Recording, change: str) -> Recording:
     if found is None or _any_item(call) not in map(_any_item, calls):
         item = next((f"; {each.replace('[0]', '[1]')} is the second item" for each in calls if "[0]" in each), "")
         raise UnknownChangeError(f"{change!r} changes no call; write CALL=OUTCOME with {', '.join(calls)}{item}")
+    if arrival := _arrival(recording, call):
+        return _arriving(recording, arrival, found[3])
     if found[3] not in OUTCOMES:
         raise UnknownChangeError(f"{found[3]!r} is no outcome; use {', '.join(OUTCOMES)}")
     key = (found[1] or "do", found[2])
     asked = {**recording.requests, key: len(recording.moves) + 10_000}  # its answers are the question, no assumption
     return replace(recording, scenario=_with(scenario, key[0], key[1], found[3]), requests=asked)
+
+
+def _arrival(recording: Recording, name: str) -> Arrival | None:
+    scenario = recording.scenario
+    known = {each.name: each for each in arrivals_of(scenario.definition, scenario.children)}
+    arrival = known.get(_any_item(name))
+    return arrival and arrival.of_item(name)
+
+
+def _arriving(recording: Recording, arrival: Arrival, word: str) -> Recording:
+    if word not in ARRIVALS:
+        raise UnknownChangeError(f"{word!r} is no outcome of the {arrival.name}; use {', '.join(ARRIVALS)}")
+    try:
+        return with_arrival(recording, arrival, word)
+    except ValueError as error:
+        raise UnknownChangeError(str(error)) from None
+
+
+def not_reached(played: Played, change: str) -> str:
+    """Return why a change has changed nothing, as a sentence without its dot; "": the run has come to it."""
+    call = change.rpartition("=")[0].strip().replace(":", " ", 1)
+    if arrival := _arrival(played.recording, call):
+        came = any(each.child == arrival.child and each.state == arrival.state for each in played.done)
+        what = "the answer to" if arrival.step.waits is None else "the signal"
+        return "" if came else f"not reached: the saga does not wait for {what} {arrival.name.partition(' ')[2]}"
+    sent = {name if purpose == "do" else f"{purpose} {name}" for purpose, name in played.run.requests}
+    return "" if call in sent else f"not reached: the saga makes no call {call}"
 
 
 def _any_item(call: str) -> str:

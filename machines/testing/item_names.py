@@ -49,6 +49,8 @@ def _child(family: Family, at: Member, name: str, numbers: tuple[int, ...]) -> t
             if step.group.over is None:
                 inner = family.newest(at, branch.name)
             else:
+                if not numbers:
+                    return None, ""  # the name of the group itself
                 count = _count(at, step.group.over)
                 if count is not None and numbers[0] >= count:
                     return None, f"{step.group.over} has {count} {'item' if count == 1 else 'items'}"

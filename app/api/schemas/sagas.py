@@ -157,6 +157,12 @@ class ReplayWhatIf(ReplayRun):
     unused = fields.List(
         fields.String(), metadata={"description": "signals and actions of the journal that the run had no use for"}
     )
+    not_reached = maybe(
+        fields.String,
+        metadata={
+            "description": "why the change changes nothing, such as a call that is not made; null: it is reached"
+        },
+    )
 
 
 class SagaReplay(Reply):

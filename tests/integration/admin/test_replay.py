@@ -41,6 +41,9 @@ def test_form_shows_both_ways_and_changes_nothing(client, saga):
     assert "Taken to succeed, because the journal does not have them: undo reserver_stock." in page
     assert "<option selected>payer</option>" in html
     assert 'method="get"' in html
+    unreached = seen(client.get(path(saga), query_string={"call": "undo reserver_stock", "outcome": "lost"}))
+    assert "not reached: the saga makes no call undo reserver_stock, so nothing changes." in unreached
+    assert "As it was" not in unreached
     assert (db.session.query(JournalRow).count(), db.session.query(AuditRow).count()) == (moves, 0)
 
 

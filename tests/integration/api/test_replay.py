@@ -72,6 +72,9 @@ def test_what_if_shows_both_ways_side_by_side(cli, stored, checkout):
     assert "ends completed in CONFIRMEE compensated in ANNULEE" in lines
     assert "effect of reserver_stock took effect undone" in lines
     assert lines[-1] == "assumed to succeed, because the journal does not have them: undo reserver_stock"
+    unreached = " ".join(cli(stored(checkout.run()), "--what-if", "undo reserver_stock=lost").output.split())
+    said = "if undo reserver_stock=lost: not reached: the saga makes no call undo reserver_stock, so nothing changes"
+    assert (unreached.endswith(said), "AS IT WAS" in unreached) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +146,7 @@ def test_api_says_the_same_way_and_what_if(client, stored, checkout):
     assert replay["what_if"]["state"] == "CONFIRMEE"
     assert replay["what_if"]["assumed"] == ["enregistrer_vente", "confirmer"]
     assert replay["what_if"]["differs_at_call"] == 3
+    assert replay["what_if"]["not_reached"] is None
     assert replay["test"].startswith(f'"""Saga {saga_id}')
 
 

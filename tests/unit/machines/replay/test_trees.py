@@ -7,10 +7,10 @@ import pytest
 from machines import Saga, branch, compensatable, each, list_of, pivot, post, sub, text, together
 from machines.replay.playing import difference, play, play_once
 from machines.replay.source import source_of
-from machines.replay.trees import Journalled, tree_recording
+from machines.replay.trees import tree_recording
 from machines.replay.what_if import UnknownChangeError, changed
 from machines.testing import always, every_outcome, given, items, lost, ok, refused
-from tests.support.journals import journal_of
+from tests.support.journals import journalled
 
 
 def step(name, **sent):
@@ -36,15 +36,6 @@ ORDER = Saga(
     ),
 )  # fmt: skip
 DATA = {"lines": ["pen", "ink", "pad"]}
-
-
-def journalled(run):
-    """Return a run as the database stores it, with its children."""
-    return Journalled(
-        definition=run.definition, data=run._memory.data, journal=journal_of(run), state=run.state,
-        step=run._memory.parent_step or "", number=run._memory.child_number,
-        children=[journalled(child) for child in run.children],
-    )  # fmt: skip
 
 
 def replayed(run, tmp_path):

@@ -104,6 +104,7 @@ def test_every_legal_name_can_be_compared_also_one_that_is_absent():
     assert "probe invoice" not in run.calls
     assert ("undo label" in run.calls, "cart" in run.took_effect, run.calls.count("sale")) == (True, False, 1)
     assert run.effects["pay.hold"] == "undone"
+    assert "take" not in run.effects
     assert "papers" not in run.effects  # before its branches start it is there
     assert "sale: done, to SALE_DONE" not in run.moves
     assert run.moves[1] == "cart: done, to CART_READ"
