@@ -7,8 +7,8 @@ from flask import request
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 from app.store.lists import ORDERS
-from app.views.known_names import StateName, StepName, check_state, check_type
-from app.views.saga_filters import CASES, AttentionWords, FilterWords
+from app.views.known_names import check_state, check_step, check_type
+from app.views.saga_filters import CASES, AttentionWords, FilterWords, order_of
 from app.views.unknown_effects import FOUND
 from app.views.validation import LONGEST_REASON, Cursor, Resolution, load, storable
 from machines.progress import OPERATOR_ACTIONS
@@ -55,7 +55,7 @@ class _Trimmed(fields.String):
 class ListQuery(FilterWords):
     type: fields.Field[Any] = _Names(check_type, load_default=())
     after = Cursor(load_default=None)
-    sort = fields.String(load_default=ORDERS[0], validate=validate.OneOf(ORDERS))
+    sort = fields.String(load_default=ORDERS[0], validate=order_of(ORDERS))
     state: fields.Field[Any] = _Names(check_state, load_default=())
     status = _Statuses(load_default=())
     stuck = fields.Boolean(load_default=False)
@@ -69,8 +69,8 @@ class StuckQuery(AttentionWords):
     type: fields.Field[Any] = _Names(check_type, load_default=())
     after = Cursor(load_default=None)
 
-    state = StateName(load_default="")
-    step = StepName(load_default="")
+    state = fields.String(load_default="", validate=check_state)
+    step = fields.String(load_default="", validate=check_step)
     status = fields.String(load_default="", validate=validate.OneOf(("", *_STATUSES)))
     #: The exact error; None: any error.
     error = fields.String(load_default=None, validate=storable)

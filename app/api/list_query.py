@@ -11,7 +11,7 @@ from app.access.permissions import Scope
 from app.access.principal import principal
 from app.errors import InvalidError
 from app.store.lists import SORTS, Page, SagaFilter
-from app.views.saga_filters import FilterWords, bounded, narrowed, shows_children
+from app.views.saga_filters import FilterWords, bounded, narrowed, order_of, shows_children
 from app.views.validation import LARGEST_PAGE, Cursor, cursor_at, load
 from machines.statuses import SAGA_STATUSES, Status
 
@@ -38,7 +38,7 @@ class ListQuery(FilterWords):
     status = fields.String(validate=validate.OneOf(sorted(set(SAGA_STATUSES.values()))))
     stuck = fields.Boolean(metadata={"description": "true: only sagas that wait for a person"})
     sort = fields.String(
-        load_default="-created_at", validate=validate.OneOf([sign + name for name in SORTS for sign in ("-", "")])
+        load_default="-created_at", validate=order_of([sign + name for name in SORTS for sign in ("-", "")])
     )
     limit = limit_of(50)
     offset = offset_of()

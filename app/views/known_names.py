@@ -5,7 +5,7 @@ A type or a state counts as known when a stored saga has it, too: an earlier rel
 
 from collections.abc import Iterable
 
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError
 
 from app.services import services
 from app.store.tables import stored_state, stored_types
@@ -45,30 +45,6 @@ def check_participant(name: str) -> None:
     known = participants_of(services().registry)
     if name not in known:
         raise ValidationError(f"No table calls the participant {name!r}; they call {', '.join(known)}.")
-
-
-class TypeName(fields.String):
-    def _deserialize(self, value: object, *_: object, **__: object) -> str:
-        check_type(str(value))
-        return str(value)
-
-
-class StateName(fields.String):
-    def _deserialize(self, value: object, *_: object, **__: object) -> str:
-        check_state(str(value))
-        return str(value)
-
-
-class StepName(fields.String):
-    def _deserialize(self, value: object, *_: object, **__: object) -> str:
-        check_step(str(value))
-        return str(value)
-
-
-class ParticipantName(fields.String):
-    def _deserialize(self, value: object, *_: object, **__: object) -> str:
-        check_participant(str(value))
-        return str(value)
 
 
 def _they_are(what: str, names: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from app.services import services
 from app.store.lists import SagaFilter
 from app.store.search import oldest_searched
-from app.views.known_names import ParticipantName, StateName, StepName, TypeName
+from app.views.known_names import check_participant, check_state, check_step, check_type
 from app.views.moments import Moment
 from app.views.states import states_with, waiting_in
 from app.views.validation import storable
@@ -38,6 +38,11 @@ class _Trimmed(fields.String):
         return super()._deserialize(value, *arguments, **more).strip()
 
 
+def order_of(orders: Sequence[str]) -> validate.OneOf:
+    """Return the check of a parameter `sort`."""
+    return validate.OneOf(orders, error="No list has the order {input!r}; the orders are {choices}.")
+
+
 #: What a filter can ask of a saga's case.
 CASES = ("open", "mine", "taken", "free", "snoozed", "all")
 #: Longest text of a search, in characters; and the longest time that a saga can have taken, in seconds.
@@ -50,8 +55,8 @@ class FilterWords(Schema):
     class Meta:
         unknown = RAISE
 
-    type: fields.Field[Any] = TypeName(metadata={"description": "name of the definition"})
-    state: fields.Field[Any] = StateName()
+    type: fields.Field[Any] = fields.String(validate=check_type, metadata={"description": "name of the definition"})
+    state: fields.Field[Any] = fields.String(validate=check_state)
     q = _Trimmed(
         validate=[validate.Length(1, LONGEST_SEARCH), storable],
         metadata={
@@ -74,8 +79,9 @@ class FilterWords(Schema):
         metadata={"description": "true: only ended sagas with an effect that nobody knows and nobody has checked"}
     )
     version = fields.Integer(validate=validate.Range(1, 2**31 - 1), metadata={"description": "version of the table"})
-    participant = ParticipantName(
-        metadata={"description": "unfinished sagas whose next call, or the call in flight or stuck, goes to it"}
+    participant = fields.String(
+        validate=check_participant,
+        metadata={"description": "unfinished sagas whose next call, or the call in flight or stuck, goes to it"},
     )
     error_contains = fields.String(
         validate=[validate.Length(1, LONGEST_SEARCH), storable],
@@ -88,8 +94,9 @@ class FilterWords(Schema):
     tenant = fields.String(
         validate=storable, metadata={"description": "sagas of this tenant; for senders that see the sagas of all"}
     )
-    waiting_for = ParticipantName(
-        metadata={"description": "sagas that wait before their next call to this participant"}
+    waiting_for = fields.String(
+        validate=check_participant,
+        metadata={"description": "sagas that wait before their next call to this participant"},
     )
     parent = fields.UUID(metadata={"description": "the sagas that a step of this saga has started"})
     tag = fields.List(
@@ -104,7 +111,9 @@ class AttentionWords(FilterWords):
     status = fields.String(
         validate=validate.OneOf([status.value for status in Status]), metadata={"description": "as the journal has it"}
     )
-    step = StepName(metadata={"description": "sagas whose call in flight or stuck is of this step"})
+    step = fields.String(
+        validate=check_step, metadata={"description": "sagas whose call in flight or stuck is of this step"}
+    )
     error = fields.String(validate=storable, metadata={"description": "exactly this error"})
     cause = fields.String(
         validate=storable, metadata={"description": "exactly this cause, as `saga stuck --json` shows it"}

@@ -53,6 +53,8 @@ def test_step_that_no_table_has_is_refused(client, line):
     answer = client.post("/api/v1/bulk", json=body)
     assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (400, "/filter/step")
     assert answer.json["errors"][0]["detail"].startswith(says)
+    no_text = client.post("/api/v1/bulk", json=body | {"filter": {word: 5}})
+    assert (no_text.status_code, no_text.json["errors"][0]["detail"]) == (400, "Not a valid string.")
     assert client.get("/admin/stuck", query_string={word: name}).status_code == 400
     code, message = line("stuck", "--step", name)
     assert (code, says in message) == (2, True)

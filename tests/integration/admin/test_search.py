@@ -179,7 +179,9 @@ def test_list_is_sorted_and_counted(client, three, order, expected):
     page = client.get(f"/admin/sagas?sort={order}&status=compensated")
     assert re.findall(r'href="/admin/sagas/([0-9a-f-]{36})"', page.text) == [str(three[number]) for number in expected]
     assert "3 sagas" in seen(page)
-    assert client.get("/admin/sagas?sort=state").status_code == 400
+    refused = client.get("/admin/sagas?sort=state")
+    assert refused.status_code == 400
+    assert "No list has the order 'state'; the orders are -created_at, created_at, " in seen(refused)
 
 
 def test_sorted_list_continues_oldest_first(three):
