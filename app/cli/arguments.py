@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import orjson
@@ -35,7 +35,8 @@ from machines.samples import example
 from machines.statuses import Status
 from machines.step import Step
 
-#: A saga's id, or its beginning, or its end: 4 to 32 hexadecimal digits.
+_Found = TypeVar("_Found")
+#: An id, or its beginning, or its end: 4 to 32 hexadecimal digits.
 _ID_DIGITS = re.compile(r"[0-9a-f]{4,32}")
 
 
@@ -136,15 +137,27 @@ def saga_with_id(text: str) -> SagaRow:
 
     Raise MalformedError when the text is no id or fits several sagas, and NotFoundError when it fits no saga.
     """
+
+    def search(digits: str, limit: int) -> Sequence[SagaRow]:
+        return db.session.scalars(select(SagaRow).where(or_(*id_conditions(SagaRow.id, digits))).limit(limit)).all()
+
+    return with_id(text, "saga", "saga list", search)
+
+
+def with_id(text: str, what: str, command: str, search: Callable[[str, int], Sequence[_Found]]) -> _Found:
+    """Return what has this id, or an id that begins or ends with it. The errors are those of `saga_with_id`.
+
+    command: shows all ids. search: returns those with these digits, at most a number of them.
+    """
     digits = text.lower().replace("-", "")
     if not _ID_DIGITS.fullmatch(digits):
-        raise MalformedError(f"{text!r} is no id of a saga; give one that `saga list` shows, or its last 8 digits")
-    sagas = db.session.scalars(select(SagaRow).where(or_(*id_conditions(SagaRow.id, digits))).limit(2)).all()
-    if not sagas:
-        raise NotFoundError(f"there is no saga {text}; `saga list` shows all sagas")
-    if len(sagas) > 1:
-        raise MalformedError(f"the ids of several sagas begin or end with {text}; give its last 8 digits, or all")
-    return sagas[0]
+        raise MalformedError(f"{text!r} is no id of a {what}; give one that `{command}` shows, or its last 8 digits")
+    found = search(digits, 2)
+    if not found:
+        raise NotFoundError(f"there is no {what} {text}; `{command}` shows all {what}s")
+    if len(found) > 1:
+        raise MalformedError(f"the ids of several {what}s begin or end with {text}; give its last 8 digits, or all")
+    return found[0]
 
 
 def definition_of(saga: SagaRow) -> Saga | None:

@@ -6,12 +6,13 @@ from uuid import UUID
 import click
 from rich.text import Text
 
-from app.cli.arguments import actor_named, actor_option, reason_from
+from app.cli.arguments import actor_named, actor_option, reason_from, with_id
 from app.cli.group import SagaGroup, saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
-from app.cli.stuck import attention_filter, attention_options, groups_of
+from app.cli.stuck import NONE_MATCH, attention_filter, attention_options, groups_of
 from app.engine.bulk import PACE
 from app.services import services
+from app.store.bulk import MOST_SAGAS
 from app.store.lists import SagaFilter
 from app.views.bulk import (
     BULK_ACTIONS,
@@ -22,10 +23,11 @@ from app.views.bulk import (
     progress,
     start_job,
 )
-from app.views.formatting import cause, moment
+from app.views.formatting import cause, duration, moment
 from app.views.states import attention_of
 from machines.statuses import Status
 
+job_argument = click.argument("job", metavar="ID")
 _COLUMNS = (
     Column(title="ID"),
     Column(title="STARTED (UTC)"),
@@ -49,7 +51,7 @@ def bulk() -> None:
     "--pace", type=click.FloatRange(0.1, LARGEST_PACE), default=PACE, show_default=True,
     help="Largest number of sagas a second.",
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Show the sagas that would be moved, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show which sagas the job would move, and start none.")
 @click.option("--reason", help="The reason, which is recorded with each saga; not needed for a dry run.")
 @actor_option
 def start(action: str, *, pace: float, dry_run: bool, reason: str | None, actor: str | None, **words: Any) -> None:
@@ -57,7 +59,7 @@ def start(action: str, *, pace: float, dry_run: bool, reason: str | None, actor:
     wanted = attention_filter(words, actor_named(actor))
     given = {name: list(value) if isinstance(value, tuple) else str(value) for name, value in words.items() if value}
     if dry_run:
-        _show_dry_run(action, wanted)
+        _show_dry_run(action, wanted, pace)
         return
     if reason is None:
         raise click.UsageError("give --reason; it is recorded with each saga.")
@@ -95,55 +97,68 @@ def list_jobs(as_json: bool) -> None:
 
 
 @bulk.command("show")
-@click.argument("job_id", type=click.UUID, metavar="ID")
+@job_argument
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
-def show(job_id: UUID, *, as_json: bool) -> None:
+def show(job: str, *, as_json: bool) -> None:
     """Show how far a job is, and the sagas that were refused or are stuck again."""
-    store = services().bulk_jobs.store
-    job, counts = store.find(job_id), store.counts(job_id)
+    store, job_id = services().bulk_jobs.store, _job_id(job)
+    found, counts = store.find(job_id), store.counts(job_id)
     if as_json:
-        write_json(job_json(job, counts))
+        write_json(job_json(found, counts))
         return
-    click.echo(progress(job, counts))
+    click.echo(progress(found, counts))
     for row in store.notable(job_id, _JOBS):
         why = cause(row.error) if row.settled == Status.STUCK else row.detail
         click.echo(f"  {row.saga_id}  {'stuck again' if row.settled == Status.STUCK else 'refused'}: {_safe(why)}")
 
 
 @bulk.command("pause")
-@click.argument("job_id", type=click.UUID, metavar="ID")
-def pause(job_id: UUID) -> None:
+@job_argument
+def pause(job: str) -> None:
     """Move no further sagas of a job until it is resumed."""
-    _change(job_id, "pause")
+    _change(job, "pause")
 
 
 @bulk.command("resume")
-@click.argument("job_id", type=click.UUID, metavar="ID")
-def resume(job_id: UUID) -> None:
+@job_argument
+def resume(job: str) -> None:
     """Go on with a paused job."""
-    _change(job_id, "resume")
+    _change(job, "resume")
 
 
 @bulk.command("stop")
-@click.argument("job_id", type=click.UUID, metavar="ID")
-def stop(job_id: UUID) -> None:
+@job_argument
+def stop(job: str) -> None:
     """End a job; the sagas that it has not moved stay as they are."""
-    _change(job_id, "stop")
+    _change(job, "stop")
 
 
-def _change(job_id: UUID, action: str) -> None:
+def _job_id(text: str) -> UUID:
+    return with_id(text, "bulk job", "saga bulk list", services().bulk_jobs.store.with_digits)
+
+
+def _change(job: str, action: str) -> None:
+    job_id = _job_id(job)
     change_job(services(), job_id, action, actor_named())
     click.echo(f"The job is {services().bulk_jobs.store.find(job_id).status}.")
 
 
-def _show_dry_run(action: str, wanted: SagaFilter) -> None:
+def _show_dry_run(action: str, wanted: SagaFilter, pace: float) -> None:
     attention = attention_of(services().registry)
     groups = attention.groups(wanted)
-    fit = fits(services().registry, attention.by_state(wanted))[action]
+    if not groups:
+        click.echo(NONE_MATCH)
+        return
+    fit = min(fits(services().registry, attention.by_state(wanted))[action].sagas, MOST_SAGAS)
     console = screen()
     draw(groups_of(groups, console.width), on=console)
-    total = groups[0].total if groups else 0
-    click.echo(f"Nothing was done. {action} would move {fit.sagas} of {total} sagas.")
+    total = groups[0].total
+    stay = f" The other {total - fit} stay as they are: it does not fit their states." if total > fit else ""
+    click.echo(
+        f"Dry run: nothing was changed. The job would {action} {fit} of {total} saga{'s' if total > 1 else ''}.{stay}"
+    )
+    if fit > pace:
+        click.echo(f"At most {pace:g} a second: that takes {duration(fit / pace)}, and the time of the calls.")
 
 
 def _safe(text: str | None) -> str:

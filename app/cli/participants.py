@@ -1,6 +1,6 @@
 """`saga participants`: show, check, pause and resume the services that the sagas call."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import click
 from flask.cli import with_appcontext
@@ -61,6 +61,7 @@ def list_participants(as_json: bool) -> None:
 @actor_option
 def pause(name: str, reason: str, actor: str | None) -> None:
     """Send no calls to a participant until it is resumed. Sagas that need it wait; a deadline still ends."""
+    _check_names([name], services().participant_store.paused())
     views.pause(services(), name, actor_named(actor), reason_from(reason))
     click.echo(f"{name} is paused. Every process stops calling it with its next heartbeat.")
 
@@ -71,7 +72,15 @@ def pause(name: str, reason: str, actor: str | None) -> None:
 @actor_option
 def resume(name: str, reason: str, actor: str | None) -> None:
     """Send calls to a participant again. The sagas that waited go on one after another."""
+    _check_names([name], services().participant_store.paused())
     click.echo(views.resumed_words(name, views.resume(services(), name, actor_named(actor), reason_from(reason))))
+
+
+def _check_names(names: Iterable[str], others: Iterable[str] = ()) -> None:
+    """Raise UsageError for a name that no table uses. others: names that are known, too."""
+    used = services().participants
+    if unknown := sorted({*names} - {*used, *others}):
+        raise click.UsageError(f"there is no participant {unknown[0]}; the tables use {', '.join(sorted(used))}.")
 
 
 def _line(each: views.Health) -> Line:
@@ -108,9 +117,8 @@ def check(ctx: click.Context, name: tuple[str, ...]) -> None:
     an HTTP server answers and does not refuse the credential (401, 403, 407). The command sends only a GET, so it
     changes nothing.
     """
+    _check_names(name)
     settings = services().participants
-    if unknown := sorted(set(name) - settings.keys()):
-        raise click.UsageError(f"there is no participant {unknown[0]}; the tables use {', '.join(settings)}.")
     chosen = {each: found for each, found in settings.items() if not name or each in name}
     client = HttpClient(1, participants=settings)
     widths = max(map(len, chosen)), max(len(found.url) for found in chosen.values())

@@ -24,6 +24,7 @@ _GROUPS = (
     Column(title="PARTICIPANT"),
     Column(title="CAUSE", gives_way=True),
 )
+NONE_MATCH = "No sagas that need attention match these filters."
 _NO_ERROR = "stays longer than its table allows"
 
 
@@ -70,7 +71,7 @@ def stuck(*, as_json: bool, **words: Any) -> None:
         draw(groups_of(groups, console.width), on=console)
         click.echo(f"{groups[0].total} sagas need attention.")
     else:
-        click.echo("No sagas that need attention match these filters.")
+        click.echo(NONE_MATCH)
 
 
 def groups_of(groups: Sequence[CauseGroup], width: int) -> Iterator[RenderableType]:

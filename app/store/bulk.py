@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Row, Select, case, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, Select, case, delete, func, insert, literal, or_, select, update
 from sqlalchemy import Engine as Database
 
 from app.errors import ConflictError, NotFoundError
@@ -12,6 +12,7 @@ from app.store.audit import Entry, append
 from app.store.console_models import BulkItemRow, BulkJobRow
 from app.store.database import DAY_S, db_now, in_seconds
 from app.store.models import JournalRow, SagaRow
+from app.store.saga_ids import id_conditions
 from app.store.tenants import acting_tenant
 from app.store.transactions import atomic
 from machines.statuses import FINISHED, Status
@@ -62,6 +63,12 @@ class BulkStore:
         """Return a job. Raise NotFoundError."""
         with self._database.connect() as connection:
             return _found(connection, job_id)
+
+    def with_digits(self, digits: str, limit: int) -> Sequence[UUID]:
+        """Return the ids of jobs that begin or end with these digits."""
+        with self._database.connect() as connection:
+            query = select(_JOB.c.id).where(or_(*id_conditions(_JOB.c.id, digits))).limit(limit)
+            return list(connection.execute(query).scalars())
 
     def newest(self, limit: int, *, unfinished: bool = False) -> Sequence[Row[Any]]:
         query = select(_JOB).order_by(_JOB.c.created_at.desc()).limit(limit)

@@ -244,14 +244,14 @@ def saga(client):
 def test_command_line_starts_the_same_job_after_a_dry_run(client, walk, process, saga):
     walk(*STUCK), walk(*STUCK)
     dry = saga("start", "retry", "--participant", "ventes", "--dry-run")
-    assert (dry.exit_code, "retry would move 2 of 2 sagas" in dry.output) == (0, True), dry.output
+    assert (dry.exit_code, "would retry 2 of 2 sagas" in dry.output) == (0, True), dry.output
     assert db.session.query(BulkJobRow).count() == 0
     done = saga("start", "retry", "--participant", "ventes", "--reason", "back", "--actor", "eve", "--pace", "5")
     assert "retry 2 sagas" in done.output
     job = db.session.query(BulkJobRow).one()
     assert (job.created_by, job.pace, job.wanted) == ("cli:eve", 5.0, {"participant": "ventes"})
     process.step()
-    assert "Running: 2 under way." in saga("show", str(job.id)).output
+    assert "Running: 2 under way." in saga("show", str(job.id)[:8]).output
     assert "Running: 2 under way." in saga("list").output
     assert saga("pause", str(job.id)).output == "The job is paused.\n"
     assert saga("pause", str(job.id)).exit_code == 7
@@ -264,6 +264,8 @@ def test_command_line_refuses_a_job_without_a_reason_or_for_an_unknown_participa
     unknown = saga("start", "retry", "--participant", "nobody", "--dry-run")
     assert (unknown.exit_code, "No table calls the participant 'nobody'" in unknown.stderr) == (2, True)
     assert saga("show", "00000000-0000-0000-0000-000000000000").exit_code == 6
+    assert saga("pause", "0000").stderr == "saga: there is no bulk job 0000; `saga bulk list` shows all bulk jobs\n"
+    assert saga("show", "job").stderr.startswith("saga: 'job' is no id of a bulk job")
     assert db.session.query(BulkJobRow).count() == 0
 
 

@@ -9,6 +9,7 @@ from app.access.permissions import Role
 from app.access.principal import user
 from app.services import services
 from app.store.access_models import AuditRow
+from app.store.audit import Entry
 from app.store.database import db, in_seconds
 from app.store.leases import Replicas
 from app.store.models import SagaRow
@@ -180,3 +181,20 @@ def test_api_and_command_line_say_and_do_the_same(client, beat, waiting):
     assert run(args=["saga", "participants", "resume", "panier", "--reason", "over"]).exit_code == 7
     row = db.session.query(AuditRow).order_by(AuditRow.seq.desc()).first()
     assert (row.actor, row.action) == ("cli:eve", "participant.resume")
+
+
+@pytest.mark.parametrize("command", [["pause", "--reason", "x"], ["resume", "--reason", "x"], ["check"]])
+def test_command_refuses_an_unknown_participant_and_names_the_known_ones(client, command):
+    result = client.application.test_cli_runner().invoke(args=["saga", "participants", *command, "bnk"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("saga: there is no participant bnk; the tables use catalogue, client, ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_participant_that_no_table_calls_any_more_can_be_resumed(client):
+    entry = Entry(actor="user:ada", action="participant.pause", target="old", reason="x")
+    services().participant_store.pause("old", entry)
+    result = client.application.test_cli_runner().invoke(
+        args=["saga", "participants", "resume", "old", "--reason", "x"]
+    )
+    assert (result.exit_code, result.output) == (0, "old is resumed. No saga waited for it.\n")
