@@ -56,8 +56,10 @@ class Attempts(ABC):
         if probed and probed[1] is Outcome.SUCCEEDED:
             return probed
         if saga.must_not_send or (probed and saga.failed_attempts >= at.retry.attempts):
-            return _not_again(probed, saga.waits_for)
+            return _not_again(probed, _last_error(saga))
         reply, outcome = self._send(saga, at.call)
+        if outcome is Outcome.IN_DOUBT:
+            saga.last_error = at.name, reply.reason
         if probed and probed[1] is Outcome.IN_DOUBT and not reply.sent and outcome is Outcome.NOT_SENT:
             # The probe failed and opened the participant's circuit breaker, so the call was not sent. Count an attempt,
             # because otherwise each probe could open the breaker, and the attempts would never end.
@@ -72,7 +74,7 @@ class Attempts(ABC):
         assert step is not None
         assert step.probe is not None
         probed = self.ask(saga, step.probe)
-        return probed if probed[1] is Outcome.SUCCEEDED else _not_again(probed, None)
+        return probed if probed[1] is Outcome.SUCCEEDED else _not_again(probed)
 
     def poll(self, saga: RunningSaga) -> tuple[Reply, Outcome]:
         """Ask for the answer to the accepted call of a waiting saga. The call itself is not sent again."""
@@ -245,12 +247,12 @@ def filled(
     return path, headers, call.filled_body(saga.data, saga.results, roots) if call.method != "GET" else None
 
 
-def _not_again(probed: tuple[Reply, Outcome] | None, last: str | None) -> tuple[Reply, Outcome]:
+def _not_again(probed: tuple[Reply, Outcome] | None, last: str = "") -> tuple[Reply, Outcome]:
     """Return the reply and outcome of a call that must not be sent again.
 
-    probed: the result of its probe, if any. last: the reason why the call would be sent again; None: not known.
+    probed: the result of its probe, if any. last: how the last attempt of the call ended; "": not known.
     """
-    before = f"; the last attempt: {last}" if last and not last.startswith(PROBED) else ""
+    before = f"; the last attempt: {last}" if last else ""
     if probed is None:
         once = f"it may have been sent before, and it is sent only once{before}"
         return Reply(error=one_line(once)), Outcome.IN_DOUBT
@@ -262,6 +264,11 @@ def _not_again(probed: tuple[Reply, Outcome] | None, last: str | None) -> tuple[
     says = NO_ATTEMPT_LEFT if denied else STILL_UNKNOWN
     says = one_line(f"{says}{reply.reason.removeprefix(PROBED)}{before}")
     return replace(reply, says=says, status=None), Outcome.IN_DOUBT
+
+
+def _last_error(saga: RunningSaga) -> str:
+    """Return how the last attempt of the call in flight ended; "": not known."""
+    return saga.last_error[1] if saga.last_error and saga.last_error[0] == saga.state else ""
 
 
 def _lost_reply(saga: RunningSaga) -> bool:

@@ -195,6 +195,16 @@ def is_probe(move: Reasoned) -> bool:
     return move.reason is not None and move.reason.startswith((PROBED, STILL_UNKNOWN, NO_ATTEMPT_LEFT))
 
 
+def last_attempt(journal: Sequence[JournalEntry]) -> str | None:
+    """Return how the last attempt of the call in flight ended that may have worked; None: the journal has none."""
+    for row in reversed(journal):
+        if row.source != row.dest:
+            return None
+        if row.trigger == Trigger.RETRY and not is_probe(row):
+            return row.reason
+    return None
+
+
 def polled(number: int, reason: str) -> str:
     """Return the reason of a move that records the reply to a poll. number: how many polls were sent so far."""
     return f"poll {number}: {reason}"

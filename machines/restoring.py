@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from machines.history import cause_of, replies, skipped_steps, was_refused
+from machines.history import cause_of, last_attempt, replies, skipped_steps, was_refused
 from machines.progress import may_have_been_sent
 from machines.renaming import MIGRATE, as_named_now
 from machines.running import RunningSaga
@@ -34,6 +34,8 @@ def restore(saga: RunningSaga, row: Any, journal: Sequence[Any]) -> None:
     saga.next_seq = journal[-1].seq + 1
     last = next(entry for entry in reversed(journal) if entry.trigger != MIGRATE)
     saga.waits_for = last.reason if last.source == last.dest else None
+    if saga.in_doubt and (error := last_attempt(journal)):
+        saga.last_error = saga.state, error
     saga.results = replies(journal)
     if saga.definition.conditional:
         saga.skipped = skipped_steps(journal)

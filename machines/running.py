@@ -50,6 +50,8 @@ class RunningSaga(Progress):
     goes_back = False
     #: Number of a child among those of the step, from 1.
     child_number = 0
+    #: State, and how the last attempt of its call ended that may have worked; None: not known. For people.
+    last_error: tuple[str, str] | None = None
     #: The children that the saga's present step still has to start; the next commit inserts them. None: the step starts
     #: no children, or its children are started.
     missing_children: Missing | None = None

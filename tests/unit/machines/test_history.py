@@ -1,5 +1,6 @@
 """The calls of a saga, as a journal records them."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from machines.checkout import CHECKOUT
 from machines.history import AFTER_DOUBT, Effect, effects_of, outcome_of_move, steps_of
 from machines.outcomes import Outcome
 from machines.running import Move
-from machines.testing import busy, died, given, lost, refused
+from machines.testing import busy, died, died_before, down, failed, given, lost, refused, unheard
 from tests.unit.machines.tables import saga, sell, tell
 
 SUCCEEDED, REFUSED, IN_DOUBT, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.IN_DOUBT, Outcome.NOT_SENT
@@ -123,3 +124,18 @@ def test_refusal_after_a_retry_is_in_doubt_only_when_an_attempt_may_have_worked(
     )
     certain = Effect.NOT_DONE if step == "confirmer" else Effect.TOOK_EFFECT
     assert found.effect is (Effect.UNKNOWN if doubted else certain)
+
+
+LAST_ATTEMPTS = [
+    ([unheard] * 4, [], "the connection was lost before the answer"),
+    ([unheard] * 3 + [failed], [], "500"),
+    ([unheard, unheard, failed, down, failed], [*[refused("none")] * 4, *[down] * 3], "500"),
+    ([unheard, unheard, unheard, failed], [*[refused("none")] * 3, down, died_before, refused("none")], "500"),
+]
+
+
+@pytest.mark.parametrize(("answers", "probes", "error"), LAST_ATTEMPTS)
+def test_step_that_is_stuck_after_its_probe_says_how_its_last_attempt_ended(answers, probes, error):
+    run = given(CHECKOUT).when(enregistrer_vente=answers).when_probed(enregistrer_vente=probes or refused("none")).run()
+    assert run.state == "STUCK_ENREGISTRER_VENTE"
+    assert re.search(rf"; the last attempt: {error}", run.journal[-1].reason), run.journal[-1].reason

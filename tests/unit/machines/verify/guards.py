@@ -186,7 +186,7 @@ def a_pivot_in_doubt_does_not_expire(patch):
 
 @guard
 def a_probe_that_finds_nothing_proves_nothing(patch):
-    patch.setattr(attempts, "_not_again", lambda probed: probed or (Reply(status=409, body={}), Outcome.REFUSED))
+    patch.setattr(attempts, "_not_again", lambda probed, *_: probed or (Reply(status=409, body={}), Outcome.REFUSED))
 
 
 @guard
