@@ -26,7 +26,6 @@ from app.store.loading import is_in_doubt, table_of
 from app.views.available_actions import AvailableAction, available_actions
 from app.views.bulk import (
     BULK_ACTIONS,
-    JOB_ACTIONS,
     LARGEST_PACE,
     change_job,
     fits,
@@ -44,6 +43,8 @@ blueprint = pages("bulk")
 SHOWN, GROUPS = 10, 10
 #: Largest number of jobs on the list, and of sagas that a job's page names one by one.
 JOBS, NOTABLE = 50, 100
+#: Action on a job → what was done, in words that stay true when the job goes on.
+_DONE = {"pause": "paused", "resume": "resumed", "stop": "stopped"}
 
 
 class _Start(Schema):
@@ -131,7 +132,7 @@ def show_job(job_id: UUID) -> str:
 @keeps_to_tenant
 def change(job_id: UUID, action: str) -> Response:
     change_job(services(), job_id, action, principal().actor)
-    flash(f"The job is {JOB_ACTIONS[action]}.", "done")
+    flash(f"The job was {_DONE[action]}.", "done")
     return redirect(url_for("admin_bulk.show_job", job_id=job_id), 303)
 
 

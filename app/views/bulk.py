@@ -78,9 +78,9 @@ def change_job(parts: Services, job_id: UUID, action: str, actor: str) -> None:
 
 
 def progress(job: Row[Any], counts: Mapping[str, int]) -> str:
-    """Return how far a job is, such as `Done: 470 completed, 11 stuck again.`."""
+    """Return how far a job is, such as `Done: 470 completed, 11 stuck.`."""
     named = (
-        (Status.COMPLETED, "completed"), (Status.COMPENSATED, "compensated"), (Status.STUCK, "stuck again"),
+        (Status.COMPLETED, "completed"), (Status.COMPENSATED, "compensated"), (Status.STUCK, "stuck"),
         (REFUSED, "refused"), ("moving", "under way"), (GONE, "deleted since"),
     )  # fmt: skip
     parts = [f"{counts[word]} {words}" for word, words in named if counts.get(word)]
