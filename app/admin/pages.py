@@ -21,6 +21,7 @@ from app.views.saga_filters import narrowed
 from app.views.states import participants_of
 from app.views.tickets import deed, person
 from app.views.titles import Titles
+from diagrams.descriptions import named
 from machines.lines import shortened
 
 #: Largest number of characters of a reply or a message on a page; the API returns all characters.
@@ -57,12 +58,15 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "shown": shown,
         "breakable": breakable,
         "brief": formatting.brief,
-        "outage": sentence,
+        "outage": lambda each: sentence(
+            each, Titles(services().registry, services().participants).participant(each.name)
+        ),
         "person": person,
         "deed": deed,
     }
     app.jinja_env.globals |= {
         "query_with": _query_with,
+        "titled": named,
         "release": lambda: services().release,
         "narrows": lambda query: any(
             value not in (None, ())

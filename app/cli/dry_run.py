@@ -15,6 +15,7 @@ from app.views.available_actions import AvailableAction, actions_of
 from app.views.effects import effects_now
 from app.views.masking import shown
 from app.views.planned_calls import PlannedCall
+from diagrams.descriptions import named
 
 #: Name under which the context of a command keeps whether it is a dry run.
 _DRY_RUN = "app.cli.dry_run"
@@ -74,7 +75,11 @@ def _lines(action: AvailableAction) -> Iterator[str]:
 
 
 def _deed(planned: PlannedCall) -> str:
-    return "after the end" if planned.after_end else f"{'undo ' if planned.undoes else 'do '}{planned.step}"
+    return (
+        "after the end"
+        if planned.after_end
+        else f"{'undo ' if planned.undoes else 'do '}{named(planned.title, planned.step)}"
+    )
 
 
 def _path(planned: PlannedCall) -> str:

@@ -14,7 +14,7 @@ from app.engine.service import SagaService
 from app.services import Services
 from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
-from app.views.effects import answer_words
+from app.views.effects import answer_words, step_words
 from app.views.planned_calls import Kin, Planned, planned_calls
 from machines.by_hand import needed_by_hand
 from machines.families import Place
@@ -128,7 +128,7 @@ def available_actions(
     `_answered`. by_branches: what the completed branches of a stuck group keep.
     """
     at = saga.states[state]
-    step, available = at.step.name if at.step else "", []
+    step, available = step_words(at.step) if at.step else "", []
     if send_now:
         seen = preview_send_now(saga, state, in_doubt=in_doubt, known=known)
         planned = planned_calls(seen.course, saga, saga_id, known, kin)
@@ -197,7 +197,7 @@ def _warning(trigger: Trigger, answered: StepEffect) -> str:
     assert answered.answer is not None
     words = f"{answer_words(answered)}."
     if trigger is Trigger.COMPENSATE:
-        stays = f"Nothing undoes {answered.step.name}, so it stays."
+        stays = f"Nothing undoes {step_words(answered.step)}, so it stays."
         return f"{words} {stays if answered.answer.happened else 'A call may have arrived later.'}"
     if trigger is Trigger.RESOLVE and not answered.answer.happened:
         return f"{words} Resolve it only when you have done it since."
@@ -207,7 +207,7 @@ def _warning(trigger: Trigger, answered: StepEffect) -> str:
 def _restart_explained(at: State, step: Step) -> str:
     """Return what a retry of a step that starts other sagas does."""
     if at.undoes:
-        return f"Waits again until the sagas that {step.name} has started are compensated."
+        return f"Waits again until the sagas that {step_words(step)} has started are compensated."
     if step.group is not None:
-        return f"Starts each branch of {step.name} that was compensated again, as a new saga with new keys."
+        return f"Starts each branch of {step_words(step)} that was compensated again, as a new saga with new keys."
     return f"Starts another saga {step.starts}, with new keys, when the one before is compensated."

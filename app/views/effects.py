@@ -6,11 +6,13 @@ from app.store.answers import answers_of
 from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import moment
+from diagrams.descriptions import named
 from machines.answers import is_open, with_answers
 from machines.history import Effect, StepEffect, effects_of
 from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import Status
+from machines.step import Step
 from machines.transitions import Direction
 
 
@@ -25,6 +27,11 @@ def effects_now(definition: Saga | None, row: SagaRow, journal: Sequence[Journal
     in_doubt = is_in_doubt(row) and row.status != Status.PENDING
     effects = effects_of(definition, row.state, journal, in_doubt=in_doubt)
     return with_answers(effects, answers_of(row.id), journal) if any(map(is_open, effects)) else effects
+
+
+def step_words(step: Step) -> str:
+    """Return a step as people read it: its title with the identifier in brackets."""
+    return named(step.title, step.name)
 
 
 def answer_words(effect: StepEffect) -> str:
@@ -42,7 +49,7 @@ def description(effect: StepEffect) -> str:
 
 def _of_call(effect: StepEffect) -> str:
     """Return the effect of a step that calls a participant."""
-    participant, name = effect.call.participant, effect.step.name
+    participant, name = effect.call.participant, step_words(effect.step)
     answer = answer_words(effect)
     if effect.by_hand:
         return f"A person resolved it by hand; {answer or f'{participant} did not confirm it'}."
@@ -70,7 +77,7 @@ def _of_call(effect: StepEffect) -> str:
 
 def _of_children(effect: StepEffect) -> str:
     """Return the effect of a step that starts other sagas. It calls no participant itself."""
-    name, group = effect.step.name, effect.step.group is not None
+    name, group = step_words(effect.step), effect.step.group is not None
     child = f"the branches of {name}" if group else f"the saga {effect.step.starts}"
     start, are = f"{child[0].upper()}{child[1:]}", "are" if group else "is"
     if effect.by_hand:

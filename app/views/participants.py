@@ -14,6 +14,7 @@ from app.store.audit import Entry
 from app.store.participants import ParticipantStore
 from app.views.formatting import duration
 from app.views.states import participant_of, participants_of, state_of, states_with
+from diagrams.descriptions import named
 from machines.registry import Registry
 
 
@@ -207,13 +208,17 @@ def health_json(each: Health) -> dict[str, object]:
     }
 
 
-def sentence(each: Health) -> str:
-    """Return what is wrong with a participant, in one sentence for the head of every page."""
+def sentence(each: Health, title: str = "") -> str:
+    """Return what is wrong with a participant, in one sentence for the head of every page.
+
+    title: of its settings; "": it has none.
+    """
+    name = named(title, each.name)
     wait = "no saga waits" if not each.waiting else f"{each.waiting} saga{'s wait' if each.waiting > 1 else ' waits'}"
     if each.paused_by:
-        return f"{each.name} is paused by {each.paused_by.removeprefix('user:')}: {wait}."
+        return f"{name} is paused by {each.paused_by.removeprefix('user:')}: {wait}."
     error = f" ({each.last_error.error})" if each.last_error else ""
-    return f"{each.name} is not answering{error}: its circuit breaker is open, and {wait}."
+    return f"{name} is not answering{error}: its circuit breaker is open, and {wait}."
 
 
 def _health(name: str, seen: Sequence[Seen], processes: int, queue: Queue, pause: Row[Any] | None) -> Health:

@@ -49,6 +49,8 @@ class PlannedCall:
     probe: Call | None
     undoes: bool
     step: str
+    #: Title of the step; "": its table gives none.
+    title: str
     #: None while the path needs a reply that has not come yet.
     path: str | None
     #: None while the body needs a reply that has not come yet.
@@ -157,13 +159,15 @@ class _Planning:
             if (call := stop.state.at_end) is not None:
                 name = end_name(REPORTED[stop.state.phase])
                 path, body = filled(call, CallKey(sender.key_id, name, Direction.DO), data, results)
-                yield new(call=call, probe=None, undoes=False, step=name, path=path, body=body, after_end=True)
+                yield new(
+                    call=call, probe=None, undoes=False, step=name, title="", path=path, body=body, after_end=True
+                )
             if stop.call and stop.state.step:
                 step, undoes = stop.state.step.name, stop.state.undoes
                 path, body = filled(stop.call, CallKey(sender.key_id, step, stop.state.direction), data, results)
                 yield new(
-                    call=stop.call, probe=stop.probe, undoes=undoes, step=step, path=path, body=body,
-                    only_when=stop.only_when,
+                    call=stop.call, probe=stop.probe, undoes=undoes, step=step, title=stop.state.step.title, path=path,
+                    body=body, only_when=stop.only_when,
                 )  # fmt: skip
             if stop.state.awaits_child and self.kin is not None:
                 of_children = self._undone if stop.state.undoes else self._done

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
-from app.views.effects import answer_words
+from app.views.effects import answer_words, step_words
 from app.views.formatting import moment
 from app.views.waits import ALONE, Family, Wait, sentence, stuck_words, wait_of
 from machines.history import Effect, StepEffect, skipped_steps
@@ -59,7 +59,7 @@ def unknown_effects(effects: Sequence[StepEffect]) -> list[StepEffect]:
 
 def _completed(definition: Saga, effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -> str:
     skipped_names = skipped_steps(journal)
-    skipped = [step.name for step in definition.steps if step.name in skipped_names]
+    skipped = [step_words(step) for step in definition.steps if step.name in skipped_names]
     by_hand = _resolved_by_hand(effects, journal, Direction.DO)
     if by_hand:
         return f"Completed. {by_hand}"
@@ -70,15 +70,17 @@ def _completed(definition: Saga, effects: Sequence[StepEffect], journal: Sequenc
 
 def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -> str:
     unknown = [effect for effect in effects if effect.effect is Effect.UNKNOWN]
-    left = [effect.step.name for effect in effects if effect.effect is Effect.TOOK_EFFECT and effect.answer is None]
+    left = [
+        step_words(effect.step) for effect in effects if effect.effect is Effect.TOOK_EFFECT and effect.answer is None
+    ]
     undone = any(effect.effect is Effect.UNDONE for effect in effects)
     parts = [
-        f"{effect.step.name} took effect and is not undone: {answer_words(effect)}."
+        f"{step_words(effect.step)} took effect and is not undone: {answer_words(effect)}."
         for effect in effects
         if effect.effect is Effect.TOOK_EFFECT and effect.answer is not None
     ]
     for effect in unknown:
-        name, participant = effect.step.name, effect.call.participant
+        name, participant = step_words(effect.step), effect.call.participant
         if effect.step.starts is not None:
             parts.append(f"{name} is still unknown: see the sagas that it has started.")
             continue
@@ -98,7 +100,7 @@ def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -
 
 
 def _stuck(at: State, effects: Sequence[StepEffect]) -> str:
-    name = at.step.name if at.step else at.name
+    name = step_words(at.step) if at.step else at.name
     what = f"the undo of {name}" if at.undoes else name
     effect = next((effect for effect in effects if effect.step == at.step), None)
     if effect is not None and effect.step.starts is not None:
@@ -121,11 +123,11 @@ def _stuck_children(effect: StepEffect) -> str:
         return f" The saga {effect.step.starts} that it has started is compensated: nothing happened."
     if effect.refused and effect.step.group is not None:
         return " A branch went back. Other branches may have done something: see their sagas."
-    return f" See the sagas that {effect.step.name} has started."
+    return f" See the sagas that {step_words(effect.step)} has started."
 
 
 def _under_way(row: SagaRow, at: State, wait: Wait | None) -> str:
-    name = at.step.name if at.step else at.name
+    name = step_words(at.step) if at.step else at.name
     participant, undo = at.participant or "", "the undo of " if at.undoes else ""
     begin = "Compensating" if at.undoes else "Running"
     if at.waits:
@@ -147,12 +149,13 @@ def _so_far(wait: Wait | None) -> str:
 def _resolved_by_hand(effects: Sequence[StepEffect], journal: Sequence[JournalRow], direction: Direction) -> str:
     """Return who resolved which calls by hand, as sentences; "" when nobody did."""
     answers = {effect.step.name: answer_words(effect) for effect in effects if effect.direction == direction}
+    names = {effect.step.name: step_words(effect.step) for effect in effects}
     rows = [row for row in journal if row.trigger == Trigger.RESOLVE and row.direction == direction]
     undo = "the undo of " if direction is Direction.UNDO else ""
-    people = [(row.actor or "A person").removeprefix("user:") for row in rows]
     return " ".join(
-        f"{person} resolved {undo}{row.step} by hand; {answers.get(row.step or '') or 'no participant confirmed it'}."
-        for person, row in zip(people, rows, strict=True)
+        f"{(row.actor or 'A person').removeprefix('user:')} resolved {undo}{names.get(row.step or '', row.step)} by"
+        f" hand; {answers.get(row.step or '') or 'no participant confirmed it'}."
+        for row in rows
     )
 
 

@@ -35,7 +35,7 @@ def test_a_stuck_order_is_found_understood_and_retried(site):
     causes.get_by_role("link", name="503 A simulated failure").click()
     page.get_by_role("link", name=saga_id[-8:]).click()
 
-    expect(page.get_by_role("region", name="What happened")).to_contain_text("stopped at enregistrer_vente")
+    expect(page.get_by_role("region", name="What happened")).to_contain_text("stopped at Record the sale")
     owed = page.get_by_role("region", name="Effects").get_by_role("listitem")
     expect(owed).to_contain_text(["reserver_stock took effect", "payer took effect", "enregistrer_vente unknown"])
     retry = offer(page, "Retry now")

@@ -88,8 +88,8 @@ def test_dry_run_of_an_action_shows_states_and_calls_and_changes_nothing(saga, w
     dry = json.loads(saga(action, str(stuck.id), "--dry-run", "--json"))
     ends = {"retry": "CONFIRMEE", "compensate": "ANNULEE", "resolve": "CONFIRMEE"}
     calls = {
-        "retry": "do enregistrer_vente at ventes: POST /ventes",
-        "compensate": "undo payer at client",
+        "retry": "do Record the sale (enregistrer_vente) at ventes: POST /ventes",
+        "compensate": "undo Take the payment (payer) at client",
         "resolve": "",
     }
     assert shown.startswith("Nothing was done.")

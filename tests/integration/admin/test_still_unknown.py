@@ -53,7 +53,9 @@ def test_undo_of_which_the_probe_found_nothing_is_listed(client, walk):
     page = in_list(client)
     assert str(saga.id) in page
     assert "Take the payment (payer) at client" in page
-    assert "payer is still unknown: client may have got the call later" in seen(client.get(f"/admin/sagas/{saga.id}"))
+    assert "Take the payment (payer) is still unknown: client may have got the call later" in seen(
+        client.get(f"/admin/sagas/{saga.id}")
+    )
 
 
 @pytest.mark.parametrize(

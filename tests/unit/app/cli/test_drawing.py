@@ -48,8 +48,8 @@ STUCK = """\
   saga    1f2e3d4c-0000-4000-8000-000000000001
   error   STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed
   whose   client 4, store 1
-  result  The engine has stopped at enregistrer_vente; a person must decide.
-          Check at ventes whether it happened.
+  result  The engine has stopped at Record the sale (enregistrer_vente); a
+          person must decide. Check at ventes whether it happened.
   money   21.00 EUR taken from customer 4, not given back
   started 2026-03-01 02:30:00 UTC, 2m ago
   now     nothing has moved for 1m

@@ -67,7 +67,7 @@ def test_undone_step_is_undone_and_others_stay():
 def test_an_undo_without_a_clear_answer_is_unknown():
     moves = (RESERVED, PAID, *[Row("payer", "retry", "undo")] * 9, Row("payer", "exhausted", "undo"))
     assert effects("STUCK_UNDO_PAYER", *moves)["payer"] is Effect.UNKNOWN
-    assert "called to undo payer" in effect_of("payer", "STUCK_UNDO_PAYER", *moves)
+    assert "called to undo Take the payment (payer)" in effect_of("payer", "STUCK_UNDO_PAYER", *moves)
 
 
 def test_undo_that_was_not_sent_changes_nothing():
@@ -109,7 +109,10 @@ def test_deferred_503_is_unknown_and_deferred_401_is_not_done():
 def test_refused_undo_changes_nothing_and_is_described_so():
     moves = [RESERVED, PAID, Row("payer", "refused", "undo", 409)]
     assert effects("STUCK_UNDO_PAYER", *moves)["payer"] is Effect.TOOK_EFFECT
-    assert effect_of("payer", "STUCK_UNDO_PAYER", *moves) == "client refuses to undo payer: a person must decide."
+    assert (
+        effect_of("payer", "STUCK_UNDO_PAYER", *moves)
+        == "client refuses to undo Take the payment (payer): a person must decide."
+    )
 
 
 def test_group_that_is_stuck_is_unknown_because_other_branches_may_have_done_something():

@@ -27,8 +27,9 @@ CONFIRMED = Row("confirmer", "succeeded")
 LOST = (Row("enregistrer_vente", "retry"), Row("enregistrer_vente", "exhausted"))
 REFUNDED, RELEASED = Row("payer", "succeeded", "undo"), Row("reserver_stock", "succeeded", "undo")
 RESOLVED = Row("payer", "resolve", "undo", actor="user:otto")
-UNKNOWN = "enregistrer_vente is still unknown: ventes gave no clear answer. Check at ventes."
-BY_HAND = "otto resolved the undo of payer by hand; no participant confirmed it."
+SALE = "Record the sale (enregistrer_vente)"
+UNKNOWN = f"{SALE} is still unknown: ventes gave no clear answer. Check at ventes."
+BY_HAND = "otto resolved the undo of Take the payment (payer) by hand; no participant confirmed it."
 
 
 def said(state, *moves, owner=None, in_doubt=False):
@@ -46,7 +47,7 @@ def said(state, *moves, owner=None, in_doubt=False):
         (
             "CONFIRMEE",
             (RESERVED, PAID, *LOST, Row("enregistrer_vente", "resolve", actor="user:otto"), CONFIRMED),
-            "Completed. otto resolved enregistrer_vente by hand; no participant confirmed it.",
+            "Completed. otto resolved Record the sale (enregistrer_vente) by hand; no participant confirmed it.",
         ),
         ("ANNULEE", (Row("reserver_stock", "refused"),), "Compensated: nothing had been done."),
         (
@@ -67,12 +68,12 @@ def said(state, *moves, owner=None, in_doubt=False):
         (
             "STUCK_ENREGISTRER_VENTE",
             (RESERVED, PAID, *LOST),
-            "The engine has stopped at enregistrer_vente; a person must decide. Check at ventes whether it happened.",
+            f"The engine has stopped at {SALE}; a person must decide. Check at ventes whether it happened.",
         ),
         (
             "STUCK_UNDO_PAYER",
             (RESERVED, PAID, Row("payer", "refused", "undo", 409)),
-            "The engine has stopped at the undo of payer; a person must decide. client refused it.",
+            "The engine has stopped at the undo of Take the payment (payer); a person must decide. client refused it.",
         ),
     ],
 )  # fmt: skip
@@ -81,8 +82,14 @@ def test_sentence_of_an_ended_or_stuck_saga_says_what_the_journal_says(state, mo
 
 
 def test_only_a_saga_that_a_process_runs_is_said_to_be_calling():
-    assert said("STOCK_RESERVE", RESERVED, owner="h:1") == "Running: client is called for payer."
-    assert said("STOCK_RESERVE", RESERVED) == "Running: payer comes next, as soon as a process takes the saga."
-    assert said("REMBOURSEMENT", RESERVED, PAID, owner="h:1") == "Compensating: client is called to undo payer."
-    waiting = "Compensating: the undo of payer comes next, as soon as a process takes the saga."
+    assert said("STOCK_RESERVE", RESERVED, owner="h:1") == "Running: client is called for Take the payment (payer)."
+    assert (
+        said("STOCK_RESERVE", RESERVED)
+        == "Running: Take the payment (payer) comes next, as soon as a process takes the saga."
+    )
+    assert (
+        said("REMBOURSEMENT", RESERVED, PAID, owner="h:1")
+        == "Compensating: client is called to undo Take the payment (payer)."
+    )
+    waiting = "Compensating: the undo of Take the payment (payer) comes next, as soon as a process takes the saga."
     assert said("REMBOURSEMENT", RESERVED, PAID) == waiting
