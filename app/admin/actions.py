@@ -26,6 +26,8 @@ class Notice:
     #: One of `done`, `warning`, `conflict` and `wrong`.
     kind: str
     text: str
+    #: A reply of a participant, which is shown below the text; None: there is none.
+    body: Any = None
 
 
 def act(  # noqa: PLR0917

@@ -103,8 +103,9 @@ def ask_participant(saga_id: UUID) -> Response:
 
     def asked() -> Notice:
         form_of(Asked(), request.form)
-        ask(services(), saga, principal().actor)
-        return Notice(kind="done", text="The participant was asked; its answer is below. Nothing was changed.")
+        body = ask(services(), saga, principal().actor)
+        answered = "It answered:" if body else "What it answered is below."
+        return Notice(kind="done", text=f"The participant was asked, and nothing was changed. {answered}", body=body)
 
     return _answered(saga_id, asked)
 
@@ -162,7 +163,11 @@ def _page(saga: SagaRow, query: Mapping[str, Any] = MappingProxyType({}), notice
         asked=last_question(definition, saga) if definition and step else None,
         moments=moments,
         timeline=line,
-        past=past_of(definition, saga, journal, query.get("at")) if definition and journal else None,
+        # htmx would move the focus from the list to the entry at each answer.
+        chosen_by_link=query.get("entry") is not None and "HX-Request" not in request.headers,
+        past=past_of(definition, saga, journal, query.get("at"), details.effects)
+        if definition and details and journal
+        else None,
         exchange=exchange_of(saga, journal, line.chosen.attempt) if line and line.chosen.attempt else None,
         releases=releases_of({row.actor for row in journal}),
         **_children(saga.id),

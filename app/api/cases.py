@@ -44,9 +44,9 @@ class CheckedBody(Schema):
 def ask_now(saga_id: UUID) -> Response:
     """Send only the probe of the stuck step, or of an unknown effect. The saga does not move; one action is advised."""
     saga = queries.get(saga_id)
-    ask(services(), saga, principal().actor)
+    body = ask(services(), saga, principal().actor)
     db.session.rollback()
-    return jsonify(answer_json(services(), queries.get(saga_id)))
+    return jsonify(answer_json(services(), queries.get(saga_id), body))
 
 
 @blueprint.get("/<uuid:saga_id>/effects")

@@ -19,6 +19,7 @@ from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
 from app.store.statistics import counts_by_state
 from app.views.branch_marks import marks_of
+from app.views.effects import effects_now
 from app.views.figures import WINDOWS_S, figures_of
 from app.views.masking import shown
 from app.views.past import Past, past_of
@@ -137,7 +138,7 @@ def show_path(saga_id: UUID) -> Response:
     if definition is None:
         unknown = f"{saga.definition} v{saga.definition_version} is not known here with the table of this saga"
         raise NotFoundError(f"{unknown}; its journal is at /api/v1/sagas/{saga_id}/journal")
-    past = past_of(definition, saga, journal, at) if at is not None else None
+    past = past_of(definition, saga, journal, at, effects_now(definition, saga, journal)) if at is not None else None
     if past is not None and not past.is_present:  # where its children were then is not known
         return picture_answer(svg(definition, _overlay_then(definition, saga, journal, past)), 0)
     counts = queries.descendant_counts(saga.id, principal().reach(Scope.READ)) if definition.starts_others else ()

@@ -12,6 +12,7 @@ from app.services import services
 from app.store import cases, queries
 from app.store.database import db
 from app.store.models import SagaRow
+from app.values import written
 from app.views.cases import case_json, check_snooze
 from app.views.moments import Moment
 from app.views.questions import answer_json, ask
@@ -29,15 +30,17 @@ _seen_option = click.option(
 def ask_now(saga_id: str, actor: str | None, *, as_json: bool) -> None:
     """Ask the participant of a stuck step, or of an unknown effect. Only the probe is sent; the saga does not move."""
     row = saga_with_id(saga_id)
-    ask(services(), row, actor_named(actor))
+    body = ask(services(), row, actor_named(actor))
     db.session.rollback()
-    found = answer_json(services(), queries.get(row.id))
+    found = answer_json(services(), queries.get(row.id), body)
     if as_json:
         write_json(found)
         return
     click.echo(
         printable(f"{found['participant']} was asked about {found['step']}: {found['outcome']}. {found['answer']}")
     )
+    if found["reply"]:
+        click.echo(printable(written(found["reply"]).decode()))
     click.echo(
         printable(f"{found['advice']}" + (f" Advised: saga {found['action']} {row.id}" if found["action"] else ""))
     )

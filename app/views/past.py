@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.errors import NotFoundError
-from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
 from machines.history import StepEffect, effects_of
 from machines.renaming import as_named_now
@@ -32,25 +31,26 @@ class Past:
         return self.journal[-1]
 
 
-def past_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], number: int | None) -> Past:
+def past_of(
+    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], number: int | None, now: Sequence[StepEffect]
+) -> Past:
     """Return the saga as it was after the entry with this number; None: as it is. The journal has an entry.
 
-    Raise NotFoundError for a number that the journal lacks.
+    now: the effects of the saga as it is. Raise NotFoundError for a number that the journal lacks.
     """
     rows, named = [row for row in journal if number is None or row.seq <= number], as_named_now(journal)
     if number is not None and (not rows or rows[-1].seq != number):
         raise NotFoundError(f"the journal has no entry {number}; its last one is {journal[-1].seq}")
     at, is_present = len(rows) - 1, len(rows) == len(journal)
     state = saga.state if is_present else named[at].dest
-    in_doubt = is_present and is_in_doubt(saga) and saga.status != Status.PENDING
-    effects = effects_of(definition, state, rows, in_doubt=in_doubt)
+    effects = effects_of(definition, state, rows, in_doubt=False)
     return Past(
         journal=rows,
         state=state,
         status=saga.status if is_present else _status(definition, named[at:]),
         is_present=is_present,
-        effects=effects,
-        changed=_changed(definition, named[:at], effects),
+        effects=now if is_present else effects,
+        changed=_changed(definition, named[:at], effects) - {each.step.name for each in now if each.answer},
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from app.errors import ConflictError
 from app.services import Services
@@ -15,7 +16,7 @@ from app.store.models import SagaRow
 from app.views.effects import effects_now
 from app.views.summary import unknown_effects
 from diagrams.descriptions import named
-from machines.history import StepEffect
+from machines.history import PROBED, StepEffect, replies
 from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
@@ -50,9 +51,10 @@ def askable_step(definition: Saga, saga: SagaRow, effects: Sequence[StepEffect])
     return next((effect.step for effect in unknown_effects(effects) if effect.step.probe), None)
 
 
-def ask(parts: Services, saga: SagaRow, actor: str) -> None:
-    """Send the probe of the step in question. `last_question` returns the answer.
+def ask(parts: Services, saga: SagaRow, actor: str) -> Any:
+    """Send the probe of the step in question, and return the body of the reply without secrets, which is not stored.
 
+    `last_question` returns the answer.
     Raise ConflictError when no step of the saga can be asked about, or when the saga moves.
     """
     journal = queries.journal(saga.id)
@@ -65,7 +67,12 @@ def ask(parts: Services, saga: SagaRow, actor: str) -> None:
             " effect with a probe= can be asked about",
             saga_id=str(saga.id),
         )
-    parts.questions.ask(saga.id, step.name, actor)
+    reply, _ = parts.questions.ask(saga.id, step.name, actor)
+    secrets = parts.registry.secrets_of(saga.definition)
+    if secrets is None:
+        return reply.body
+    values = secrets.values(saga.data, {**replies(journal), step.name: reply.body})
+    return values.hidden_in(secrets.masked_reply(step.name, reply.body))
 
 
 def last_question(definition: Saga, saga: SagaRow) -> Asked | None:
@@ -80,12 +87,12 @@ def last_question(definition: Saga, saga: SagaRow) -> Asked | None:
     action, advice = advised(definition, step, outcome, ended=saga.status in FINISHED)
     return Asked(
         actor=row.actor, at=row.at, step=step.name, participant=participant, outcome=outcome,
-        answer=row.after["answer"], action=action, advice=advice,
+        answer=row.after["answer"].removeprefix(PROBED), action=action, advice=advice,
     )  # fmt: skip
 
 
-def answer_json(parts: Services, saga: SagaRow) -> dict[str, object]:
-    """Return the last question about a saga, which somebody has just asked, as JSON."""
+def answer_json(parts: Services, saga: SagaRow, body: Any) -> dict[str, object]:
+    """Return the last question about a saga, which somebody has just asked, as JSON. body: of `ask`."""
     definition = table_of(parts.registry, saga)
     asked = last_question(definition, saga) if definition else None
     if asked is None:
@@ -95,6 +102,7 @@ def answer_json(parts: Services, saga: SagaRow) -> dict[str, object]:
         "participant": asked.participant,
         "outcome": asked.outcome,
         "answer": parts.redact(asked.answer),
+        "reply": parts.redact(body),
         "action": asked.action or None,
         "advice": asked.advice,
         "asked_at": asked.at.isoformat(),

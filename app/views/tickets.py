@@ -14,7 +14,7 @@ from app.views.effects import description
 from app.views.formatting import moment
 from app.views.unknown_effects import FOUND
 from diagrams.descriptions import named
-from machines.history import StepEffect
+from machines.history import PROBED, StepEffect
 from machines.saga import Saga
 from machines.titles import state_title
 
@@ -72,7 +72,8 @@ def deed(row: AuditRow) -> str:
     """Return what a person did, from a row of the audit trail: with the answer or the finding, and with the reason."""
     words, after = _DEEDS.get(row.action, row.action), row.after or {}
     if row.action == ASKED:
-        words = f"asked {after['participant']} about {after['step']}, which answered: {after['answer']}"
+        answer = after["answer"].removeprefix(PROBED)
+        words = f"asked {after['participant']} about {after['step']}, which answered: {answer}"
     elif row.action == CHECKED:
         words = f"{words}: {FOUND[after['found']]}"
     return f"{words}: {row.reason}" if row.reason else words

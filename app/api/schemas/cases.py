@@ -23,6 +23,7 @@ class Answered(Reply):
     participant = fields.String()
     outcome = one_of(Outcome)
     answer = fields.String(metadata={"description": "the reply to the probe, in one line"})
+    reply = maybe(fields.Raw, metadata={"description": "the body of the reply, which is not kept"})
     action = maybe(fields.String, metadata={"description": "the advised action; null: none"})
     advice = fields.String()
     asked_at = moment()

@@ -18,6 +18,13 @@
     if (narrow.matches && event.detail) document.querySelector(link.dataset.shows)?.scrollIntoView({ block: "nearest" });
   });
 
+  // The entry that the link names is focused without this script, too; its line in a long list is not.
+  const chosen = document.querySelector(".entry[autofocus]");
+  if (chosen) {
+    document.querySelector(".timeline [aria-current]")?.scrollIntoView({ block: "nearest" });
+    chosen.scrollIntoView();
+  }
+
   const slid = (form) => show(`${location.pathname}?${new URLSearchParams(new FormData(form))}`);
   document.addEventListener("input", (event) => {
     if (event.target.type === "range" && event.target.form?.matches("[data-slides]")) slid(event.target.form);

@@ -13,6 +13,7 @@ def test_entries_are_chosen_by_mouse_and_arrow_keys_and_stay_chosen(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}", width=1440, height=900)
     page.wait_for_load_state()
+    expect(page.get_by_role("heading", name="Journal")).to_be_in_viewport()
     page.evaluate("document.body.dataset.same = 'page'")
     title = page.locator("#entry-title")
     page.locator("#entry-3").click()
@@ -68,6 +69,8 @@ def test_journal_and_slider_work_without_scripts(site, browser):
     expect(path).to_contain_text("as it was after entry 2")
     expect(page.locator("#entry-title")).to_have_text("2: Read the cart")
     expect(page.get_by_role("button", name="Copy", exact=True)).to_have_count(0)
+    page.goto(f"{site.server.url}/admin/sagas/{saga_id}?entry=2")
+    expect(page.locator("#entry-title")).to_be_in_viewport()
     context.close()
 
 
@@ -91,6 +94,7 @@ def test_reply_is_copied(site):
     (saga_id,) = site.stuck_orders(1)
     site.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = site.open(f"/admin/sagas/{saga_id}?entry=4")
+    expect(page.locator("#entry-title")).to_be_in_viewport()
     page.get_by_role("button", name="Copy the reply").click()
     copied = eventually(lambda: page.evaluate("navigator.clipboard.readText()"), "the reply is copied")
     assert copied == page.locator("#reply-4").inner_text()

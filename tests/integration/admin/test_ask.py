@@ -14,13 +14,16 @@ from app.config import from_environment
 from app.engine import questions
 from app.store import audit
 from app.store.database import db
+from app.store.instance import Instance
 from app.store.models import SagaRow
 from app.store.sagas import SagaStore
 from app.store.statements import Connections
 from app.views.questions import advised
+from machines import Saga, get, pivot, post, secret, text
 from machines.checkout import CHECKOUT
 from machines.discovery import discover
 from machines.outcomes import Outcome
+from machines.registry import Registry
 from tests.integration.admin.conftest import SETTINGS, seen
 from tests.support.applications import opened
 from tests.support.moves import move
@@ -76,10 +79,13 @@ def test_answer_and_one_recommended_action_are_shown(client, walk, sales, reply,
     saga, (advice, recommended) = walk(*STUCK), expected
     page = client.get(f"/admin/sagas/{saga.id}")
     assert "Ask ventes now" in seen(page)
+    failing = [seen(page).count(words) for words in ("If the call is refused", "If its outcome stays in doubt")]
+    assert failing == [3, 3], "each line once an action"
     assert not sales.received, "a GET asks nobody"
     sales.answers += [reply]
     answer = asked(client, saga)
     assert answer.status_code == 200
+    assert ('It answered: { "vente_id": "sale-17" }' in seen(answer)) == (reply is DONE), "the body is shown once"
     assert [each.partition(b" HTTP")[0] for each in sales.received] == [b"GET /ventes/outcome"]
     assert sales.headers()["idempotency-key"] == f"{saga.id}/enregistrer_vente/do"
     for words in (seen(answer), seen(client.get(f"/admin/sagas/{saga.id}"))):
@@ -131,7 +137,7 @@ def go_on(saga, *triggers):
 @pytest.mark.parametrize(
     ("replies", "stuck", "ended", "effect"),
     [
-        ([DONE], HAPPENED, rf"enregistrer_vente took effect and is not undone: {HAPPENED}", "took effect"),
+        ([DONE], HAPPENED, rf"\(enregistrer_vente\) took effect and is not undone: {HAPPENED}", "took effect"),
         ([NOT_DONE], HAD_NOT, rf"is still unknown: {HAD_NOT}, but a call may have arrived later", "unknown"),
         ([DONE, NO_ANSWER], HAPPENED, HAPPENED, "took effect"),
         ([DONE, NOT_DONE], HAD_NOT, HAD_NOT, "unknown"),
@@ -146,9 +152,15 @@ def test_answer_is_kept_and_said_everywhere(client, walk, sales, replies, stuck,
         asked(client, saga)
     texts, sale = everywhere(client, saga)
     assert not [text for text in texts if not re.search(stuck, text)]
+    page = client.get(f"/admin/sagas/{saga.id}").text
+    then = re.search(r'aria-label="Effects now".*?</ul>', page, re.DOTALL)[0]
+    by_it = "" if stuck in (HAPPENED, HAD_NOT) else "by this entry "
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", then))
+    assert f"Record the sale {effect} {by_it}Confirm" in words, "as in the list of effects"
+    assert "which answered: probe" not in texts[1]
     page = seen(client.get(f"/admin/sagas/{saga.id}"))
     warning = {
-        "took effect": "Nothing undoes enregistrer_vente, so it stays.",
+        "took effect": "Nothing undoes Record the sale (enregistrer_vente), so it stays.",
         "unknown": "A call may have arrived later.",
     }
     assert (warning[effect] in page) == (stuck in (HAPPENED, HAD_NOT))
@@ -241,8 +253,32 @@ def test_programs_ask_and_record_what_was_found_as_the_page_does(client, walk, s
         done = command(client, "checked", str(ended.id), "--found", "not_happened", "--reason", "looked")
         assert done.output == "Recorded: it did not happen.\n"
         assert command(client, "checked", str(stuck.id), "--found", "happened", "--reason", "y").exit_code == 7
+    assert answer["reply"] == {"vente_id": "sale-17"}
     assert (answer["step"], answer["outcome"], answer["action"]) == ("enregistrer_vente", "succeeded", "retry")
     assert (row(stuck), len(sales.received)) == (before, 1)
     assert client.get("/api/v1/sagas?still_unknown=true").json["pagination"]["total"] == 0
     nothing = client.post(f"/api/v1/sagas/{walk('succeeded').id}/ask")
     assert (nothing.status_code, len(sales.received)) == (409, 1)
+
+
+def test_answer_is_shown_without_the_secrets_of_the_table(store_url, sales, monkeypatch):
+    pay = post("bank", "/pay", card="card", keeps={"seat": secret(text()), "note": text()})
+    table = Saga(
+        name="sale", version=1, initial="NEW", completed="PAID", compensated="OFF", participants=("bank",),
+        data={"card": secret(text())},
+        steps=(pivot("pay", pay, probe=get("bank", "/paid"), done="PAID", refused="NOT_PAID"),),
+    )  # fmt: skip
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
+    monkeypatch.setattr("app.access.authorization._check_form", lambda _largest: None)
+    settings = SETTINGS | {"DATABASE_URL": store_url, "PARTICIPANT_BANK_URL": sales.url}
+    with opened(create_app(from_environment(settings), Registry([table]))) as app:
+        saga = Instance.new(table, {"card": "4111-1111"}, actor="test")
+        store = SagaStore(Connections(db.engine), Registry([table]), "test")
+        store.insert(saga, None, owner=None)
+        move(saga, "exhausted")
+        store.save(saga, None, owner=None)
+        sales.answers += [http(b'{"seat": "t0p", "note": "card 4111-1111", "by": "eve"}')]
+        reply = app.test_client().post(f"/api/v1/sagas/{saga.id}/ask").json["reply"]
+    assert "t0p" not in str(reply)
+    assert "4111" not in str(reply)
+    assert reply["seat"] == "***"
