@@ -78,7 +78,7 @@ class Client:
 
 
 def load(service: str, clients: int, seconds: float, results: Results) -> None:
-    """Place orders for this number of seconds, wait until the last one has ended, and write what happened into `results`."""
+    """Place orders for `seconds`, wait until the last one has ended, and write what happened into `results`."""
     over = threading.Event()
     numbers = itertools.count(10)
 

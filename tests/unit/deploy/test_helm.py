@@ -145,6 +145,17 @@ def test_only_the_named_peers_reach_a_pod():
     assert reached({}) == {}, "an empty list of peers would admit everybody, so there is no such policy"
 
 
+def test_pods_connect_only_to_what_the_egress_rules_name():
+    provider = {"to": [{"ipBlock": {"cidr": "10.7.0.0/16"}}], "ports": [{"port": 443}]}
+    policies = of("NetworkPolicy", rendered({"networkPolicy": {"enabled": True, "egress": [provider]}}))
+    policy = policies["shop-saga-egress"]["spec"]
+    assert policy["policyTypes"] == ["Egress"]
+    names = {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+    assert policy["egress"] == [names, provider]
+    selector = {"app.kubernetes.io/name": "saga-orchestrator", "app.kubernetes.io/instance": "shop"}
+    assert policy["podSelector"] == {"matchLabels": selector}, "of every pod: workers and the migration, too"
+
+
 def test_replica_has_probes_and_time_to_end():
     pod = dict(pods(rendered()))["orchestrator"]
     (container,) = pod["containers"]
