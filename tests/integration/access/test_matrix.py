@@ -30,6 +30,7 @@ ROUTES = {
     "GET /api/v1/sagas": "read",
     "GET /api/v1/sagas/<uuid:saga_id>": "read",
     "GET /api/v1/sagas/<uuid:saga_id>/journal": "read",
+    "GET /api/v1/sagas/<uuid:saga_id>/effects": "read",
     "GET /api/v1/sagas/<uuid:saga_id>/replay": "read",
     "GET /api/v1/sagas/<uuid:saga_id>/diagram.svg": "read",
     "GET /api/v1/sagas/<uuid:saga_id>/events": "read",

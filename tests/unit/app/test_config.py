@@ -340,6 +340,7 @@ def test_a_secret_may_be_in_a_file(name, tmp_path):
         "DATABASE_URL": "postgresql://u:p@h/d", "DB_PASSWORD": "p", "REDIS_URL": "redis://:p@h",
         "BROKER_URL": "redis://:p@h/1", "PARTICIPANTS_API_KEY": "k", "SECRET_KEY": "s" * 32, "AUDIT_KEY": "s" * 32,
         "OIDC_CLIENT_SECRET": "s", "DATABASE_SERVICE_PASSWORD": "s", "DATA_KEY": "A" * 43 + "=",
+        "EVENTS_SECRETS": "acme:whsec_" + "A" * 43 + "=", "EVENTS_SIGNING_SECRETS": "whsec_" + "A" * 43 + "=",
     }  # fmt: skip
     others = {"DB_HOST": "db"}
     (tmp_path / "secret").write_text(values[name] + "\n")
