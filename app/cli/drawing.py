@@ -18,7 +18,7 @@ from app.views.formatting import age, moment, short_duration, time_of_day
 from app.views.summary import summary
 from app.views.titles import money_of
 from app.views.waits import ALONE, Family, sentence, wait_of
-from machines.history import StepEffect, is_probe, polls, replies
+from machines.history import Effect, StepEffect, is_probe, polls, replies
 from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
@@ -61,7 +61,7 @@ def whole(  # noqa: PLR0917
     if definition is None:
         yield Text(f"This release does not know {saga.definition} v{saga.definition_version}: no path can be drawn.")
     else:
-        yield from path(definition, saga, journal, width)
+        yield from path(definition, saga, journal, width, effects)
     yield Text()
     yield from moves(journal, width)
 
@@ -182,10 +182,12 @@ def _now(saga: SagaRow, now: datetime) -> str:
     return f"last moved {still} ago {goes_on} within {age(-overdue_s)}"
 
 
-def path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], width: int) -> Iterator[RenderableType]:
+def path(
+    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], width: int, effects: Sequence[StepEffect]
+) -> Iterator[RenderableType]:
     """Draw the steps from top to bottom. A step that was undone keeps its place and has the mark ↩."""
     journal = as_named_now(journal)
-    steps = path_of(definition, saga, journal)
+    steps = path_of(definition, saga, journal, effects)
     end = definition.compensated if goes_back(definition, saga) else definition.completed
     lines, pivot = [_line(step, width) for step in steps], next((s for s in steps if s.step.kind == "pivot"), None)
     drawn = list(grid(_PATH, lines, width, head=False, indent=_INDENT))
@@ -206,6 +208,10 @@ def _pivot_line(pivot: StepOnPath, journal: Sequence[JournalRow], definition: Sa
         text, style = "passed: it only goes forward", "bold yellow"
     elif pivot.mark in (Mark.CURRENT, Mark.STUCK):
         text, style = "perhaps passed: no answer yet", "bold yellow"
+    elif pivot.mark is Mark.FAILED and pivot.effect is Effect.TOOK_EFFECT:
+        text, style = "passed, although the saga went back", "bold yellow"
+    elif pivot.mark is Mark.FAILED and pivot.effect is Effect.UNKNOWN:
+        text, style = "perhaps passed: no clear answer", "bold yellow"
     else:
         text, style = (
             "never passed" if pivot.mark is not Mark.TO_COME or pivot.word == "not reached" else "ahead",

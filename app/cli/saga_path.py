@@ -10,7 +10,7 @@ from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import action_names, refused_actions, sends_now
 from app.views.effects import effects_now
 from app.views.polls import polls_of
-from machines.history import StepResult, is_probe, outcome, polls, replies, sends_call, steps_of
+from machines.history import Effect, StepEffect, StepResult, is_probe, outcome, polls, replies, sends_call, steps_of
 from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.send_now import SEND_NOW
@@ -19,6 +19,10 @@ from machines.step import Step
 from machines.transitions import Direction, Trigger
 
 _FAILURES = {Trigger.REFUSED: "refused", Trigger.REFUSED_IN_DOUBT: "refused in doubt", Trigger.EXPIRE: "too late"}
+
+
+#: The word of a failed step that has, or may have, changed something.
+_LEFT = {Effect.UNKNOWN: "unknown", Effect.TOOK_EFFECT: "took effect"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,10 +53,19 @@ class StepOnPath:
     undo: Calls
     #: The last problem with the step.
     note: str | None
+    #: What the step has left at its participant; None for a step that changes nothing.
+    effect: Effect | None
 
 
-def path_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]) -> list[StepOnPath]:
-    return [_step_on_path(definition, saga, journal, view) for view in steps_of(definition, saga, journal)]
+def path_of(
+    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], effects: Sequence[StepEffect]
+) -> list[StepOnPath]:
+    """Return the steps of a saga. effects: of `app.views.effects.effects_now`."""
+    known = {effect.step.name: effect.effect for effect in effects}
+    return [
+        _step_on_path(definition, saga, journal, view, known.get(view.step.name))
+        for view in steps_of(definition, saga, journal)
+    ]
 
 
 def goes_back(definition: Saga, saga: SagaRow) -> bool:
@@ -80,9 +93,13 @@ def known_now(definition: Saga | None, saga: SagaRow, journal: Sequence[JournalR
     return {"effects": effects_now(definition, saga, journal), "paused": services().pauses.names}
 
 
-def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepResult) -> StepOnPath:
+def _step_on_path(
+    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepResult, effect: Effect | None
+) -> StepOnPath:
     own = [row for row in journal if row.step == view.step.name]
     mark, word = _mark_and_word(definition, saga, journal, view)
+    if mark is Mark.FAILED and effect in _LEFT:  # the journal ends with a failure, the effect is another question
+        word = _LEFT[effect]
     last = own[-1] if own else None
     problem = mark in (Mark.CURRENT, Mark.STUCK, Mark.FAILED) and last is not None and last.trigger != Trigger.SUCCEEDED
     waits = definition.states[saga.state].waits if mark is Mark.CURRENT else None
@@ -96,6 +113,7 @@ def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]
         do=_calls(own if view.step.call else (), Direction.DO),
         undo=_calls(own, Direction.UNDO),
         note=f"waits for: {waits}{f'; {polling.words}' if polling else ''}" if waits else note,
+        effect=effect,
     )
 
 

@@ -10,6 +10,7 @@ from app.cli import drawing
 from app.cli.output import draw
 from app.store.instance import Instance
 from app.store.models import JournalRow, SagaRow
+from machines.answers import with_answers
 from machines.checkout import CHECKOUT
 from machines.history import effects_of
 from machines.renaming import as_named_now
@@ -57,13 +58,17 @@ class SagaInMemory:
         return SagaRow(**(usual | columns))
 
 
-def drawn(saga, width=80, seconds_later=120, definition=CHECKOUT, **columns):
-    """Return the output of `saga show`, without colour and without trailing spaces."""
+def drawn(saga, width=80, seconds_later=120, definition=CHECKOUT, answers=(), **columns):
+    """Return the output of `saga show`, without colour and without trailing spaces.
+
+    answers: what participants answered to people.
+    """
     console = Console(width=width, color_system=None, force_terminal=False, highlight=False, markup=False)
     now = BEGUN + timedelta(seconds=seconds_later)
     with console.capture() as captured:
         row, journal = saga.row(**columns), as_named_now(saga.journal)
         effects = effects_of(definition, row.state, journal, in_doubt=False) if definition else []
+        effects = with_answers(effects, answers, journal)
         draw(drawing.whole(definition, row, saga.journal, width, now, effects=effects), on=console)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 

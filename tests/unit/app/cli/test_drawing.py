@@ -9,9 +9,11 @@ from app.cli import drawing
 from app.cli.output import draw
 from app.cli.show import list_of
 from machines.discovery import discover
+from machines.history import Answer
 from machines.purchase import PURCHASE
 from tests.unit.app.cli.saga_in_memory import BEGUN, SagaInMemory, drawn
 
+HAPPENED = Answer(step="enregistrer_vente", happened=True, at=BEGUN + timedelta(seconds=1))
 COMPENSATED = """\
 ■ compensated in ANNULEE (cancelled)  checkout v1
   saga    1f2e3d4c-0000-4000-8000-000000000001
@@ -269,3 +271,16 @@ def test_a_pivot_that_is_still_unknown_names_its_probe():
     shown = drawn(saga.move("exhausted", reason="still unknown: 404"))
     assert "1 call, 1 probe" in shown
     assert "GET ventes/ventes/outcome: still unknown: 404" in shown
+
+
+@pytest.mark.parametrize(
+    ("answers", "word", "line"),
+    [
+        ((), "unknown", "perhaps passed: no clear answer"),
+        ((HAPPENED,), "took effect", "passed, although the saga went back"),
+    ],
+)
+def test_compensated_saga_says_what_is_known_of_its_pivot(stuck, answers, word, line):
+    lines = drawn(stuck.move("compensate", "succeeded", "succeeded"), answers=answers)
+    assert f"✗  enregistrer_vente  {word} " in lines
+    assert f"point of no return, {line} ━" in lines
