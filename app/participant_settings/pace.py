@@ -39,6 +39,6 @@ class Turns:
         """Return the seconds that a call waits for its turn. at: when the participant may be called again."""
         turn = max(self._next, at)
         if turn - at >= self._longest_s:
-            turn = at  # the turns are all taken, so each is given once more
+            turn = at  # the turns are all taken, so they are given again
         self._next = turn + self._gap_s
         return turn - at

@@ -62,7 +62,8 @@ def _parts(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
     monkeypatch.setattr("machines.transitions.PERSISTENT", Retry(attempts=3))
     # Ascending ids, so that the same draws have the same order of sagas.
     numbers = itertools.count(1)
-    monkeypatch.setattr("app.store.instance.uuid4", lambda: UUID(int=next(numbers)))
+    monkeypatch.setattr("app.store.instance.new_id", lambda: UUID(int=next(numbers)))
+    monkeypatch.setattr("app.store.instance.child_id", lambda _parent: UUID(int=next(numbers)))
     log_settings = structlog.get_config()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger("critical")
