@@ -4,9 +4,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import requests
+import yaml
 
 from tests.e2e.bodies import DOCUMENTED, PURCHASE
 from tests.e2e.gateway import KONG, Gateway, table
@@ -18,6 +20,8 @@ from tests.support.waiting import free_port
 pytestmark = pytest.mark.programs
 
 KEY = {"X-API-Key": "magasin-secret-key-2025"}
+#: The given stack, whose orchestrators know the names under which the gateway calls them.
+STACK = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())
 ONE_EACH = ("inventaire", "commandes", "supply-chain", "panier", "client", "ventes", "recus")
 
 
@@ -47,6 +51,7 @@ def orchestrators(postgres_server, postgres_template, orchestrator_at, gateway_a
         "PARTICIPANTS_URL": f"http://{gateway_at}/api",
         "PARTICIPANTS_API_KEY": KEY["X-API-Key"],
         "TRUSTED_PROXIES": "1",
+        "TRUSTED_HOSTS": STACK["services"]["saga-orchestrator-1"]["environment"]["TRUSTED_HOSTS"],
     }
     for url in own_database(postgres_server, postgres_template):
         yield [orchestrator_at(url, **settings) for _ in range(2)]
