@@ -86,7 +86,7 @@ def test_a_filter_by_the_table_of_a_branch_finds_its_sagas(app, client, meeting)
     assert f"/admin/sagas/{meeting}" not in page
     assert f'href="/admin/sagas?type={name}"' in client.get(f"/admin/sagas/{rent}").text
     for path in ("/admin/sagas", "/admin/stuck"):
-        assert f"<option>{name}</option>" in client.get(path).text, path
+        assert f'<option value="{name}">{name}</option>' in client.get(path).text, path
 
 
 def test_children_are_shown_with_number_and_item_the_stuck_ones_first(app, client, meeting, monkeypatch):
