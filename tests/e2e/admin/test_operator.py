@@ -46,7 +46,7 @@ def test_a_stuck_order_is_found_understood_and_retried(site):
         ["paid PAIEMENT_EFFECTUE", "sale recorded COMMANDE_ENREGISTREE", "confirmed CONFIRMEE"]
     )
     expect(retry).to_contain_text("unless this call finds that it was done: GET ventes/ventes/outcome")
-    expect(retry).to_contain_text("do confirmer at stock")
+    expect(retry).to_contain_text("do Confirm the goods confirmer at stock")
 
     page.wait_for_load_state()  # before its scripts have arrived, a form loads the page again
     page.evaluate("document.body.dataset.same = 'page'")
@@ -78,7 +78,7 @@ def test_compensating_undoes_what_the_preview_said(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}")
     offer(page, "Compensate").locator("summary").first.click()
-    expect(offer(page, "Compensate")).to_contain_text("undo payer at client")
+    expect(offer(page, "Compensate")).to_contain_text("undo Take the payment payer at client")
     choose(page, "Compensate", "sales says no")
     expect(page.locator(".notice.done")).to_contain_text("to ANNULEE; it is compensated")
     assert site.participants.effects(saga_id) == {"payer": "undone", "reserver_stock": "undone"}
@@ -167,12 +167,12 @@ def test_group_is_retried_after_a_dry_run(site):
     expect(dry).to_contain_text("Nothing has been done yet")
     expect(dry.locator("details[open] .course li").last).to_have_text("confirmed CONFIRMEE")
     assert {site.saga(saga_id)["state"] for saga_id in ids} == {STUCK}
-    choose(page, "Retry now: all 23", "sales is back")
+    choose(page, "Retry now: all 23", "all 23 can go on")
     result = page.get_by_role("region", name="Result", exact=True)
     expect(result).to_contain_text("Done: 23 completed.")
     assert {site.saga(saga_id)["state"] for saga_id in ids} == {"CONFIRMEE"}
     page.goto(site.server.url + "/admin/bulk")
-    expect(page.get_by_role("row").filter(has_text="sales is back")).to_contain_text("Done: 23 completed.")
+    expect(page.get_by_role("row").filter(has_text="all 23 can go on")).to_contain_text("Done: 23 completed.")
 
 
 def test_job_of_a_killed_service_goes_on_after_its_restart(site):
