@@ -144,12 +144,21 @@ def postgres_pool(postgres_server: str, postgres_template: str) -> DatabasePool:
     return DatabasePool(postgres_server, postgres_template)
 
 
+@pytest.fixture(scope="session")
+def citus_pool() -> DatabasePool:
+    """Return the only database of a Citus cluster. CITUS_URL: its URL, see tests/README.md."""
+    server, _, name = os.environ["CITUS_URL"].rpartition("/")
+    return DatabasePool(f"{server}/%s", name)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Return the URL of a migrated database. The test runs once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "saga.db")
         yield f"sqlite:///{tmp_path / 'saga.db'}"
+    elif "CITUS_URL" in os.environ:
+        yield from request.getfixturevalue("citus_pool").lend_template()
     else:
         yield from request.getfixturevalue("postgres_pool").lend()
 

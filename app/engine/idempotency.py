@@ -149,7 +149,7 @@ def as_sent(key: str | None) -> str | None:
 def _earlier(saga: Instance, rows: Mapping[str, Row[Any]]) -> Row[Any] | None:
     """Return the row of the earlier saga with this saga's key, or None.
 
-    Raise KeyReusedError for other data, and when that saga was deleted.
+    Raise KeyReusedError for other data, and when that saga was deleted. Raise StillRunningError while it is inserted.
 
     Also set the key that the saga is stored with: the written-out form when another saga has the key as sent.
     """
@@ -157,6 +157,8 @@ def _earlier(saga: Instance, rows: Mapping[str, Row[Any]]) -> Row[Any] | None:
     row = rows.get(own) or (first if first is not None and _of_the_same(first, saga) else None)
     if row is None:
         saga.key = saga.sent_key if first is None else own
+    elif row.id is None and not row.outlives_saga:  # a distributed database commits the key before the saga
+        raise StillRunningError("that saga is being started; send the request again", saga_id=str(row.saga_id))
     elif row.id is None:
         detail = "the saga that this key started has ended and was deleted; send a new key for a new request"
         raise SagaDeletedError(detail, saga_id=str(row.saga_id))

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import CTE, Connection, Row, and_, bindparam, case, func, or_, select, update
 from sqlalchemy import Engine as Database
 
+from app.store import trees
+from app.store.citus import is_distributed, known, near
 from app.store.data_keys import DataKeys
 from app.store.database import db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import journals
 from app.store.models import SagaRow
+from app.store.saga_ids import child_id
 from machines.history import replies
 from machines.statuses import FINISHED, Status
 
@@ -50,6 +53,8 @@ _WAKE_AFTER_LAST = (
     )
     .values(due_at=db_now())
 )
+#: Columns of a saga that say whether it moves by itself.
+_MOVES = (_SAGA.c.id, _SAGA.c.status, _SAGA.c.owner, _SAGA.c.due_at)
 #: The rule is `machines.groups.is_sent_back`. The new version fences the process that runs the child. The child's call
 #: in flight stays in doubt, see app.store.loading.
 _SEND_BACK = (
@@ -84,17 +89,27 @@ class Children:
 
 def only_a_person_moves(database: Database, saga_id: UUID, within_s: float) -> bool:
     """Return True when a saga below this one is stuck, and no saga of the tree moves by itself within these seconds."""
-    columns = (_SAGA.c.id, _SAGA.c.status, _SAGA.c.owner, _SAGA.c.due_at)
-    tree = select(*columns).where(_SAGA.c.id == saga_id).cte("tree", recursive=True)
-    below = _SAGA.alias("below")
-    unfinished = below.c.status.not_in([status.value for status in FINISHED])
-    children = select(below.c.id, below.c.status, below.c.owner, below.c.due_at)
-    tree = tree.union_all(children.where(below.c.parent_id == tree.c.id, unfinished))
+    with database.connect() as connection:
+        tree = _distributed_tree(connection, saga_id) if is_distributed(database) else _tree(saga_id)
     moves = or_(tree.c.owner.is_not(None), tree.c.due_at <= in_seconds(within_s))
     stuck = func.count(case((tree.c.status == Status.STUCK.value, 1)))
     with database.connect() as connection:
         found = connection.execute(select(stuck.label("stuck"), func.count(case((moves, 1))).label("moving"))).one()
     return bool(found.stuck and not found.moving)
+
+
+def _tree(saga_id: UUID) -> CTE:
+    """Return a saga and the sagas below it that have not ended."""
+    tree = select(*_MOVES).where(_SAGA.c.id == saga_id).cte("tree", recursive=True)
+    below = _SAGA.alias("below")
+    unfinished = below.c.status.not_in([status.value for status in FINISHED])
+    children = select(*(below.c[column.name] for column in _MOVES))
+    return tree.union_all(children.where(below.c.parent_id == tree.c.id, unfinished))
+
+
+def _distributed_tree(connection: Connection, saga_id: UUID) -> CTE:
+    ids = trees.below(connection, [saga_id], SagaRow.status.not_in(FINISHED))
+    return select(*_MOVES).where(_SAGA.c.id.in_([saga_id, *ids])).cte("tree")
 
 
 def wake_parent(connection: Connection, child: Instance) -> None:
@@ -132,7 +147,8 @@ def missing_children(connection: Connection, saga: Instance) -> Sequence[Instanc
     if saga.missing_children is None or step is None:
         return ()
     new = saga.missing_children(_children(connection, saga.id, step.name), saga.retries_by_hand)
-    return [Instance.child(saga, each) for each in new]
+    ids = near(connection, saga.id, len(new)) if known(connection.dialect) else (child_id(saga.id) for _ in new)
+    return [Instance.child(saga, *each) for each in zip(new, ids, strict=True)]
 
 
 def send_back(connection: Connection, saga: Instance) -> None:

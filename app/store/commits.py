@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.store.citus import is_distributed
 from app.store.database import db_now, in_seconds, later_of
 from app.store.group_commit import MAX_ROWS, Commit
 from app.store.models import SagaRow
@@ -229,10 +230,16 @@ class SaveAll:
     """Writes commits of sagas that exist, on PostgreSQL: one statement for a batch."""
 
     def __init__(self, connections: Connections) -> None:
+        self._database = connections.database
         self._statement = Statement("saga_save_all", SAVE_ALL, connections)
 
     def __call__(self, commits: Sequence[Commit]) -> Collection[int]:
-        """Write the commits. Return the numbers of those that were written."""
+        """Write the commits. Return the numbers of those that were written.
+
+        On a distributed database return none: no statement writes sagas of several shards, so each is written alone.
+        """
+        if is_distributed(self._database):
+            return ()
         return {number for (number,) in self._statement.fetch({"rows": _text(_ROWS, commits)})}
 
 
@@ -240,10 +247,16 @@ class InsertAll:
     """Inserts new sagas, on PostgreSQL: one statement for a batch, which inserts all of them or none."""
 
     def __init__(self, connections: Connections) -> None:
+        self._database = connections.database
         self._statement = Statement("saga_insert_all", INSERT_ALL, connections)
 
     def __call__(self, commits: Sequence[Commit]) -> Collection[int]:
-        """Insert the sagas. Return the numbers of all commits. Raise IntegrityError when a key is taken."""
+        """Insert the sagas. Return the numbers of all commits. Raise IntegrityError when a key is taken.
+
+        On a distributed database return none, as `SaveAll` does.
+        """
+        if is_distributed(self._database):
+            return ()
         self._statement.run({"rows": _text(_NEW_ROWS, commits)})
         return range(len(commits))
 

@@ -14,8 +14,9 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.config import Config
+from app.store import citus
 from app.store.causes import cause
-from app.store.pool import SharedPool
+from app.store.pool import POOLED, SharedPool
 from app.store.sqlite_file import create_private
 from app.store.tenants import keep_to_tenants
 from app.store.transactions import repeat_all
@@ -42,12 +43,12 @@ SQLITE_BUSY_MS = 10_000
 #: returns the number of the server process, which shows whether a connection pooler is between client and server.
 #: plan_cache_mode: PostgreSQL believes that a prepared statement reads all partitions, and would plan each execution
 #: again, which takes longer than the statement; in fact it reads the partition of the id alone.
-_SESSION = """
+_SESSION = f"""
     SELECT set_config('default_transaction_isolation', 'read committed', false),
            set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),
            set_config('standard_conforming_strings', 'on', false), set_config('extra_float_digits', '1', false),
            set_config('statement_timeout', %s, false), set_config('plan_cache_mode', 'force_generic_plan', false),
-           pg_backend_pid()
+           {citus.SHOWS_DISTRIBUTED}, pg_backend_pid()
 """
 
 
@@ -114,8 +115,11 @@ def make_durable(database: Database, statement_timeout_s: float = Config.databas
         def _session(connection: Any, record: Any) -> None:
             cursor = connection.cursor()
             cursor.execute(_SESSION, [str(max(1, min(round(statement_timeout_s * 1000), LONGEST_TIMEOUT_MS)))])
-            *_, served_by = cursor.fetchone()
+            *_, distributed, served_by = cursor.fetchone()
             cursor.close()
+            citus.found(database, distributed=distributed)
+            if distributed:
+                record.info[POOLED] = inf  # the time is written into each statement, so none can be prepared
             if served_by != connection.get_backend_pid() and isinstance(database.pool, SharedPool):
                 database.pool.lasts(record.info)  # the numbers differ because a pooler answered the connection
 

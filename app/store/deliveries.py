@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import ColumnElement, Row, Table, bindparam, delete, literal, null, select, union_all, update
 from sqlalchemy import Engine as Database
-from sqlalchemy import Row, Table, bindparam, delete, literal, null, select, union_all, update
 
 from app.store.audit import Entry, append
+from app.store.citus import is_distributed
 from app.store.database import db_now, in_seconds
 from app.store.instance import Instance
 from app.store.message_models import DEAD, DeliveryRow
@@ -36,6 +37,11 @@ LONGEST_ERROR = 500
 UNKNOWN_FOR_S = 3600.0
 
 _DUE = _DELIVERY.c.due_at <= db_now()
+
+
+def _this(delivery: Any) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return the condition for one message. On a distributed database the saga's id names the shard."""
+    return _DELIVERY.c.id == delivery.id, _DELIVERY.c.saga_id == delivery.saga_id
 
 
 def end_receiver(participant: str) -> str:
@@ -94,16 +100,16 @@ class Deliveries:
 
     def claim(self, receiver: str, limit: int, lease_s: float) -> Sequence[Row[Any]]:
         """Claim up to `limit` messages to a receiver, the longest due first. The claim counts one attempt for each."""
-        due = select(_DELIVERY.c.id).where(_DUE, _DELIVERY.c.webhook == receiver)
-        batch = due.order_by(_DELIVERY.c.due_at).limit(limit).with_for_update(skip_locked=True).cte("due")
-        claimed = (
-            update(_DELIVERY)
-            .where(_DELIVERY.c.id.in_(select(batch.c.id)))
-            .values(owner=self._owner, attempts=_DELIVERY.c.attempts + 1, due_at=in_seconds(lease_s))
-            .returning(*_DELIVERY.c)
-        )
+        due = select(_DELIVERY.c.id, _DELIVERY.c.saga_id).where(_DUE, _DELIVERY.c.webhook == receiver)
+        due = due.order_by(_DELIVERY.c.due_at).limit(limit)
+        values = {"owner": self._owner, "attempts": _DELIVERY.c.attempts + 1, "due_at": in_seconds(lease_s)}
+        claimed = update(_DELIVERY).values(values).returning(*_DELIVERY.c)
         with self._database.connect() as connection:
-            return connection.execute(claimed).all()
+            if is_distributed(self._database):  # Citus locks no rows of several shards together
+                found = connection.execute(due).all()
+                return [row for one in found for row in connection.execute(claimed.where(_DUE, *_this(one)))]
+            batch = due.with_for_update(skip_locked=True).cte("due")
+            return connection.execute(claimed.where(_DELIVERY.c.id.in_(select(batch.c.id)))).all()
 
     def content(self, delivery: Row[Any]) -> tuple[Row[Any], Sequence[Row[Any]]] | None:
         """Return the move that a message is about, and the saga's journal up to it; None: the saga was deleted."""
@@ -128,9 +134,7 @@ class Deliveries:
 
     def _settle(self, delivery: Row[Any], **values: Any) -> None:
         """Write the result of an attempt, unless the lease was over and another process has made a later attempt."""
-        own = (
-            _DELIVERY.c.id == delivery.id, _DELIVERY.c.owner == self._owner, _DELIVERY.c.attempts == delivery.attempts,
-        )  # fmt: skip
+        own = (*_this(delivery), _DELIVERY.c.owner == self._owner, _DELIVERY.c.attempts == delivery.attempts)
         with self._database.connect() as connection:
             connection.execute(update(_DELIVERY).where(*own).values(values))
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from app.store.audit import Entry
 from app.store.data_keys import Sealer
-from app.store.saga_ids import child_id, new_id
+from app.store.saga_ids import new_id
 from machines.groups import NewChild
 from machines.references import FillError, look_up
 from machines.running import Move, RunningSaga
@@ -117,9 +117,9 @@ class Instance(RunningSaga):
         return saga
 
     @classmethod
-    def child(cls, parent: "Instance", new: NewChild) -> "Instance":
+    def child(cls, parent: "Instance", new: NewChild, saga_id: UUID) -> "Instance":
         """Return a new saga that the present step of `parent` starts."""
-        child = cls.new(new.definition, new.data, f"saga:{parent.id_text}", parent.clock, child_id(parent.id))
+        child = cls.new(new.definition, new.data, f"saga:{parent.id_text}", parent.clock, saga_id)
         assert parent.current.step is not None
         child.parent_id, child.parent_step, child.child_number = parent.id, parent.current.step.name, new.number
         # Who may use the parent as "its own" may use the whole tree.

@@ -5,6 +5,7 @@ Any process can claim a saga that is due. It then holds the saga until the lease
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.errors import ProblemError
 from app.store import releases
+from app.store.citus import is_distributed
 from app.store.data_keys import DataKeys
 from app.store.database import DAY_S, Json, db_now, in_seconds
 from app.store.instance import Instance
@@ -76,6 +78,12 @@ class Replicas:
 
 _log = structlog.get_logger("store")
 _SAGA = SagaRow.__table__
+#: On a distributed database a claim reads this many times the sagas that it takes: other processes take some of them.
+_SPARE = 4
+
+
+def _of(names: tuple[str, ...] | None) -> tuple[ColumnElement[bool], ...]:
+    return () if names is None else (_SAGA.c.definition.in_(names),)
 
 
 class Leases:
@@ -98,15 +106,21 @@ class Leases:
         names: only sagas of these tables. A claim sets a new epoch and a lease of `lease_s` seconds.
         """
         chosen = None if names is None else tuple(names)
+        if is_distributed(self._database):
+            return self._claim_each(chosen, limit, lease_s, overdue_s)
         if chosen not in self._claims:  # built once, because building it takes as long as running it
-            due = self._due() if chosen is None else self._due().where(_SAGA.c.definition.in_(chosen))
-            self._claims[chosen] = self._take(due)
-        return self._taken(self._claims[chosen], limit, lease_s, overdue_s)
+            self._claims[chosen] = self._take_from(self._due(*_of(chosen)))
+        return self._taken(self._claims[chosen], {"most": limit, "lease_s": lease_s, "since_s": -overdue_s})
 
     def claim_one(self, saga_id: UUID, lease_s: float) -> Instance | None:
         """Claim this saga; None when it is not due, or when another process claims it."""
-        one = self._take(self._due().where(_SAGA.c.id == saga_id))
-        return next(iter(self._taken(one, 1, lease_s)), None)
+        this = _SAGA.c.id == saga_id
+        values = {"lease_s": lease_s, "since_s": 0.0}
+        if is_distributed(self._database):
+            taken = self._taken(self._take(this, *self._is_due()), values)
+        else:
+            taken = self._taken(self._take_from(self._due(this)), values | {"most": 1})
+        return next(iter(taken), None)
 
     def release(self, held: Iterable[Instance]) -> None:
         """Make sagas of this process due at once, because it does not know whether their last commit succeeded."""
@@ -151,19 +165,38 @@ class Leases:
         with self._database.connect() as connection:
             return connection.execute(select(*named).where(without_table(self._registry)).distinct()).all()
 
-    def _due(self) -> Select[Any]:
-        """Select due sagas that no other process is claiming now, and whose table this process has."""
-        due = select(_SAGA.c.id).where(
-            _SAGA.c.due_at <= in_seconds(bindparam("since_s")), table_is_known(self._registry)
-        )
-        return due.order_by(_SAGA.c.due_at).limit(bindparam("most")).with_for_update(skip_locked=True)
+    def _claim_each(
+        self, names: tuple[str, ...] | None, limit: int, lease_s: float, overdue_s: float
+    ) -> Sequence[Instance]:
+        """Claim as `claim` does, one saga after the other, because Citus locks no rows of several shards together.
 
-    def _take(self, chosen: Select[Any]) -> ReturningUpdate[Any]:
+        Another process may read the same sagas. Each of them is claimed by the first of the two.
+        """
+        due = self._due(*_of(names))
+        with self._database.connect() as connection:
+            found = list(connection.scalars(due, {"most": limit * _SPARE, "since_s": -overdue_s}))
+        each = (self.claim_one(saga_id, lease_s) for saga_id in found)
+        return list(islice((saga for saga in each if saga is not None), limit))
+
+    def _is_due(self) -> tuple[ColumnElement[bool], ...]:
+        """Return the conditions for due sagas whose table this process has."""
+        return _SAGA.c.due_at <= in_seconds(bindparam("since_s")), table_is_known(self._registry)
+
+    def _due(self, *conditions: ColumnElement[bool]) -> Select[Any]:
+        """Select due sagas whose table this process has."""
+        due = select(_SAGA.c.id).where(*self._is_due(), *conditions)
+        return due.order_by(_SAGA.c.due_at).limit(bindparam("most"))
+
+    def _take_from(self, due: Select[Any]) -> ReturningUpdate[Any]:
+        """Claim those of the sagas that no other process is claiming now."""
         # A CTE, because PostgreSQL can run a plain subquery several times and would then lock more rows than the limit.
-        batch = chosen.cte("due")
+        batch = due.with_for_update(skip_locked=True).cte("due")
+        return self._take(_SAGA.c.id.in_(select(batch.c.id)))
+
+    def _take(self, *conditions: ColumnElement[bool]) -> ReturningUpdate[Any]:
         return (
             update(_SAGA)
-            .where(_SAGA.c.id.in_(select(batch.c.id)))
+            .where(*conditions)
             .values(
                 owner=self._owner,
                 epoch=_SAGA.c.epoch + 1,
@@ -174,17 +207,15 @@ class Leases:
             .returning(*SAGA_COLUMNS)
         )
 
-    def _taken(
-        self, claim: ReturningUpdate[Any], limit: int, lease_s: float, overdue_s: float = 0.0
-    ) -> Sequence[Instance]:
-        """Execute a claim, and load the sagas that it took."""
+    def _taken(self, claim: ReturningUpdate[Any], values: Mapping[str, float]) -> Sequence[Instance]:
+        """Execute a claim with these values, and load the sagas that it took."""
         now = self._clock()
         with self._database.connect() as connection:
-            rows = connection.execute(claim, {"most": limit, "lease_s": lease_s, "since_s": -overdue_s}).all()
+            rows = connection.execute(claim, values).all()
             journal = journals(connection, [row.id for row in rows]) if rows else {}
         taken = [saga for row in rows if (saga := self._loaded(row, journal[row.id], now))]
         for saga in taken:
-            saga.lease_end = now + lease_s
+            saga.lease_end = now + values["lease_s"]
         return taken
 
     def _loaded(self, row: Row[Any], journal: list[Row[Any]], now: float) -> Instance | None:

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Table, delete, func, or_, select, update
 from sqlalchemy import Engine as Database
 
+from app.store.citus import is_distributed
 from app.store.database import db_now, in_seconds
 from app.store.message_models import OutboxRow, RelayPartRow, RelayRow
 from app.store.models import JournalRow, SagaRow
@@ -33,10 +34,8 @@ PUBLISHED = select(
 ).join_from(_JOURNAL, _SAGA, _SAGA.c.id == _JOURNAL.c.saga_id)
 
 _WAITING = select(_OUTBOX.c.id).limit(1)
-_BATCH = (
-    PUBLISHED.add_columns(_OUTBOX.c.id)
-    .join(_OUTBOX, (_OUTBOX.c.saga_id == _JOURNAL.c.saga_id) & (_OUTBOX.c.seq == _JOURNAL.c.seq))
-    .order_by(_OUTBOX.c.id)
+_BATCH = PUBLISHED.add_columns(_OUTBOX.c.id).join(
+    _OUTBOX, (_OUTBOX.c.saga_id == _JOURNAL.c.saga_id) & (_OUTBOX.c.seq == _JOURNAL.c.seq)
 )
 
 
@@ -58,16 +57,26 @@ class Outbox:
         free = or_(_PART.c.until < db_now(), _PART.c.owner == self._owner)
         of_event = self._part_of(_OUTBOX.c.saga_id)
         first = select(_PART.c.id).join_from(_OUTBOX, _PART, _PART.c.id == of_event).where(free)
-        # SKIP LOCKED, so that two processes that take a part at the same moment take two parts.
-        first = first.order_by(_OUTBOX.c.id).limit(1).with_for_update(of=_PART, skip_locked=True)
-        hold = update(_PART).where(_PART.c.id == first.scalar_subquery(), free).values(owner=self._owner, until=until)
+        first = first.order_by(*self._order).limit(1)
         with self._database.connect() as connection:
             if connection.execute(_WAITING).first() is None or connection.execute(share).rowcount == 0:
                 return []
+            if is_distributed(self._database):  # the events are on other servers than the parts
+                chosen = connection.execute(first).scalar()
+            else:
+                # SKIP LOCKED, so that two processes that take a part at the same moment take two parts.
+                chosen = first.with_for_update(of=_PART, skip_locked=True).scalar_subquery()
+            hold = update(_PART).where(_PART.c.id == chosen, free).values(owner=self._owner, until=until)
             self._part = connection.execute(hold.returning(_PART.c.id)).scalar()
             if self._part is None:
                 return []
-            return connection.execute(_BATCH.where(of_event == self._part).limit(limit)).all()
+            batch = _BATCH.where(of_event == self._part).order_by(*self._order)
+            return connection.execute(batch.limit(limit)).all()
+
+    @property
+    def _order(self) -> tuple[ColumnElement[Any], ...]:
+        """The order of the events. The servers of a distributed database count the ids each for itself."""
+        return (_OUTBOX.c.at, _OUTBOX.c.id) if is_distributed(self._database) else (_OUTBOX.c.id,)
 
     def give_back(self) -> None:
         """Let any process publish the part that this process holds."""

@@ -15,6 +15,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.exc import DBAPIError
 
 from app.errors import ConflictError
+from app.store.citus import is_distributed
 from app.store.database_errors import REPEATABLE, sqlstate
 from app.store.transactions import atomic
 
@@ -94,10 +95,12 @@ def partition(database: Database) -> bool:
     """Make `saga` and `journal` partitioned tables. Return False when they are already.
 
     No row is read or moved: the transaction changes the catalogue alone, and replicas wait for it some milliseconds.
-    Raise ConflictError on SQLite, and when the lock was never free.
+    Raise ConflictError on SQLite, on Citus, and when the lock was never free.
     """
     if database.dialect.name != "postgresql":
         raise ConflictError("a SQLite file is not partitioned; the service deletes its old sagas row by row")
+    if is_distributed(database):
+        raise ConflictError("a database that Citus distributes is not partitioned by month, see ADR 49")
     return when_free(database, _partition)
 
 

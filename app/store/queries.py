@@ -1,14 +1,16 @@
 """Queries about sagas with known ids, for the API and the pages: their rows, their journals and their events."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, case, func, or_, select, true
+from sqlalchemy import CTE, ColumnElement, Row, Select, and_, case, func, or_, select, true
 from sqlalchemy.orm import aliased
 
 from app.errors import NotFoundError
+from app.store import trees
+from app.store.citus import is_distributed
 from app.store.database import db, db_now, seconds_until
 from app.store.instance import search_text
 from app.store.message_models import OutboxRow
@@ -96,6 +98,19 @@ def stuck_below(saga_id: UUID, reach: Reach = None, limit: int = 10) -> Sequence
 
     A saga that has ended has no stuck saga below it, so the search does not go below such a saga.
     """
+    if is_distributed(db.engine):
+        in_tree = SagaRow.id.in_(trees.below(db.session, [saga_id], UNFINISHED, within(reach)))
+    else:
+        in_tree = SagaRow.id.in_(_unfinished_below(saga_id, reach))
+    columns = (
+        SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status,
+        BRIEF_ERROR.label("error"), func.count().over().label("total"),
+    )  # fmt: skip
+    stuck = select(*columns).where(in_tree, SagaRow.status == Status.STUCK)
+    return db.session.execute(stuck.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
+
+
+def _unfinished_below(saga_id: UUID, reach: Reach) -> Select[Any]:
     tree = select(SagaRow.id, SagaRow.status).where(SagaRow.parent_id == saga_id, UNFINISHED, within(reach))
     found = tree.cte("tree", recursive=True)
     below = aliased(SagaRow)
@@ -103,12 +118,7 @@ def stuck_below(saga_id: UUID, reach: Reach = None, limit: int = 10) -> Sequence
     found = found.union_all(
         select(below.id, below.status).where(below.parent_id == found.c.id, unfinished, within(reach, below))
     )
-    columns = (
-        SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status,
-        BRIEF_ERROR.label("error"), func.count().over().label("total"),
-    )  # fmt: skip
-    stuck = select(*columns).where(SagaRow.id.in_(select(found.c.id).where(found.c.status == Status.STUCK)))
-    return db.session.execute(stuck.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
+    return select(found.c.id).where(found.c.status == Status.STUCK)
 
 
 #: The statuses whose numbers the page of a parent shows of its children.
@@ -136,13 +146,13 @@ def descendant_counts(saga_id: UUID, reach: Reach = None) -> Sequence[Row[Any]]:
     A compensated child that a retry has replaced is not counted: the retry has started another child later. `moves`
     grows with each move of one of these children.
     """
-    tree = select(SagaRow.id, SagaRow.definition).where(SagaRow.id == saga_id).cte("tree", recursive=True)
-    below = select(SagaRow.id, SagaRow.definition).where(SagaRow.parent_id == tree.c.id, within(reach))
-    tree, later = tree.union_all(below), aliased(SagaRow)
+    tree, here = _tree(saga_id, reach)
+    later = aliased(SagaRow)
     replaced = and_(
         SagaRow.status == Status.COMPENSATED,
         select(later.id)
         .where(
+            here(later),
             later.parent_id == SagaRow.parent_id,
             later.parent_step == SagaRow.parent_step,
             later.definition == SagaRow.definition,
@@ -159,8 +169,21 @@ def descendant_counts(saga_id: UUID, reach: Reach = None) -> Sequence[Row[Any]]:
         SagaRow.status,
     )
     counted = select(*columns, func.count().label("number"), func.sum(SagaRow.version).label("moves"))
-    of_tree = counted.join(tree, SagaRow.parent_id == tree.c.id).where(within(reach), ~replaced)
+    of_tree = counted.join(tree, SagaRow.parent_id == tree.c.id).where(here(SagaRow), within(reach), ~replaced)
     return db.session.execute(of_tree.group_by(*columns).order_by(*columns)).all()
+
+
+def _tree(saga_id: UUID, reach: Reach) -> tuple[CTE, Callable[[type[SagaRow]], ColumnElement[bool]]]:
+    """Return a saga and the sagas below it, and a function that returns the condition for a row to be one of them.
+
+    Only a distributed database needs the condition: it shows that one shard has all rows.
+    """
+    row = select(SagaRow.id, SagaRow.definition)
+    if is_distributed(db.engine):
+        ids = [saga_id, *trees.below(db.session, [saga_id], within(reach))]
+        return row.where(SagaRow.id.in_(ids)).cte("tree"), lambda saga: saga.id.in_(ids)
+    tree = row.where(SagaRow.id == saga_id).cte("tree", recursive=True)
+    return tree.union_all(row.where(SagaRow.parent_id == tree.c.id, within(reach))), lambda _saga: true()
 
 
 def unfinished_of(definition: str, reference: str, reach: Reach) -> Sequence[SagaRow]:

@@ -9,10 +9,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, delete, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, tuple_, update
 from sqlalchemy import Engine as Database
 
+from app.store.citus import is_distributed
 from app.store.database import DAY_S, in_seconds
+from app.store.instance import Instance
 from app.store.models import RequestKeyRow, SagaRow
 from app.store.transactions import atomic
 from machines.statuses import FINISHED
@@ -25,6 +27,7 @@ _FOUND: Select[Any] = select(
     *_SAGA.c,
     _KEY.c.key,
     _KEY.c.saga_id,
+    _KEY.c.outlives_saga,
     _KEY.c.definition.label("key_definition"),
     _KEY.c.started_by.label("key_started_by"),
 ).join_from(_KEY, _SAGA, _SAGA.c.id == _KEY.c.saga_id, isouter=True)
@@ -34,6 +37,20 @@ def find(database: Database, keys: Sequence[str]) -> Sequence[Row[Any]]:
     """Return a row for each of these keys that is taken. keys: in the form in which they are stored."""
     with database.connect() as connection:
         return connection.execute(_FOUND.where(_KEY.c.key.in_(keys))).all()
+
+
+def add(connection: Connection, saga: Instance, created_s: float) -> None:
+    """Insert the key of a saga that the same transaction inserts. Only a distributed database has no trigger for it.
+
+    created_s: when the saga was created, in seconds from now.
+    """
+    of_saga = {"definition": saga.definition.name, "started_by": saga.started_by, "tenant": saga.tenant}
+    connection.execute(insert(_KEY).values(key=saga.key, saga_id=saga.id, at=in_seconds(created_s), **of_saga))
+
+
+def free(connection: Connection, saga_ids: Sequence[UUID]) -> None:
+    """Delete the keys of sagas that the same transaction deletes, as the trigger does elsewhere."""
+    connection.execute(delete(_KEY).where(_KEY.c.saga_id.in_(saga_ids), _KEY.c.outlives_saga.is_(False)))
 
 
 def lock(connection: Connection, key: str) -> bool:
@@ -71,7 +88,9 @@ def _free_after(database: Database, days: float, after: tuple[datetime, str] | N
         rows = connection.execute(old).all()
         there = select(_SAGA.c.id).where(_SAGA.c.id.in_([row.saga_id for row in rows]))
         # The sagas are locked, too: a replica of a release before migration 0027 locks the saga that has a key.
-        ended = there.where(_SAGA.c.status.in_(FINISHED)).with_for_update(skip_locked=True)
+        ended = there.where(_SAGA.c.status.in_(FINISHED))
+        if not is_distributed(database):
+            ended = ended.with_for_update(skip_locked=True)
         kept = set(connection.scalars(there)) - set(connection.scalars(ended))
         freed = [row.key for row in rows if row.saga_id not in kept]
         connection.execute(delete(_KEY).where(_KEY.c.key.in_(freed)))

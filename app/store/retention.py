@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CTE, ColumnElement, Table, and_, delete, exists, not_, or_, select, tuple_
+from sqlalchemy import CTE, ColumnElement, Table, and_, delete, exists, not_, or_, select, true, tuple_
 
 from app.store import request_keys
+from app.store import trees as trees_of
+from app.store.citus import is_distributed
 from app.store.database import DAY_S, db, in_seconds
 from app.store.message_models import DeliveryRow, OutboxRow
 from app.store.models import UNFINISHED, JournalRow, SagaRow
@@ -29,14 +31,14 @@ def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
     follow it (`trees`). So a saga is not returned while one of them has not ended, or has something to send. Nor is a
     saga whose whole month can soon be dropped, see `kept_whole`.
     """
-    past, kept = in_seconds(-days * DAY_S), _kept_trees()
-    waits = kept_whole(db.session.connection(), days)
+    past, waits = in_seconds(-days * DAY_S), kept_whole(db.session.connection(), days)
+    kept = _kept_ids() if is_distributed(db.engine) else select(_kept_trees().c.id)
     old = select(SagaRow).where(
         SagaRow.created_at < past,  # excludes no saga, but lets the database use the index on created_at
         SagaRow.updated_at < past,
         SagaRow.status.in_(FINISHED),
         SagaRow.parent_id.is_(None),
-        SagaRow.id.not_in(select(kept.c.id)),
+        SagaRow.id.not_in(kept),
         *(() if waits is None else (not_(SagaRow.id.between(*waits)),)),
     )
     return db.session.scalars(old.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
@@ -52,6 +54,15 @@ def _kept_trees() -> CTE:
     )
     above = _SAGA.alias("above")
     return kept.union(select(above.c.id, above.c.parent_id).where(above.c.id == kept.c.parent_id))
+
+
+def _kept_ids() -> set[UUID]:
+    """Return the ids of `_kept_trees` on a distributed database."""
+    unfinished = and_(_SAGA.c.parent_id.is_not(None), UNFINISHED)
+    kept = list(db.session.scalars(select(_SAGA.c.id).where(unfinished)))
+    for table, sends in ((OutboxRow, true()), (DeliveryRow, DeliveryRow.due_at.is_not(None))):
+        kept += db.session.scalars(select(table.saga_id).where(sends).distinct()).all()
+    return {*kept, *trees_of.above(db.session, kept)}
 
 
 def _has_to_send(saga_id: ColumnElement[UUID]) -> ColumnElement[bool]:
@@ -119,6 +130,8 @@ def delete_ended(saga_ids: Sequence[UUID], keys_days: float | None = None) -> in
     ended = select(_SAGA.c.id).where(
         _SAGA.c.id.in_(saga_ids), _SAGA.c.status.in_(FINISHED), _SAGA.c.parent_id.is_(None)
     )
+    if is_distributed(db.engine):
+        return sum(_delete_tree(saga_id, keys_days) for saga_id in saga_ids)
     with atomic(db.engine) as connection:
         roots = connection.scalars(ended.order_by(_SAGA.c.id).with_for_update()).all()
         if keys_days is not None:
@@ -144,6 +157,24 @@ def sagas_of(month: Month, batch: int) -> Iterator[Sequence[SagaRow]]:
         yield rows
         db.session.expunge_all()
         rows = db.session.scalars(roots.where(SagaRow.id > after)).all()
+
+
+def _delete_tree(root: UUID, keys_days: float | None) -> int:
+    """Delete one saga as `delete_ended` does, on a distributed database: the whole tree is on one shard."""
+    with atomic(db.engine) as connection:
+        ended = select(_SAGA.c.id).where(_SAGA.c.id == root, _SAGA.c.status.in_(FINISHED), _SAGA.c.parent_id.is_(None))
+        if connection.execute(ended.with_for_update()).first() is None:
+            return 0
+        if keys_days is not None:
+            request_keys.outlive(connection, [root], keys_days)
+        tree = [root, *trees_of.below(connection, [root])]
+        in_tree = _SAGA.c.id.in_(tree)
+        if connection.execute(select(_SAGA.c.id).where(in_tree, _has_to_send(_SAGA.c.id)).limit(1)).first():
+            return 0
+        request_keys.free(connection, tree)
+        deleted = connection.execute(delete(_SAGA).where(in_tree)).rowcount
+    db.session.expunge_all()
+    return deleted
 
 
 def all_sagas(batch: int) -> Iterator[Sequence[SagaRow]]:

@@ -24,6 +24,7 @@ from app.store.children import (
     wake_if_born_finished,
     wake_parent,
 )
+from app.store.citus import is_distributed
 from app.store.data_keys import DataKeys, Sealer
 from app.store.database import stored_moment
 from app.store.deliveries import address
@@ -93,7 +94,7 @@ class SagaStore:
         """
         beside = saga.definition.tags or saga.missing_children is not None or self._seals(saga)
         try:
-            if beside or saga.key != saga.sent_key:
+            if beside or saga.key != saga.sent_key or self._writes_key(saga):
                 with atomic(self._database) as connection:
                     self._insert_within(connection, saga, delay_s, owner)
                     self.move_family(connection, saga)
@@ -149,6 +150,8 @@ class SagaStore:
         values = self._new(saga, delay_s, owner)
         if saga.key != saga.sent_key and not request_keys.lock(connection, str(saga.sent_key)):
             raise KeyTakenError(saga.key)  # the key as it was sent is free again
+        if self._writes_key(saga):
+            request_keys.add(connection, saga, values["created_s"])
         self._insert_of(saga).run_within(connection, values)
         self._insert_beside(connection, saga)
 
@@ -158,6 +161,10 @@ class SagaStore:
         if saga.sealer is not None:
             with acting_for(None):
                 connection.execute(update(_SAGA).where(_SAGA.c.id == saga.id).values(data_key=saga.sealer.key.id))
+
+    def _writes_key(self, saga: Instance) -> bool:
+        """Return True when no trigger writes the key of the saga's request: it is not on the saga's shard."""
+        return saga.key is not None and is_distributed(self._database)
 
     def _seals(self, saga: Instance) -> bool:
         return saga.definition.secrets is not None and self.keys.encrypts

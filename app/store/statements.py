@@ -18,6 +18,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
+from app.store.citus import known, with_time
 from app.store.database_errors import UNPREPARED, sqlstate
 from app.store.pool import CONNECTION_WAIT_S, POOLED, SharedPool, ended
 from app.store.transactions import repeat
@@ -199,7 +200,7 @@ class Statement:
 
     def _execute_on(self, cursor: Any, info: Any, values: Mapping[str, Any]) -> None:
         if self._prepare and POOLED in info:  # behind a pooler the next server may not have the prepared statement
-            cursor.execute(self.sql, values)
+            cursor.execute(with_time(self.sql, cursor) if known(self._dialect) else self.sql, values)
             return
         if self._prepare and self._name not in info:
             cursor.execute(self._prepare)

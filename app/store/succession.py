@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, 
 from sqlalchemy import Engine as Database
 
 from app.store.audit import Entry, append
+from app.store.citus import is_distributed
 from app.store.database import db_now, later_of
 from app.store.loading import is_in_doubt, journals
 from app.store.models import UNFINISHED, SagaRow
@@ -93,7 +94,9 @@ class Succession:
         after = _FIRST
         while True:
             with atomic(self._database) as connection:
-                chosen = self._after(after, batch, not_(_HELD)).with_for_update(skip_locked=True)
+                chosen = self._after(after, batch, not_(_HELD))
+                if not is_distributed(self._database):  # Citus locks no rows of several shards; _MOVE has its guards
+                    chosen = chosen.with_for_update(skip_locked=True)
                 rows = connection.execute(chosen).all()
                 moved = self._move(connection, rows, actor, reason)
             yield moved

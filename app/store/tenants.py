@@ -19,6 +19,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from app.errors import ConflictError, InvalidError
+from app.store.citus import is_distributed
 from app.store.database_errors import sqlstate
 from app.store.transactions import atomic
 
@@ -109,10 +110,12 @@ def keep_to_tenants(database: Database) -> None:
 def provide(database: Database) -> None:
     """Make the role in which PostgreSQL executes the statements of tenants, unless it exists or is not needed.
 
-    Raise ConflictError when the database user may not make roles.
+    Raise ConflictError when the database user may not make roles, and on a distributed database.
     """
     if database.dialect.name == "sqlite":
         return
+    if is_distributed(database):
+        raise ConflictError("a distributed database does not keep tenants apart, so it has none")
     with database.connect() as connection:
         user, role, ready = connection.execute(_READY).one()
     if ready:

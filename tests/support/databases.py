@@ -87,7 +87,7 @@ class DatabasePool:
                     places = ", ".join(["%s"] * len(row))
                     statements.append(cursor.mogrify(f"INSERT INTO {table} VALUES ({places})", row).decode())
             statements += [f"SELECT setval('{name}', 1, false)" for name in _column(cursor, _SEQUENCES)]
-            self._restore = "; ".join(statements)
+            self._restore = statements
 
     def lend(self) -> Iterator[str]:
         """Return the URL of a database for one test.
@@ -105,13 +105,21 @@ class DatabasePool:
         else:
             execute(self.server, f"DROP DATABASE {name} WITH (FORCE)")
 
+    def lend_template(self) -> Iterator[str]:
+        """Return the URL of the template itself, with the rows that it had at first. A Citus database has no copies."""
+        yield self.server % self.template
+        with self._connected(self.template) as database, database.cursor() as cursor:
+            cursor.execute(_END_OTHERS)
+            for statement in self._restore:  # Citus refuses them in one transaction
+                cursor.execute(statement)
+
     def _restored(self, name: str) -> bool:
         """Restore the rows of the template. Return False, and restore nothing, when the test has changed the schema."""
         with self._connected(name) as database, database.cursor() as cursor:
             cursor.execute(_END_OTHERS)
             if _only(cursor, _FINGERPRINT) != self._fingerprint:
                 return False
-            cursor.execute(self._restore)
+            cursor.execute("; ".join(self._restore))
             return True
 
     def _connected(self, name: str) -> Any:

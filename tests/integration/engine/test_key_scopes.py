@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from app.engine.idempotency import as_sent
-from app.errors import KeyReusedError, SagaDeletedError
+from app.errors import KeyReusedError, SagaDeletedError, StillRunningError
 from machines.order import ORDER
 from tests.integration.engine.inputs import at_once
 from tests.integration.engine.scene import NOT_SENT
@@ -113,6 +113,18 @@ def test_key_of_a_deleted_saga_belongs_to_its_sender_alone(scene, ask):
     second = ask("key:b")
     assert ask("key:b").id == second.id
     assert ask("key:a", AN_ORDER, name=ORDER.name).id not in (first.id, second.id)
+
+
+def test_key_that_is_committed_before_its_saga_is_in_use(scene, ask):
+    """Only a distributed database commits them one after the other. Elsewhere a test deletes the saga's row."""
+    first = ask("key:a")
+    with scene.database.begin() as connection:
+        connection.exec_driver_sql("CREATE TEMPORARY TABLE kept AS SELECT * FROM request_key")
+        connection.exec_driver_sql("DELETE FROM saga")
+        connection.exec_driver_sql("INSERT INTO request_key SELECT * FROM kept")
+    with pytest.raises(StillRunningError) as refused:
+        ask("key:a")
+    assert UUID(refused.value.members["saga_id"]) == first.id
 
 
 def test_saga_runs_although_another_sender_took_its_key(scene):
