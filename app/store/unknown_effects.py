@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 
 from app.store.access_models import AuditRow
 from app.store.audit import Entry, newest_of, record
+from app.store.citus import is_distributed
 from app.store.database import db
 from app.store.models import ENDED, LEAVES_UNKNOWN, JournalRow, SagaRow
 from machines.history import NOTHING_FOUND
@@ -37,7 +38,11 @@ def still_unknown(registry: Registry) -> ColumnElement[bool]:
         .join(saga, saga.id == JournalRow.saga_id)
         .where(LEAVES_UNKNOWN, or_(given_up, nothing_found))
     )
-    checked = exists().where(AuditRow.saga_id == SagaRow.id, AuditRow.action == CHECKED)
+    checked: ColumnElement[bool] = exists().where(AuditRow.saga_id == SagaRow.id, AuditRow.action == CHECKED)
+    if is_distributed(db.engine):  # the audit trail is on another server
+        checked = SagaRow.id.in_(
+            select(AuditRow.saga_id).where(AuditRow.saga_id.is_not(None), AuditRow.action == CHECKED)
+        )
     return and_(ENDED, SagaRow.id.in_(left), not_(checked))
 
 
