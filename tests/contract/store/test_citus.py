@@ -1,7 +1,7 @@
 """What only a distributed database does. tests/README.md says how this and the other tests run on Citus."""
 
 import os
-from uuid import UUID, uuid4
+from uuid import RFC_4122, UUID, uuid4
 
 import pytest
 
@@ -17,30 +17,42 @@ from app.store.saga_ids import new_id
 from app.store.sagas import KeyTakenError
 from machines.checkout import CHECKOUT
 
-pytestmark = [
-    pytest.mark.skipif("CITUS_URL" not in os.environ, reason="CITUS_URL names no Citus database"),
-    pytest.mark.parametrize("store_url", ["postgresql"], indirect=True),
-]
+pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+on_citus = pytest.mark.skipif("CITUS_URL" not in os.environ, reason="CITUS_URL names no Citus database")
 
 
+@on_citus
 def test_setting_of_the_database_shows_that_it_is_distributed(stored):
     assert is_distributed(stored.engine)
 
 
+@on_citus
 def test_ids_of_children_are_on_the_shard_of_their_parent(stored):
     def shards(saga_ids: list[UUID]) -> set[int]:
         shard = "SELECT get_shard_id_for_distribution_column('saga', CAST(:id AS uuid)) AS shard"
         return {stored.rows(shard, id=saga_id)[0]["shard"] for saga_id in saga_ids}
 
-    for parent in (new_id(), uuid4()):
-        with stored.engine.connect() as connection:
-            children = near(connection, parent, 20)
-        assert len(shards([parent, *children])) == 1
-        assert {(child.hex[:13], child.variant) for child in children} == {(parent.hex[:13], parent.variant)}
-        assert len(set(children)) == 20
+    parent = new_id()
+    with stored.engine.connect() as connection:
+        assert len(shards([parent, *near(connection, parent, 20)])) == 1
     assert len(shards([new_id() for _ in range(20)])) > 1
 
 
+@pytest.mark.parametrize("parent", [new_id(), uuid4()], ids=["version 7", "version 4"])
+def test_ids_of_children_have_the_time_and_the_hash_of_their_parent(stored, parent):
+    with stored.engine.connect() as connection:
+        children = near(connection, parent, 20)
+    hashes = [
+        stored.rows("SELECT uuid_hash(CAST(:id AS uuid)) >> 24 AS hash", id=each)[0]["hash"]
+        for each in (parent, *children)
+    ]
+    assert len(set(hashes)) == 1
+    assert {child.hex[:13] for child in children} == {parent.hex[:13]}
+    assert {child.variant for child in children} == {RFC_4122}
+    assert len(set(children)) == 20
+
+
+@on_citus
 def test_a_key_belongs_to_one_saga_on_any_shard_and_is_free_again_after_its_end(stored, store_url):
     first = _with_key("k")
     stored.store().insert(first, None, None)
@@ -58,6 +70,7 @@ def test_a_key_belongs_to_one_saga_on_any_shard_and_is_free_again_after_its_end(
     stored.store().insert(_with_key("k"), None, None)
 
 
+@on_citus
 @pytest.mark.parametrize("work", [tenants.provide, partition])
 def test_tenants_and_months_are_refused(stored, work):
     with pytest.raises(ConflictError):
