@@ -120,10 +120,11 @@ class Succession:
 
     def _move(self, connection: Connection, rows: Sequence[Row[Any]], actor: str, reason: str) -> list[Examined]:
         moved = []
-        for row, found in zip(rows, self._examined(connection, rows), strict=True):
+        row_of = {row.id: row for row in rows}
+        for found in self._examined(connection, rows):
             if found.passage.state is None:
                 continue
-            if connection.execute(_MOVE, self._values(row, found, actor, reason)).rowcount == 1:
+            if connection.execute(_MOVE, self._values(row_of[found.saga_id], found, actor, reason)).rowcount == 1:
                 moved.append(found)
         for found in moved:  # after all rows are locked: every writer locks its saga first and the audit trail second
             append(connection, self._entry(found, actor, reason))
