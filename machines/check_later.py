@@ -21,9 +21,13 @@ def later_value_problems(later: object) -> Iterator[str]:
     elif not isinstance(later, Later):
         yield f"later= is {shown(later)}; write later=callback(within_s=3_600)"
     else:
-        yield from out_of("later= within_s=", later.for_s, 0, LONGEST_STAY_S, above=True)
+        yield from _time_problems(later)
         if later.asks is not None or later.every_s:
             yield from _poll_value_problems(later)
+
+
+def _time_problems(later: Later) -> Iterator[str]:
+    return out_of("later= within_s=", later.for_s, 0, LONGEST_STAY_S, above=True)
 
 
 def _poll_value_problems(later: Later) -> Iterator[str]:
@@ -38,6 +42,9 @@ def _poll_value_problems(later: Later) -> Iterator[str]:
     yield from wrong
     if later.slowest_s is not None and not wrong:
         yield from out_of("later= slowest_s=", later.slowest_s, later.every_s, LONGEST_STAY_S)
+    if not wrong and not any(_time_problems(later)) and later.every_s > later.for_s:
+        longer = f"every_s={later.every_s:.10g} is longer than within_s={later.for_s:.10g}"
+        yield f"later= {longer}, so it would be ignored; make every_s= shorter, or within_s= longer"
 
 
 def later_problems(step: Step) -> Iterator[str]:

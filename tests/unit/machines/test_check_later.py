@@ -174,6 +174,7 @@ def test_a_step_that_is_polled_has_the_states_of_a_callback():
         ({"every_s": 5, "slowest_s": 4}, "later= slowest_s=4 is out of bounds; give a number from 5"),
         ({"slowest_s": "60"}, "later= slowest_s='60'"),
         ({"within_s": 0}, "later= within_s=0 is out of bounds"),
+        ({"every_s": 61}, "later= every_s=61 is longer than within_s=60, so it would be ignored; make every_s= shorter"),
         ({"asks": "/holds"}, "later= polls with '/holds', no call; write poll(get('participant', '/path'), …)"),
         ({"asks": get("bank", "/holds", body={})}, "later: a GET has no body, so body= would be ignored"),
         ({"asks": get("bank", "/holds", keeps=5)}, "later: keeps= is 5, no dict"),
@@ -190,6 +191,8 @@ def test_a_poll_that_could_not_be_sent_as_written_is_refused(how, expected):
 
 
 def test_a_poll_needs_its_times():
+    assert table(**polled(every_s=60))
+    assert "within_s='60'" in problem(**polled(within_s="60"))
     assert "poll() lacks every_s=, within_s=" in problem(later=poll(ASKS))
     assert "poll() lacks call" in problem(later=poll(every_s=5, within_s=60))
 
