@@ -1,10 +1,11 @@
 """Reads whose values an action uses after a long wait: in one table, or across a saga and its children.
 
 The search of stale values goes through the steps in their order, into the branches of groups and into the sagas that
-sub() starts. It knows under which reference each value can be used, and which long wait came after it was read.
+sub() starts. It knows under which reference each value can be used, and which waits came after it was read.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import NamedTuple
 
 from machines.children import ITEM, Branch, Group
@@ -18,18 +19,22 @@ from machines.verify.flaw import Flaw, references_of
 from machines.waiting import duration
 
 STALE = "stale read"
-#: A wait from this length on makes a value old, in seconds.
+#: Waits of this length together make a value old, in seconds.
 _LONG_S = 60.0
 #: The table in which a step is: the children that lead to it, outermost first.
 _Home = tuple[str, ...]
 
 
 class _Wait(NamedTuple):
-    """A long wait."""
+    """A wait of a step. seconds: its longest time; infinite: until a date."""
 
     step: str
-    how_long: str
+    seconds: float
     home: _Home
+
+    @property
+    def how_long(self) -> str:
+        return "until a date" if self.seconds == inf else f"up to {duration(self.seconds)}"
 
 
 class _Value(NamedTuple):
@@ -39,8 +44,8 @@ class _Value(NamedTuple):
     parts: tuple[str, ...]
     read: str
     home: _Home
-    #: The first long wait after it was read.
-    wait: _Wait | None = None
+    #: The waits after it was read.
+    waits: tuple[_Wait, ...] = ()
     #: True: it was handed to a child as data, so a reference without a dot means it, too.
     is_data: bool = False
 
@@ -49,6 +54,14 @@ class _Value(NamedTuple):
         pairs = zip(self.parts, parts(reference), strict=False)
         same = all(mine == its or (mine == EVERY and is_index(its)) for mine, its in pairs)
         return same and (self.is_data or "." in reference)
+
+    @property
+    def long_waits(self) -> Sequence[_Wait]:
+        """The waits that make the value old: the first long one alone, or else as many as together are long."""
+        if long := [each for each in self.waits if each.seconds >= _LONG_S]:
+            return long[:1]
+        counts = range(1, len(self.waits) + 1)
+        return next((self.waits[:count] for count in counts if _together_s(self.waits[:count]) >= _LONG_S), ())
 
 
 def stale_reads(definition: Saga, registry: Registry) -> Iterator[Flaw]:
@@ -68,7 +81,7 @@ class _Walk:
     def through(
         self, steps: Iterable[Step], values: list[_Value], home: _Home, label: str
     ) -> tuple[list[_Value], list[_Wait]]:
-        """Go through steps. values: what can be used. Return what can be used at the end, and the long waits.
+        """Go through steps. values: what can be used. Return what can be used at the end, and the waits.
 
         label: what stands before the name of a step, when a person reads it.
         """
@@ -82,7 +95,7 @@ class _Walk:
             elif step.starts is not None:
                 own, new = self._child(step, values, home, label)
             else:
-                new = [_Wait(label + step.name, _how_long(step), home)] if _waits_long(step) else []
+                new = [_Wait(label + step.name, waited_s, home)] if (waited_s := _longest_s(step)) else []
             if step.kind is Kind.READ:
                 own = [_Value((step.name,), label + step.name, home)]
             values = [*_after(values, new), *own]
@@ -92,24 +105,27 @@ class _Walk:
     def _use(self, step: Step, values: Sequence[_Value], home: _Home, label: str) -> None:
         for reference in references_of(step):
             for value in values:
-                wait = value.wait
-                if wait is None or value.read in self.found or not value.is_meant(reference):
+                waits = value.long_waits
+                if not waits or value.read in self.found or not value.is_meant(reference):
                     continue
-                if home[:1] and home[:1] == value.home[:1] == wait.home[:1]:
+                if home[:1] and all(each[:1] == home[:1] for each in (value.home, *(wait.home for wait in waits))):
                     continue  # the table of the child shows it
+                named = " and ".join(f"{each.step} ({each.how_long})" for each in waits)
+                waited = ", and in ".join(f"{each.step}: {each.how_long}" for each in waits)
+                before, last = "the wait" if len(waits) == 1 else "these waits", waits[-1].step
                 what = f"{reference}, which comes from {value.read}," if value.is_data else reference
-                why = f"{label}{step.name} uses {reference}, which was read before {wait.step} ({wait.how_long})"
+                why = f"{label}{step.name} uses {reference}, which was read before {named}"
                 path = (
                     f"{value.read} is read.",
-                    f"The saga waits in {wait.step}: {wait.how_long}.",
-                    f"{label}{step.name} is sent with {what} as it was before the wait. Read it after {wait.step}.",
+                    f"The saga waits in {waited}.",
+                    f"{label}{step.name} is sent with {what} as it was before {before}. Read it after {last}.",
                 )
                 self.found[value.read] = Flaw(STALE, value.read, f"{why}: it may be stale", path)
 
     def _group(
         self, step: Step, group: Group, values: list[_Value], home: _Home, label: str
     ) -> tuple[list[_Value], list[_Wait]]:
-        """Go through the branches. Return what they keep, and their waits: each branch may wait for all others."""
+        """Go through the branches. Return what they keep, and the waits of the one that may wait longest."""
         over = group.over
         items = [each._replace(parts=(ITEM,), is_data=True) for each in values if over and each.is_meant(over)]
         ends = []
@@ -119,9 +135,9 @@ class _Walk:
             ends.append((_kept(step, group, branch, [each for each in end if each.home[: len(inner)] == inner]), waits))
         kept: list[_Value] = []
         for number, (own, waits) in enumerate(ends):
-            others = [each for other, (_, of_other) in enumerate(ends) if other != number for each in of_other]
-            kept += _after(own, [*others, *(waits if over else ())])
-        return kept, [each for _, waits in ends for each in waits]
+            others = [of_other for other, (_, of_other) in enumerate(ends) if other != number]
+            kept += _after(own, max([*others, *([waits] if over else [[]])], key=_together_s))
+        return kept, max((waits for _, waits in ends), key=_together_s)
 
     def _child(
         self, step: Step, values: list[_Value], home: _Home, label: str
@@ -155,16 +171,18 @@ def _kept(step: Step, group: Group, branch: Branch, values: Iterable[_Value]) ->
     return [each._replace(parts=(*base, *each.parts[first:])) for each in values]
 
 
-def _after(values: Iterable[_Value], waits: Sequence[_Wait]) -> list[_Value]:
+def _after(values: Iterable[_Value], waits: Iterable[_Wait]) -> list[_Value]:
     """Return the values after waits."""
-    return [each._replace(wait=each.wait or waits[0]) if waits else each for each in values]
+    return [each._replace(waits=(*each.waits, *waits)) for each in values]
 
 
-def _waits_long(step: Step) -> bool:
+def _together_s(waits: Iterable[_Wait]) -> float:
+    return sum(each.seconds for each in waits)
+
+
+def _longest_s(step: Step) -> float:
+    """Return the longest time that a step waits, in seconds; 0 for a step that does not wait."""
     wait = step.waits or step.later
-    return wait is not None and (wait.for_s is None or wait.for_s >= _LONG_S)
-
-
-def _how_long(step: Step) -> str:
-    wait = step.waits or step.later
-    return f"up to {duration(wait.for_s)}" if wait is not None and wait.for_s is not None else "until a date"
+    if wait is None:
+        return 0.0
+    return inf if wait.for_s is None else wait.for_s

@@ -174,7 +174,7 @@ def test_a_step_that_is_polled_has_the_states_of_a_callback():
         ({"every_s": 5, "slowest_s": 4}, "later= slowest_s=4 is out of bounds; give a number from 5"),
         ({"slowest_s": "60"}, "later= slowest_s='60'"),
         ({"within_s": 0}, "later= within_s=0 is out of bounds"),
-        ({"every_s": 61}, "later= every_s=61 is longer than within_s=60, so it would be ignored; make every_s= shorter"),
+        ({"every_s": 61}, "every_s=61 is longer than within_s=60, so it would be ignored; make every_s= shorter"),
         ({"asks": "/holds"}, "later= polls with '/holds', no call; write poll(get('participant', '/path'), …)"),
         ({"asks": get("bank", "/holds", body={})}, "later: a GET has no body, so body= would be ignored"),
         ({"asks": get("bank", "/holds", keeps=5)}, "later: keeps= is 5, no dict"),

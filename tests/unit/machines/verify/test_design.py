@@ -63,6 +63,10 @@ def release(done="RELEASED"):
     return approval("release", role="operator", within_s=5 * DAY_S, done=done, refused="NOT_RELEASED")
 
 
+def rest(name, seconds):
+    return pause(name, for_s=seconds, done=f"RESTED_{name.upper()}", refused=f"NOT_RESTED_{name.upper()}")
+
+
 FLAWED = {
     "read after the pivot": (
         saga(pay("PAID"), read("stock", get("shop", "/stock/{client_id}"), done="DONE")),
@@ -162,6 +166,10 @@ FLAWED = {
         ),
         "shared undo:book",
     ),
+    "price read before two pauses that are long together": (
+        saga(PRICE, rest("a", 59), rest("b", 59), pay(total="price.total"), **MONTH),
+        "stale read:price",
+    ),
     "price read before a pause": (
         saga(PRICE, pause("cool", for_s=DAY_S, done="COOLED", refused="NOT_COOLED"), pay(total="price.total"), **MONTH),
         "stale read:price",
@@ -254,6 +262,7 @@ SOUND = {
         read("slip", get("shop", "/slip/{pay.id}"), done="DONE"),
     ),
     "price read after the approval": saga(release(), PRICE, pay(total="price.total"), **MONTH),
+    "price read again between two pauses": saga(rest("a", 59), PRICE, rest("b", 59), pay(total="price.total"), **MONTH),
     "price that only an undo uses": saga(
         PRICE,
         compensatable(

@@ -56,6 +56,10 @@ def cool(done="COOLED"):
     return pause("cool", for_s=DAY_S, done=done, refused="NOT_COOLED")
 
 
+def rest(name, done=None):
+    return pause(name, for_s=59, done=done or f"RESTED_{name}", refused=f"NOT_RESTED_{name}")
+
+
 def order(*steps, **columns):
     usual = {"deadline_s": 30 * DAY_S, "data": {"who": text(), "lines": list_of(text())}}
     return saga(*steps, **(usual | columns))
@@ -105,6 +109,15 @@ FLAWED = {
         order(both(branch("a", PRICE, hold()), hold("keep")), release(),
               pay("DONE", total="both.a.price.total"))
     ],
+    "read before a short wait of a branch, and one behind the group": [
+        order(PRICE, both(branch("a", rest("a"), hold("keep")), hold()), rest("b"), pay("DONE", total="price.total"))
+    ],
+    "read in a child before a short wait of it, and one behind it": [
+        order(sub("part", saga="child", data={"who": "who"}, keeps={"fee": at("price.fee", money())}, done="PART_DONE",
+                  refused="NO_PART"), rest("b"), pay("DONE", fee="part.fee")),
+        child(read("price", get("shop", "/fee", keeps={"fee": money()}), done="KNOWN", refused="NO_FEE"), hold("keep"),
+              rest("a", "DONE"), data={"who": text()}),
+    ],
     "read in a branch, used after a wait of another branch": [
         order(both(PRICE, branch("b", cool(), hold())), pay("DONE", total="both.price.total"))
     ],
@@ -115,6 +128,7 @@ FLAWED = {
     "read before a child that waits": [order(PRICE, SUB, pay("DONE")), SLOW_CHILD],
 }  # fmt: skip
 NAMES = {name: name if ":" in name else "stale read:price" for name in FLAWED}
+NAMES["read in a child before a short wait of it, and one behind it"] = "stale read:part.price"
 FLAWED["read in a child that waits, used behind it"] = [
     order(sub("part", saga="child", data={"who": "who"}, keeps={"fee": at("look.fee", money())}, done="PART_DONE",
               refused="NO_PART"), pay("DONE", fee="part.fee")),
@@ -160,6 +174,14 @@ SOUND = {
     ],
     "wait behind the use": [
         order(PRICE, both(hold(total="price.total"), hold("keep")), release(), pay("DONE"))
+    ],
+    "short waits of two branches at once": [
+        order(PRICE, both(branch("a", rest("a"), hold()), branch("b", rest("b"), hold("keep"))),
+              pay("DONE", total="price.total"))
+    ],
+    "short waits of two other branches at once": [
+        order(both(PRICE, branch("a", rest("a"), hold()), branch("b", rest("b"), hold("keep"))),
+              pay("DONE", total="both.price.total"))
     ],
     "other value of the group": [
         order(both(branch("a", PRICE, hold()), hold("keep")), release(), pay("DONE"))
