@@ -3,12 +3,15 @@
 Where the call's `means=` names values of a field, the field has one that means a success.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from decimal import Decimal
+from string import ascii_lowercase
 from typing import Any
 
+from machines.accepting import NotAcceptedError, accept
 from machines.call import Call
-from machines.fields import FieldKind, every_value
+from machines.fields import Field, FieldKind
 from machines.keeps import Kept, kept_of
 from machines.outcomes import Outcome
 from machines.references import is_index, parts, split
@@ -51,15 +54,66 @@ def fields(definition: Saga, step: Step, call: Call | None) -> dict[str, Any]:
 
 def success(step: Step, call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a body in which each field of `means=` has a value that means a success, where one is known."""
-    types, good = {each.source: each.field for each in kept_in(step, call)}, deepcopy(dict(body))
+    good = deepcopy(dict(body))
+    for path, meaning in _meant(call):
+        named = [value for value, outcome in meaning.items() if Outcome(outcome) is Outcome.SUCCEEDED]
+        value = next((value for value in (*named, *_unnamed(step, call, path, meaning)) if value is not None), None)
+        if value is not None:
+            put(good, parts(path), value)
+    return good
+
+
+def meaningless(step: Step, call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a body in which no field has a value that `means=` names, where another value is known."""
+    plain = deepcopy(dict(body))
+    for path, meaning in _meant(call):
+        value = next(_unnamed(step, call, path, meaning), None)
+        if value is not None:
+            put(plain, parts(path), value)
+    return plain
+
+
+def _meant(call: Call) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """Yield each field to whose values `means=` gives a meaning."""
     for path, meaning in call.means.items():
         if isinstance(path, str) and isinstance(meaning, Mapping):
-            named = [value for value, outcome in meaning.items() if Outcome(outcome) is Outcome.SUCCEEDED]
-            free = [value for value in every_value(types[path]) if value not in meaning] if path in types else []
-            value = next((value for value in (*named, *free) if value is not None), None)
-            if value is not None:
-                put(good, parts(path), value)
-    return good
+            yield path, meaning
+
+
+def _unnamed(step: Step, call: Call, path: str, meaning: Mapping[Any, Any]) -> Iterator[Any]:
+    """Yield values of a field of the body that `means=` does not name; none where its type is not known."""
+    field = type_of(step, call, path)
+    return (value for value in _values(field, len(meaning)) if value not in meaning) if field else iter(())
+
+
+def type_of(step: Step, call: Call, path: str) -> Field | None:
+    """Return the type of the value at a path of the body; None when the table does not say it."""
+    found = [kept for kept in kept_in(step, call) if f"{path}.".startswith(f"{kept.source}.")]
+    field: Field | None = found[0].field if found else None
+    for name in parts(path)[len(parts(found[0].source)) :] if found else ():
+        if field is None or field.kind is not FieldKind.LIST:
+            field = (field.items or {}).get(name) if field else None
+        elif field.item is not None:  # otherwise the list has the fields of its items
+            field = field.item
+    return field
+
+
+def _values(field: Field, named: int) -> Iterator[Any]:
+    """Yield values of a type: all of them, or the example and more than `named` other ones."""
+    values: Iterable[Any] = ()
+    if field.kind is FieldKind.BOOLEAN:
+        values = (True, False)
+    elif field.kind is FieldKind.CHOICE:
+        values = field.choices
+    elif field.kind is FieldKind.TEXT:
+        values = (field.example, *(letter * max(1, int(field.low)) for letter in ascii_lowercase[: named + 1]))
+    elif isinstance(field.example, (int, float, Decimal)):
+        values = (field.example + number * sign for number in range(named + 1) for sign in (1, -1))
+    for value in values:
+        try:
+            yield accept(field, value)
+        except NotAcceptedError:
+            continue
 
 
 def acceptance(step: Step, besides: Mapping[str, Any] | None = None) -> dict[str, Any]:

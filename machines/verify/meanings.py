@@ -16,7 +16,7 @@ from machines.references import parts
 from machines.replies import ERROR_FIELDS
 from machines.saga import Saga
 from machines.step import Kind, Step
-from machines.testing.successes import kept_in
+from machines.testing.successes import type_of
 from machines.verify.events import Event
 
 #: Name of an untrue meaning among the properties.
@@ -128,7 +128,7 @@ def _may_be_untrue(claimed: Truth, usual: Truth, *, believed: bool) -> bool:
 def _unnamed(step: Step, call: Call, path: str, meaning: Mapping[Any, Any]) -> Iterator[Any]:
     """Yield values of a field of a success that `means=` does not name. A 200 with one of them is a success."""
     named = Outcome.SUCCEEDED in map(Outcome, meaning.values())
-    field = next((each.field for each in kept_in(step, call) if each.source == path), None)
+    field = type_of(step, call, path)
     if field is not None and field.kind is FieldKind.CHOICE:
         others = [value for value in field.choices if value not in meaning]
         yield from others if named or len(others) > 1 else ()  # a single one is the success

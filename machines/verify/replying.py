@@ -14,7 +14,7 @@ from machines.references import parts
 from machines.replies import Reply
 from machines.saga import Saga
 from machines.step import Step
-from machines.testing.successes import acceptance, fields, headers, success
+from machines.testing.successes import acceptance, fields, headers, meaningless, success
 from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, another, doubtful, subject_of
 
 #: Name of a success that lacks the fields of the table.
@@ -33,7 +33,7 @@ def replies_to(
     accepted: the meanings that the author vouches for, as `subject_of` names them.
     """
     found: dict[Truth, list[tuple[str, Reply]]] = {truth: [] for truth in Truth}
-    body = fields(definition, step, call)
+    body = meaningless(step, call, fields(definition, step, call))
     accepting = acceptance(step, body) if call is step.call and not undoes else body
     kept = headers(step, call)
     by_field = any(isinstance(meaning, Mapping) and None in meaning for meaning in call.means.values())
@@ -84,12 +84,12 @@ def _declared(
     bodies: of a success, and of a reply that accepts the call. accepted: see `replies_to`.
     """
     body, accepting = bodies
-    kept = headers(step, call)
+    done, kept = success(step, call, body), headers(step, call)
     unsure = {each.reply: each for each in doubtful(step, call) if subject_of(step, call, each.key) not in accepted}
     for key, meaning in call.means.items():
         if isinstance(key, int):
             claimed = TRUTHS[Outcome(meaning)]  # type: ignore[arg-type]
-            good = accepting if claimed is Truth.ACCEPTED else body if claimed in (Truth.DONE, Truth.LEFT) else _DETAIL
+            good = accepting if claimed is Truth.ACCEPTED else done if claimed in (Truth.DONE, Truth.LEFT) else _DETAIL
             good = _undecided(call, good) if key // 100 == 2 else good  # noqa: PLR2004
             for truth in unsure[str(key)].tried if str(key) in unsure else (claimed,):
                 yield truth, str(key), _reply(key, good, kept)
@@ -98,7 +98,7 @@ def _declared(
         for value, outcome in meaning.items():
             truth = TRUTHS[Outcome(outcome)]
             statuses = (200,) if value is None or truth in (Truth.DONE, Truth.LEFT, Truth.ACCEPTED) else (200, 409)
-            good = accepting if truth is Truth.ACCEPTED else body
+            good = accepting if truth is Truth.ACCEPTED else done if truth is Truth.DONE else body
             for status in statuses:
                 if status == 200 or status not in call.means:  # noqa: PLR2004
                     yield truth, f"{status} with {key} {value!r}", _reply(status, put(good, key, value), kept)

@@ -7,11 +7,17 @@ from machines import (
     REFUSED,
     SUCCEEDED,
     Saga,
+    amount,
+    boolean,
     choice,
     compensatable,
     get,
     header,
     integer,
+    list_of,
+    nullable,
+    object_of,
+    optional,
     pivot,
     poll,
     post,
@@ -139,6 +145,29 @@ def test_success_has_a_value_and_a_status_that_mean_a_success(means, reply, late
     start = given(charged(means, later=later)).when(pay=accepted) if later else given(charged(means))
     run = start.run().after(seconds=5) if later else start.run()
     assert (run.ended, run.results["pay"]) == ("SENT", reply)
+
+
+STATUS = choice("declined", "paid")
+
+
+@pytest.mark.parametrize(
+    ("kept", "refuses"),
+    [
+        (optional(STATUS), {"it": {"declined": REFUSED}}),
+        (nullable(STATUS), {"it": {"declined": REFUSED}}),
+        (object_of({"status": STATUS}), {"it.status": {"declined": REFUSED}}),
+        (object_of({"ok": boolean()}), {"it.ok": {True: REFUSED}}),
+        (list_of(object_of({"status": STATUS}), low=1), {"it.0.status": {"declined": REFUSED}}),
+        (list_of(STATUS, low=1), {"it.0": {"declined": REFUSED}}),
+        (integer(high=2), {"it": {1: REFUSED, 0: REFUSED}}),
+        (amount(), {"it": {0: SUCCEEDED}}),
+        (text(low=2, high=2, example="NO"), {"it": {"NO": REFUSED, "aa": REFUSED}}),
+    ],
+)  # fmt: skip
+def test_success_has_a_value_of_its_type_that_does_not_mean_a_refusal(kept, refuses):
+    pay = post("bank", "/payments", keeps={"it": kept}, means=refuses)
+    saga = table(pay=pivot("pay", pay, done="PAID", refused="DECLINED"))
+    assert given(saga).run().ended == "SENT"
 
 
 def test_success_of_a_probe_and_of_an_undo_means_a_success():

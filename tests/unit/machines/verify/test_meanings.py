@@ -15,6 +15,8 @@ from machines import (
     compensatable,
     get,
     header,
+    integer,
+    object_of,
     pivot,
     poll,
     post,
@@ -37,8 +39,8 @@ def selling(means=None, probe=None, **columns):
     return saga(pivot("sell", call, probe=probe, done="DONE", refused="NO_SALE", **({"retry": TWICE} | columns)))
 
 
-def holding(means=None, undo=None):
-    call, back = post("shop", "/hold", means=means or {}), post("shop", "/hold/undo", means=undo or {})
+def holding(means=None, undo=None, **kept):
+    call, back = post("shop", "/hold", means=means or {}, **kept), post("shop", "/hold/undo", means=undo or {})
     return saga(
         compensatable("hold", call, undo=back, done="HELD", refused="NO_HOLD", retry=TWICE),
         pivot("sell", post("shop", "/sale"), done="DONE", refused="NO_SALE", retry=TWICE),
@@ -79,6 +81,9 @@ UNTRUE = {
     "sell mark": selling({"mark": {"b": REFUSED}}, keeps={"mark": choice("a", "b", "c")}),
     "undo hold state": holding(undo={"state": {"gone": SUCCEEDED}}),
     "probe sell status": selling(probe={"status": {"captured": SUCCEEDED, "authorised": REFUSED}}),
+    "sell sale.state": selling(
+        {"sale.state": {"a": REFUSED}}, keeps={"sale": object_of({"state": choice("a", "b", "c")})}
+    ),
     "sell of": selling({"of": {"a": SUCCEEDED}}, keeps={"of": choice("a", "b")}),
 }
 
@@ -106,6 +111,19 @@ def test_probe_that_says_no_for_what_may_be_done_is_a_flaw(means, retry):
 
 
 TRUE = {
+    "the example of a field refuses": selling(
+        {"state.of": {1: REFUSED}}, keeps={"state": object_of({"of": integer(high=1)})}
+    ),
+    "the status decides beside a field that may refuse": selling(
+        {201: SUCCEEDED, "state": {"declined": REFUSED}}, keeps={"state": choice("declined", "paid")}
+    ),
+    "a refusal with an undo beside a field that may refuse": holding(
+        {409: REFUSED_UNDO, "state": {"declined": REFUSED}}, keeps={"state": choice("declined", "held")}
+    ),
+    "a field decides beside a field that may refuse": selling(
+        {200: IN_DOUBT, "state": {"declined": REFUSED}, "code": {0: SUCCEEDED}},
+        keeps={"state": choice("declined", "paid"), "code": integer()},
+    ),
     "no credit is said with 403": selling({403: REFUSED}),
     "it exists already": selling({409: SUCCEEDED}),
     "accepted, and that is all": selling({202: SUCCEEDED}),
