@@ -1,6 +1,6 @@
 """Finds what a reference means in one call of a table: the type of its value, if the table defines it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from machines.call import Call
@@ -173,13 +173,45 @@ def _unknown(scope: Scope, first: str, reference: str) -> ReferenceProblem:
     if first in {step.name for step in scope.table.steps}:
         return ReferenceProblem(f"{reference!r} refers to no earlier step; move step {first} up")
     if first == ITEM:
-        return ReferenceProblem(f"{reference!r} is known within each_item() alone; write 'lines.0.sku' for one item")
+        return ReferenceProblem(
+            f"{reference!r} is known within each() and each_item() alone; write 'lines.0.sku' for one item"
+        )
+    if (written := _written_here(scope, reference)) is not None:
+        return ReferenceProblem(f"{reference!r} names no value here; write {written!r}")
     known = [*(step.name for step in scope.earlier), *scope.table.data]
+    otherwise = "add the field to data="
+    if scope.table.is_branch:
+        otherwise = "name a step before the group, as a branch sees no other one, or add the field to data="
     return ReferenceProblem(
         f"{reference!r} begins with {first!r}, which is no earlier step and no field of data; "
-        f"{mend(first, known, 'add the field to data=')}",
+        f"{mend(first, known, otherwise)}",
         unknown=True,
     )
+
+
+def _written_here(scope: Scope, reference: str) -> str | None:
+    """Return how a table writes a reference that lacks the group of its step, or names the group around the call."""
+    values = [value for step in scope.earlier for value in _values_of_group(step)]
+    if (within := next((value for value in values if value.endswith(f".{reference}")), None)) is not None:
+        return within
+    own = {step.name for step in scope.earlier} | ({scope.step.name} if scope.undoes or scope.polls else set())
+    named = parts(reference)
+    return next((".".join(named[place:]) for place in range(1, len(named) - 1) if named[place] in own), None)
+
+
+def _values_of_group(step: Step) -> Iterator[str]:
+    """Yield the references to the values that a group keeps."""
+    yield from _values_below(step.group.result, step.name) if step.group is not None else ()
+
+
+def _values_below(field: Field, name: str) -> Iterator[str]:
+    if field.kind is FieldKind.LIST:
+        yield from _values_below(field.item or Field(kind=FieldKind.OBJECT, items=field.items), f"{name}.{EVERY}")
+    elif field.items:
+        for each, below in field.items.items():
+            yield from _values_below(below, f"{name}.{each}")
+    else:
+        yield name
 
 
 def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | None:
@@ -188,7 +220,7 @@ def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | N
     if step is scope.step:
         _refuse_lost(scope, reference)
     if step.group is not None:
-        return field_below(step.group.result, parts(path), reference)
+        return _below_group(step, step.group.result, path, reference)
     keeps = {known: _field_of(scope, step, kept_of(known, each).field) for known, each in scope.keeps_of(step).items()}
     if not keeps and step.call and not step.starts:
         return None
@@ -206,6 +238,16 @@ def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | N
     raise ReferenceProblem(
         f"{reference!r} is not kept of the reply to {name}; {mend(path, keeps, f'add {path!r} to its keeps=')}"
     )
+
+
+def _below_group(step: Step, result: Field, path: str, reference: str) -> Field | None:
+    try:
+        return field_below(result, parts(path), reference)
+    except ReferenceProblem as problem:
+        if "names no field" not in str(problem):
+            raise
+        remedy = mend(reference, _values_of_group(step), "add the field to keeps= of its step")
+        raise ReferenceProblem(f"{reference!r} names no field; {remedy}") from None
 
 
 def _refuse_lost(scope: Scope, reference: str) -> None:

@@ -106,7 +106,7 @@ def test_a_branch_is_no_saga_that_can_be_started():
         (each("liens", taken(), **GROUP), "'liens' is no field of data"),
         (each(7, taken(), **GROUP), "its list"),
         (each("lines", taken(sku="item.sko"), **GROUP), "'item.sko' names no field; did you mean 'sku'?"),
-        (together(taken(sku="item.sku"), name="x", **GROUP), "'item.sku' is known within each_item() alone"),
+        (together(taken(sku="item.sku"), name="x", **GROUP), "'item.sku' is known within each() and each_item() alone"),
         (together(taken(sku="custmer"), name="x", **GROUP), "'custmer' is no field of data"),
         (
             together(pivot("pay", post("stock", "/pay"), done="PAID", refused="NO"), name="x", **GROUP),
@@ -145,6 +145,31 @@ def test_a_later_step_can_use_what_the_items_keep(reference, problem):
         assert problem in problems(*steps)
     else:
         Registry([order(*steps)])
+
+
+TWO = (branch("one", taken("a"), taken("b")), taken("c"))
+
+
+@pytest.mark.parametrize(
+    ("steps", "remedy"),
+    [
+        ((together(*TWO, name="x", **GROUP), taken("ship", of="c.id")), "'c.id' names no value here; write 'x.c.id'"),
+        ((together(*TWO, name="x", **GROUP), taken("ship", of="a.id")), "write 'x.one.a.id'"),
+        ((together(*TWO, name="x", **GROUP), taken("ship", of="x.one.id")), "did you mean 'x.one."),
+        ((together(*TWO, name="x", **GROUP), taken("ship", of="x.c.c.id")), "did you mean 'x.c.id'? or add the field"),
+        ((together(*TWO, name="x", **GROUP), taken("ship", of="x.c.ident")), "did you mean 'x.c.id'?"),
+        ((each("lines", *TWO[0].steps, name="x", **GROUP), taken("ship", of="a.id")), "write 'x.*.a.id'"),
+        ((together(branch("one", taken("a"), taken("b", of="x.one.a.id")), name="x", **GROUP),), "write 'a.id'"),
+        ((together(branch("one", taken("a"), taken("b", of="one.a.id")), name="x", **GROUP),), "write 'a.id'"),
+        (
+            (together(taken("a"), taken("b", of="a.id"), name="x", **GROUP),),
+            "name a step before the group, as a branch sees no other one, or add",
+        ),
+        ((taken("a"), taken("b", of="x.a.id")), "'x.a.id' names no value here; write 'a.id'"),
+    ],
+)
+def test_wrong_reference_to_a_step_of_a_branch_names_the_right_one(steps, remedy):
+    assert remedy in problems(*steps)
 
 
 def test_a_later_step_can_use_what_the_branches_keep():

@@ -95,7 +95,7 @@ ILLEGAL = [
     ("fly.id.deep", "'fly.id.deep' names 'deep' of a value of type text, which has no fields"),
     ("fly.", "'fly.' names no field; write step.field"), (".id", "'.id' names no field"), ("a..b", "names no field"),
     ("saga.state", "'saga.state' is unknown; saga.id and saga.key are known"),
-    ("item.sku", "'item.sku' is known within each_item() alone; write 'lines.0.sku' for one item"),
+    ("item.sku", "'item.sku' is known within each() and each_item() alone; write 'lines.0.sku' for one item"),
     ("maybe", "'maybe' may be missing; write maybe('maybe') to leave it out, or fallback('maybe', …)"),
     ("trip.note", "'trip.note' may be missing; "), ("may_trip.city", "may be missing; "),
     ("fly.tip", "may be missing; "),

@@ -210,7 +210,7 @@ def test_problems_of_branches_and_of_two_tables_are_listed_together(folder, wron
     found = "\n".join(problems(str(folder)))
     for problem in (
         "family.both.a v1: step a: 'lins' is no field of data",
-        "family.both.b v1: step b: 'item.sku' is known within each_item() alone",
+        "family.both.b v1: step b: 'item.sku' is known within each() and each_item() alone",
         "family.c v1: step c: 'item.sko' names no field",
         "family v1: step trip: data= lacks 'city'",
         "family v1: step none: it starts 'none', which is no saga",
