@@ -82,6 +82,12 @@ class Config(SignInSettings):
         "number of sagas that one process runs at once; a call in flight takes about 50 KB, so 10,000 take 600 MB",
         high=MOST_THREADS,
     )
+    tenants_at_once: Mapping[str, int] = mapping(
+        "TENANTS_AT_ONCE",
+        settings.tenants_at_once,
+        "the most sagas of a [tenant](#tenants) that one process runs at once, such as `acme=48,*=16`; `*` is each "
+        "other tenant ([fairness](#fairness))",
+    )
     trusted_proxies: int | tuple[Network, ...] = setting(
         "TRUSTED_PROXIES",
         settings.proxies,

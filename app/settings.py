@@ -36,6 +36,10 @@ SHORTEST_S, LONGEST_S = 0.001, 86_400.0
 _DECIMAL = re.compile(r"[0-9]*\.?[0-9]+")
 #: Name of a tenant.
 TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+#: Stands for each tenant that is not named.
+EACH_OTHER_TENANT = "*"
+#: Largest limit of a tenant; no process has more threads.
+MOST_AT_ONCE = 16_384
 HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…, or in a file named by SECRET_KEY_FILE"
 HOW_TO_MAKE_DATA_KEY = "make one with `openssl rand -base64 32` and keep it: in a file named by DATA_KEY_FILE"
 DATA_KEY_BYTES = 32
@@ -211,6 +215,19 @@ def data_keys(environ: Mapping[str, str], name: str, default: tuple[bytes, ...])
     if any(len(key) != DATA_KEY_BYTES for key in keys):
         raise ConfigError(f"{name} must be {DATA_KEY_BYTES} bytes in base64; {HOW_TO_MAKE_DATA_KEY}")
     return keys or default
+
+
+def tenants_at_once(environ: Mapping[str, str], name: str, default: Mapping[str, int]) -> Mapping[str, int]:
+    """Return tenant, or EACH_OTHER_TENANT → the most sagas of it that one process runs at once."""
+    found: dict[str, int] = {}
+    for part in environ.get(name, "").split(",") if environ.get(name) else ():
+        tenant, _, number = part.strip().partition("=")
+        known = TENANT.fullmatch(tenant) or tenant == EACH_OTHER_TENANT
+        if not known or tenant in found or "." in number or not 0 < _decimal(number) <= MOST_AT_ONCE:
+            each = f"tenant=number, separated by commas, such as acme=48,*=16; the numbers are 1 to {MOST_AT_ONCE}"
+            raise ConfigError(f"{name} has {part.strip()[:40]!r}; write each tenant once as {each}")
+        found[tenant] = int(number)
+    return found or default
 
 
 def optional_number(environ: Mapping[str, str], name: str, default: int | None, *, high: int) -> int | None:

@@ -4,8 +4,9 @@ import gc
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from functools import partial
 from math import inf
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
 from app.engine.run_ends import RunEnds
 from app.engine.shares import Shares
+from app.engine.tenant_shares import TenantShares
 from app.service_threads import ServiceThreads
 from app.store.database_errors import is_away
 from app.store.instance import Instance
@@ -25,6 +27,7 @@ from app.store.leases import Leases
 from app.store.processes import WORKER
 from app.store.sagas import FencedError, KeyTakenError
 from app.store.tables import TableChangedError, Tables
+from app.store.tenant_room import TenantRoom
 from machines.loop import RunEnd
 
 _log = structlog.get_logger("runner")
@@ -68,6 +71,7 @@ class Runner:
         shares: Shares | None = None,
     ) -> None:
         self._at_each_beat, self._shares = tuple(at_each_beat), shares or Shares()
+        self._tenants = TenantShares(config.tenants_at_once)
         self._broker = broker
         #: Seconds for which this process leaves a due saga to the workers. It is 0 in a worker, so that a worker claims
         #: due sagas at once, even without a wake-up.
@@ -139,7 +143,7 @@ class Runner:
 
         With a broker this is False: the workers run them.
         """
-        return self.free > 0 and not self._broker and self._shares.room(saga.definition.name)
+        return self.free > 0 and not self._broker and self._has_room(saga)
 
     def wake_worker(self) -> None:
         """Wake a worker, because a saga is due that this process does not run."""
@@ -187,10 +191,8 @@ class Runner:
         self._woken = False
         try:
             with telemetry.claiming():
-                overdue_s = 0.0 if woken else self.patience_s
-                claimed = self._shares.claim(
-                    room, lambda most, names: self._leases.claim(most, self._config.lease_s, overdue_s, names)
-                )
+                claim = partial(self._claim, 0.0 if woken else self.patience_s)
+                claimed = self._shares.claim(room, self._tenants.limited(claim))
         except Exception:
             self._woken |= woken  # keep the wake-up for the next claim, because the sender does not repeat it
             raise
@@ -217,6 +219,14 @@ class Runner:
     def _is_paced(self) -> bool:
         return time.monotonic() < self._paced_until
 
+    def _has_room(self, saga: Instance) -> bool:
+        return self._shares.room(saga.definition.name) and self._tenants.has_room(saga.tenant)
+
+    def _claim(
+        self, overdue_s: float, most: int, names: Sequence[str] | None, tenants: TenantRoom | None
+    ) -> Sequence[Instance]:
+        return self._leases.claim(most, self._config.lease_s, overdue_s, names, tenants)
+
     def _claim_more(self) -> None:
         """Wake the recovery thread when more sagas are due and enough threads are free."""
         if self._more_due and self.free >= self._claim_at:
@@ -225,7 +235,8 @@ class Runner:
     def _count(self, change: int, saga: Instance) -> None:
         with self._counting:
             self._running += change
-        if self._shares.count(saga.definition.name, change):
+        free = self._shares.count(saga.definition.name, change), self._tenants.count(saga.tenant, change)
+        if any(free):
             self.claim_now.set()
         if change < 0:
             self.run_ends.ran(saga.id)

@@ -26,6 +26,7 @@ from app.store.models import UNFINISHED, SagaRow
 from app.store.process_models import ReplicaRow
 from app.store.processes import WEB, Processes, running_processes
 from app.store.tables import table_is_known, without_table
+from app.store.tenant_room import TenantRoom
 from machines.registry import Registry
 from machines.statuses import Status
 
@@ -86,6 +87,10 @@ def _of(names: tuple[str, ...] | None) -> tuple[ColumnElement[bool], ...]:
     return () if names is None else (_SAGA.c.definition.in_(names),)
 
 
+def _locked(due: Select[Any]) -> Select[Any]:
+    return due.with_for_update(skip_locked=True)
+
+
 class Leases:
     """Claims and releases sagas; each call is in autocommit."""
 
@@ -99,18 +104,24 @@ class Leases:
         self._claims: dict[tuple[str, ...] | None, ReturningUpdate[Any]] = {}
 
     def claim(
-        self, limit: int, lease_s: float, overdue_s: float = 0.0, names: Sequence[str] | None = None
-    ) -> Sequence[Instance]:
+        self, limit: int, lease_s: float, overdue_s: float = 0.0, names: Sequence[str] | None = None,
+        tenants: TenantRoom | None = None,
+    ) -> Sequence[Instance]:  # fmt: skip
         """Claim up to `limit` sagas that have been due for `overdue_s` seconds or longer, the longest due first.
 
-        names: only sagas of these tables. A claim sets a new epoch and a lease of `lease_s` seconds.
+        names: only sagas of these tables. tenants: no more sagas of each tenant than this; None: no limit. A claim sets
+        a new epoch and a lease of `lease_s` seconds.
         """
         chosen = None if names is None else tuple(names)
         if is_distributed(self._database):
             return self._claim_each(chosen, limit, lease_s, overdue_s)
+        values = {"most": limit, "lease_s": lease_s, "since_s": -overdue_s}
+        if tenants is not None:
+            due = self._due(*_of(chosen), tenants.is_open()).add_columns(_SAGA.c.tenant, _SAGA.c.due_at)
+            return self._taken(self._take(_SAGA.c.id.in_(tenants.first_of_each(_locked(due)))), values)
         if chosen not in self._claims:  # built once, because building it takes as long as running it
             self._claims[chosen] = self._take_from(self._due(*_of(chosen)))
-        return self._taken(self._claims[chosen], {"most": limit, "lease_s": lease_s, "since_s": -overdue_s})
+        return self._taken(self._claims[chosen], values)
 
     def claim_one(self, saga_id: UUID, lease_s: float) -> Instance | None:
         """Claim this saga; None when it is not due, or when another process claims it."""
@@ -190,7 +201,7 @@ class Leases:
     def _take_from(self, due: Select[Any]) -> ReturningUpdate[Any]:
         """Claim those of the sagas that no other process is claiming now."""
         # A CTE, because PostgreSQL can run a plain subquery several times and would then lock more rows than the limit.
-        batch = due.with_for_update(skip_locked=True).cte("due")
+        batch = _locked(due).cte("due")
         return self._take(_SAGA.c.id.in_(select(batch.c.id)))
 
     def _take(self, *conditions: ColumnElement[bool]) -> ReturningUpdate[Any]:

@@ -11,6 +11,8 @@ from app.engine.runner import CLAIM_LIMIT, PACED_CLAIM_S, PACED_S, Runner
 from app.engine.shares import Shares
 from app.store.instance import Instance
 from app.store.leases import Replicas
+from app.store.sagas import SagaStore
+from app.store.statements import Connections
 from machines.checkout import CHECKOUT
 from tests.integration.engine.scene import NOT_SENT
 
@@ -54,9 +56,9 @@ def broker():
 def make(scene, broker):
     """Return a function that makes a runner with `threads` threads, with or without worker processes beside it."""
 
-    def made(threads, *, workers, leases=None, shares=None):
+    def made(threads, *, workers, leases=None, shares=None, **settings):
         return Runner(
-            config=Config(threads=threads),
+            config=Config(threads=threads, **settings),
             engine=scene.engine,
             leases=leases or scene.leases(),
             tables=scene.runner.tables,
@@ -220,3 +222,24 @@ def test_end_of_a_limited_saga_causes_no_claim_when_no_other_is_due(scene, make)
     runner.pool.finish()
     runner.pool.finish()
     assert not runner.claim_now.is_set()
+
+
+def of_tenant(scene, tenant):
+    """Store a saga of the tenant, which another process has begun."""
+    saga = Instance.new(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="test")
+    saga.tenant = tenant
+    store = SagaStore(Connections(scene.database), scene.registry, "another", lambda: scene.now)
+    store.insert(saga, -1, owner="another")
+    return saga
+
+
+def test_runner_claims_no_more_sagas_of_a_tenant_than_its_limit(scene, make):
+    noisy, *_ = [of_tenant(scene, tenant) for tenant in ("noisy", "noisy", "noisy", "noisy", "quiet", None)]
+    runner = make(5, workers=False, tenants_at_once={"*": 2})
+    assert runner.claim_due() == 4, "two noisy ones, and the others behind those that are held back"
+    assert not runner.accepts(noisy)
+    for _ in range(4):
+        runner.pool.finish()
+    assert runner.claim_now.is_set()
+    assert runner.accepts(noisy)
+    assert runner.claim_due() == 2

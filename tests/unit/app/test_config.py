@@ -64,6 +64,13 @@ def test_participant_may_have_its_own_url():
         ("LEASE_S", "0"),
         ("WAIT_S", "nan"),
         ("THREADS", "inf"),
+        ("TENANTS_AT_ONCE", "16"),
+        ("TENANTS_AT_ONCE", "acme=0"),
+        ("TENANTS_AT_ONCE", "acme=1.5"),
+        ("TENANTS_AT_ONCE", "acme=16385"),
+        ("TENANTS_AT_ONCE", "acme=2,acme=3"),
+        ("TENANTS_AT_ONCE", "acme=2,"),
+        ("TENANTS_AT_ONCE", "Acme=2"),
         ("LOG_LEVEL", "LOUD"),
         ("SECRET_KEY", "x" * 31),
         ("SECRET_KEY_FILE", "/nowhere"),
@@ -223,6 +230,11 @@ def test_participant_has_its_own_variable(participant, variable):
 
 def calling(*participants):
     return SimpleNamespace(participants=participants, steps=(), at_end={})
+
+
+def test_limits_of_tenants_are_read():
+    assert from_environment({"TENANTS_AT_ONCE": "acme=48, *=16"}).tenants_at_once == {"acme": 48, "*": 16}
+    assert from_environment({"TENANTS_AT_ONCE": ""}).tenants_at_once == {}
 
 
 def test_misspelled_variable_is_refused_with_the_nearest_participant():
