@@ -111,8 +111,6 @@ class Body:
             self._bodies.enter(self)
             try:
                 self._read = BytesIO(self._wait_for(self._exchange()) if whole else self._in_chunks())
-            except RuntimeError as error:  # granian's error for a lost connection
-                raise ClientDisconnected from error
             finally:
                 self._bodies.leave(self)
         return self._read
@@ -137,8 +135,7 @@ class Body:
         if self._given_up:
             coming.cancel()  # granian drops the body, and with it the connection
             raise RequestTimeout(BODY_TOO_LATE)
-        body: bytes = coming.result()
-        return body
+        return _received(coming)
 
     def _arrived(self, _coming: Any) -> None:
         if not self._given_up:
@@ -165,13 +162,28 @@ class BodyReadAhead:
     def _arrived(self, coming: Any) -> None:
         """Run the request when its body has arrived, or answer 408 when it came too late."""
         self._bodies.leave(self)
+        self._coming = None  # the future refers to this object: see _received
         if coming.cancelled():
             return answer_problem(self._exchange, 408, RequestTimeout().name, BODY_TOO_LATE)
         try:
-            self._request["wsgi.input"] = BytesIO(coming.result())
-        except RuntimeError:  # granian's error for a lost connection
+            self._request["wsgi.input"] = BytesIO(_received(coming))
+        except ClientDisconnected:
             return None
         return self._run(self._exchange, self._request)
+
+
+def _received(coming: Any) -> bytes:
+    """Return the bytes that a future of granian got. Raise ClientDisconnected when the connection was lost.
+
+    The future keeps its error. With a traceback, the error would keep this frame, and so the future. Python's garbage
+    collector does not see what a future of granian refers to, so it never frees such a cycle.
+    """
+    try:
+        body: bytes = coming.result()
+    except RuntimeError as error:
+        error.__traceback__ = None
+        raise ClientDisconnected from error
+    return body
 
 
 def answer_problem(exchange: Exchange, status: int, title: str, detail: str) -> None:
