@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
 
@@ -70,6 +71,7 @@ def main() -> int:
         interface=Interfaces.WSGI,
         # HTTP/2 without TLS has no use here, and a stream whose body never arrives would occupy a thread for ever.
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(max_buffer_size=serving.CONNECTION_BUFFER_BYTES),
         blocking_threads=serving.threads_of(config),
         backpressure=most_connections,
         backlog=serving.MAX_CONNECTIONS,
@@ -164,12 +166,14 @@ def _free_address(host: str, port: int) -> str:
 def connections(threads: int) -> int:
     """Return the maximum number of HTTP connections of one process. Raise the limit of open files for them.
 
-    The number is MAX_CONNECTIONS, or less when the system does not allow so many open files. A saga needs one file for
-    its call, so `threads` files are left for them. Raise ConfigError when the system does not allow these.
+    The number is MAX_CONNECTIONS and 4 for each thread, or less when the system does not allow so many open files. A
+    saga needs one file for its call, so `threads` files are left for them. Raise ConfigError when the system does not
+    allow these.
     """
+    most = serving.MAX_CONNECTIONS + 4 * threads  # so many requests run at once; see docs/operations.md
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     others = OTHER_FILES + threads
-    wanted = serving.MAX_CONNECTIONS + others
+    wanted = most + others
     if soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -178,7 +182,7 @@ def connections(threads: int) -> int:
             f"THREADS={threads} needs more than {2 * threads:,} open files, and the system allows {soft:,}; raise its "
             "limit (ulimit -n, LimitNOFILE=) or lower THREADS"
         )
-    return max(min(serving.MAX_CONNECTIONS, soft - others), soft // 2 - threads)
+    return min(most, max(soft - others, soft // 2 - threads))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ application in threads. A request without a free thread waits in a queue. A requ
 whose body blocks other requests, gets 408. ADR 28 has the reasons and the measurements.
 """
 
-from app.serving.front_door import MAX_CONNECTIONS
+from app.serving.front_door import CONNECTION_BUFFER_BYTES, MAX_CONNECTIONS
 from app.serving.worker_process import serve_in_threads, threads_of
 
-__all__ = ["MAX_CONNECTIONS", "serve_in_threads", "threads_of"]
+__all__ = ["CONNECTION_BUFFER_BYTES", "MAX_CONNECTIONS", "serve_in_threads", "threads_of"]

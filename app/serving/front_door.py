@@ -31,9 +31,12 @@ MAX_MONITORING = 4
 MAX_READ_AHEAD_BYTES = 16 * 1024
 #: Statuses of answers to requests whose body the application has not read, although it was sent.
 _BODY_UNREAD = frozenset({RequestEntityTooLarge.code, UnsupportedMediaType.code})
-#: Largest number of connections of one process. A connection takes about 10 kB. granian closes a silent connection
-#: after 30 s.
-MAX_CONNECTIONS = 4096
+#: Largest number of connections of one process, beside those of the requests that run at once. A silent connection
+#: takes about 10 kB, and granian closes it after 30 s. An incomplete request takes up to 50 kB.
+MAX_CONNECTIONS = 2048
+#: Largest buffer of one connection, in bytes. A request whose line and headers are larger gets 431. granian's 400 KB
+#: let 500 connections with incomplete headers fill the memory of a replica.
+CONNECTION_BUFFER_BYTES = 8 * 1024
 
 
 class Lane:

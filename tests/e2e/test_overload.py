@@ -18,6 +18,7 @@ import psutil
 import pytest
 import requests
 
+from app.serving import CONNECTION_BUFFER_BYTES
 from tests.e2e.fleet import CART, STACK, slow_payments
 from tests.support.servers import OPEN
 from tests.support.waiting import eventually, free_port
@@ -109,6 +110,11 @@ def test_form_without_a_session_is_refused_before_its_body_is_read(server, conne
 def test_too_large_body_is_refused_before_it_is_read(server, connect):
     half = connect(HALF.format(path="/api/commande/checkout").replace("60", "99999999"))
     assert half.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
+def test_headers_that_would_fill_the_memory_are_refused_before_their_end(server, connect):
+    half = connect("GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + "a" * CONNECTION_BUFFER_BYTES)
+    assert half.recv(4096).startswith(b"HTTP/1.1 431 ")
 
 
 def test_http_2_preface_is_refused(server, connect):

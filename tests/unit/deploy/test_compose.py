@@ -127,7 +127,7 @@ def test_an_orchestrator_has_the_documented_memory():
     for name in ORCHESTRATORS:
         resources = composed("core")["services"][name]["deploy"]["resources"]
         memory = [int(resources[kind]["memory"]) >> 20 for kind in ("limits", "reservations")]
-        assert memory == [320, 140]
+        assert memory == [448, 140]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
