@@ -172,6 +172,8 @@ class StepEffect:
     in_flight: bool = False
     #: True: the undo was not sent, because the probe found nothing. The action may still arrive.
     not_found: bool = False
+    #: True: the call is the undo, and nobody knows whether the action took effect that it is for.
+    uncertain: bool = False
     #: Why the step was skipped; "": it was not skipped.
     because: str = ""
     #: What the participant answered to a person, where the journal alone does not decide, see machines.answers.
@@ -415,6 +417,7 @@ def _effect(definition: Saga, step: Step, state: str, moves: Sequence[ReasonedMo
             refused=_any(undo_moves, Trigger.REFUSED) and not _succeeded(undo_moves),
             in_flight=undoing,
             not_found=not_found,
+            uncertain=not _succeeded(action_moves),
         )
     return StepEffect(
         step=step,

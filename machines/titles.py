@@ -68,6 +68,8 @@ def _moved(amount: Amount, effect: StepEffect, client: str | None) -> str:
             return f"not {moved}"
         case Effect.UNKNOWN if effect.direction is Direction.DO:
             return f"may have been {moved}"
+        case _ if effect.uncertain:
+            return f"may have been {moved}"
         case _:
             return moved
 
@@ -75,6 +77,9 @@ def _moved(amount: Amount, effect: StepEffect, client: str | None) -> str:
 def _back(amount: Amount, effect: StepEffect, phase: Phase) -> str:
     """Return the end of the sentence: whether the money went back."""
     *_, back = _WORDS[amount.name]
+    if effect.uncertain:
+        by_hand = " by hand" if effect.by_hand else ""
+        return f"; its undo succeeded{by_hand}" if effect.effect is Effect.UNDONE else "; its undo is not confirmed"
     if effect.effect is Effect.UNDONE:
         return f", and {back}" + (" by hand" if effect.by_hand else "")
     if effect.effect is Effect.UNKNOWN and effect.direction == Direction.UNDO:

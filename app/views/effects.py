@@ -67,7 +67,7 @@ def _of_call(effect: StepEffect) -> str:
     descriptions = {
         Effect.UNKNOWN: f"{participant} was called {undo}and gave no clear answer: it may have happened, or not.{then}",
         Effect.TOOK_EFFECT: f"{answer or f'{participant} did it'}{'' if effect.step.undo else ', and it has no undo'}.",
-        Effect.UNDONE: f"{participant} has undone it.",
+        Effect.UNDONE: f"{participant} has undone it{', in case it had happened: nothing is left' * effect.uncertain}.",
         Effect.NOT_DONE: f"{participant} refused it: nothing happened.{then}"
         if effect.refused
         else f"{participant} was not called.",

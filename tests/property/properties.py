@@ -163,7 +163,7 @@ def the_effects_are_true(
             assert name not in done, f"{name}: {words} In fact: {effects}"
         if words.endswith(("did it.", "it has no undo.", "has happened.")):
             assert name in standing, f"{name}: {words} In fact: {effects}"
-        if words.endswith("has undone it."):
+        if words.endswith(("has undone it.", "nothing is left.")):
             assert name not in standing, f"{name}: {words} In fact: {effects}"
     unknown = saga.status == "compensated" and bool(unknown_effects(found))
     assert unknown == still_unknown, f"on the list: {still_unknown}, but {found}"

@@ -2,12 +2,14 @@
 
 import pytest
 
+from app.views.effects import description
 from machines import paid, taken
 from machines.fields import amount, integer
-from machines.history import Effect, StepEffect
+from machines.history import Effect, StepEffect, effects_of
+from machines.testing import failed, given, refused
 from machines.titles import money_words, state_title
 from machines.transitions import Direction, Phase
-from tests.unit.machines.tables import DO, UNDO, hold, saga
+from tests.unit.machines.tables import DO, UNDO, hold, saga, sell
 
 DATA = {"client_id": 4, "price": 109.88}
 
@@ -49,6 +51,33 @@ def test_money_that_is_paid_out_is_taken_back():
 
 def test_money_words_say_what_a_person_did_by_hand():
     assert words(Effect.UNDONE, Phase.COMPENSATED, by_hand=True).endswith(", and given back by hand")
+
+
+def test_money_words_do_not_claim_that_money_was_taken_when_only_its_undo_is_known():
+    undone = words(Effect.UNDONE, Phase.COMPENSATED, Direction.UNDO, uncertain=True)
+    assert undone == "109.88 may have been taken from customer 4; its undo succeeded"
+    assert words(Effect.UNDONE, Phase.COMPENSATED, by_hand=True, uncertain=True) == f"{undone} by hand"
+    open_ = words(Effect.UNKNOWN, Phase.STUCK, Direction.UNDO, uncertain=True)
+    assert open_ == "109.88 may have been taken from customer 4; its undo is not confirmed"
+
+
+@pytest.mark.parametrize(
+    ("answers", "uncertain", "said"),
+    [
+        ({"hold": [failed] * 4}, True, "109.88 may have been taken from customer 4; its undo succeeded"),
+        ({"sell": refused("no")}, False, "109.88 taken from customer 4, and given back"),
+    ],
+)
+def test_undo_of_a_call_without_a_clear_answer_leaves_it_unknown_whether_it_happened(answers, uncertain, said):
+    step = hold(title="take the money", amount=taken("price"), done="HELD")
+    definition = saga(
+        step, sell(), data={"client_id": integer(), "price": amount()}, client="client_id", compensated="BACK"
+    )
+    run = given(definition).when(**answers).run()
+    found, _ = effects_of(definition, run.state, run.journal, in_doubt=False)
+    assert (found.effect, found.uncertain) == (Effect.UNDONE, uncertain)
+    assert money_words(definition, found, "4", phase=Phase.COMPENSATED, data=DATA, results={}) == said
+    assert ("nothing is left" in description(found)) is uncertain
 
 
 def test_money_words_name_no_customer_that_is_not_known():
