@@ -7,6 +7,7 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response
 
 from app.access.address import client_ip
+from app.access.browser_policy import prefers_page
 from app.access.limits import require_within_limits
 from app.access.permissions import ByUrl, Need, Open, Role, Scope, need_of
 from app.access.principal import ANYBODY, NOBODY, Principal, principal
@@ -157,7 +158,7 @@ def _refused(need: Need, sender: Principal) -> Response:
     if sender is not NOBODY:
         permission = f"the role {need.word}" if isinstance(need, Role) else f"the scope {need}"
         raise ForbiddenError(f"this needs {permission}, which {sender.name} does not have")
-    if request.method in _SAFE and (isinstance(need, Role) or request.accept_mimetypes.best == "text/html"):
+    if request.method in _SAFE and (isinstance(need, Role) or prefers_page()):
         return _to_sign_in()
     if isinstance(need, Role):
         if "HX-Request" in request.headers or not _form_page():

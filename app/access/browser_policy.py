@@ -2,7 +2,7 @@
 
 import secrets
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 
 #: Request headers that a page of another site may send, and headers of an answer that the page may read.
 SENT = ("Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Prefer", "X-API-Key", "traceparent")
@@ -11,6 +11,18 @@ READ = ("ETag", "Idempotent-Replayed", "Location", "Retry-After", "Saga-Key-Expi
 _DATA = frozenset({"application/json", "application/problem+json"})
 #: Seconds for which a browser may cache the answer to a preflight request.
 PREFLIGHT_CACHE_S = 600
+_PAGE = "text/html"
+#: The types in which an error is answered; the first one that a sender likes as much as the others.
+_ANSWERS = ("application/problem+json", "application/json", _PAGE)
+
+
+def prefers_page() -> bool:
+    """Return True when the sender of the request likes a page best, as a browser does.
+
+    `accept_mimetypes.best` is no answer: it is the most specific type of the header. From Chromium that is
+    `application/signed-exchange;v=b3`, with the lowest quality.
+    """
+    return request.accept_mimetypes.best_match(_ANSWERS) == _PAGE
 
 
 def install_csp(app: Flask) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Flask, Response, make_response, render_template, request
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.access.browser_policy import prefers_page
 from app.access.unchanged import not_modified
 from app.admin.compression import compressed
 from app.errors import ForgedError, ProblemError
@@ -66,7 +67,7 @@ def error_page(error: Exception) -> Response:
 def _wants_page() -> bool:
     if request.path.startswith("/admin/"):
         return True
-    return request.accept_mimetypes.best == "text/html" and not request.path.startswith("/api/")
+    return prefers_page() and not request.path.startswith("/api/")
 
 
 def _words(error: Exception, problem: Problem) -> Words:

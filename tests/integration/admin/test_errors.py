@@ -8,7 +8,11 @@ from app.access.principal import user
 from app.errors import OtherReleaseError
 from tests.integration.admin.conftest import seen
 
-BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}  # Firefox and Safari
+CHROMIUM = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,"
+    "application/signed-exchange;v=b3;q=0.7"
+}
 
 
 @pytest.fixture
@@ -32,16 +36,26 @@ def test_viewer_gets_a_page_that_names_the_role(client, monkeypatch, path):
     assert "This needs the role admin, which eve does not have. Ask an admin for the role." in seen(answer)
 
 
+@pytest.mark.parametrize("browser", [BROWSER, CHROMIUM], ids=["firefox", "chromium"])
 @pytest.mark.parametrize("path", ["/", "/adnim", "/admin/nothing", "/sagas/17"])
-def test_mistyped_address_is_a_page_in_a_browser(client, path):
-    answer = client.get(path, headers=BROWSER)
+def test_mistyped_address_is_a_page_in_a_browser(client, path, browser):
+    answer = client.get(path, headers=browser)
     if path == "/" and answer.status_code == 200:
         pytest.skip("there is a start page")
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
     assert "There is no such page" in seen(answer)
 
 
-@pytest.mark.parametrize(("path", "headers"), [("/adnim", {}), ("/api/v1/nothing", BROWSER)])
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/adnim", {}),
+        ("/adnim", {"Accept": "*/*"}),
+        ("/adnim", {"Accept": "application/json, text/plain, */*"}),
+        ("/adnim", {"Accept": "application/problem+json, text/html;q=0.5"}),
+        ("/api/v1/nothing", CHROMIUM),
+    ],
+)
 def test_program_gets_a_problem_document(client, path, headers):
     answer = client.get(path, headers=headers)
     assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
