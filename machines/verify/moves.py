@@ -133,7 +133,17 @@ class Moves:
 
     def _settled(self, world: World, process: Process) -> World:
         """Return the state with the process at its next commit or request, or without it."""
-        return world._replace(process=self.turns.settled(process, world.seen))
+        settled = self.turns.settled(process, world.seen)
+        if world.late and settled is not None and settled.starts_turn and self._is_gated(settled):
+            settled = settled._replace(overdue=True)
+        return world._replace(process=settled)
+
+    def _is_gated(self, process: Process) -> bool:
+        """Return True for a process at the first request of its turn, when the deadline forbids this request."""
+        point = self.turns.point(process)
+        if not isinstance(point, Send) or point.purpose != "do" or not point.can_expire:
+            return False
+        return not (process.memory.in_doubt and self.by_name[point.step].kind is Kind.PIVOT)
 
     def _told(self, world: World, what: str) -> World:
         """Return the state after the process has learned something."""
@@ -193,6 +203,8 @@ class Moves:
             broken = Broken("nothing forward", f"{send.step} is sent, and the parent has asked the saga to compensate")
         elif send.purpose == "do" and world.went_back:
             broken = Broken("nothing forward", f"{send.step} is sent, and the saga goes back")
+        elif world.process is not None and world.process.overdue:
+            broken = Broken("in time", f"{send.step} is sent, and the deadline was over before")
         elif send.purpose == "do" and self.by_name[send.step].when and not self._guesses.holds(send.step, world.facts):
             broken = Broken("as its condition says", f"{send.step} is sent, and its condition does not hold")
         if send.purpose == "undo" and any(

@@ -18,6 +18,7 @@ PROPERTIES: Mapping[str, str] = {
     "nothing left": "when the saga is compensated, no effect is left that is not reported as unknown",
     "all done": "when the saga is completed, each step is done or was skipped",
     "nothing forward": "after the first undo no action is sent, and no child starts or goes on",
+    "in time": "after the deadline no further action is sent before the point of no return",
     "in reverse": "a step is undone only when all children of later steps are compensated",
     "no guess": "the saga takes a call as done, undone or not done only when it knows",
     "true report": "what the saga reports of each step is true",

@@ -182,6 +182,8 @@ class Process(NamedTuple):
     patient: bool = True
     #: True: it was asked to stop.
     stops: bool = False
+    #: True: it is about to send what the deadline forbids. No right engine comes there.
+    overdue: bool = False
 
     @property
     def starts_turn(self) -> bool:

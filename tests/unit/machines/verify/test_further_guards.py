@@ -56,6 +56,14 @@ GUARDS = {
         owner=Progress, function="give_up", table="accepted",
         text="self._at, self.may_have_worked", without="self._at, self.in_doubt",
     ),
+    "only_a_pivot_is_sent_again_after_the_deadline": Guard(
+        owner=Progress, function="pivot_in_doubt", table="plain",
+        text="self._at.step.kind is Kind.PIVOT", without="self._at.step.kind",
+    ),
+    "only_a_pivot_that_may_have_worked_is_sent_again_after_the_deadline": Guard(
+        owner=Progress, function="pivot_in_doubt", table="plain",
+        text="self.in_doubt and self._at.step", without="self._at.step",
+    ),
     "a_cancel_undoes_the_call_in_flight": Guard(
         owner=Progress, function="request_move", table="plain", text="including=including", without="including=False",
     ),
