@@ -169,6 +169,7 @@ def _lines(result: Result, registry: Registry) -> list[str]:
             *_indented(test_of(result.definition, finding, registry, as_child=result.as_child)),
             "",
         ]
+    lines += [f"note: {printable(each)}" for each in result.notes]
     if result.unreached:
         lines.append(f"never reached: {', '.join(result.unreached)}")
     return lines
@@ -192,7 +193,7 @@ def _json(result: Result, registry: Registry) -> dict[str, object]:
         "saga": result.definition.name, "version": result.definition.version, "as_child": result.as_child,
         "complete": result.complete,
         "states": result.states, "transitions": result.transitions, "seconds": round(result.seconds, 3),
-        "unreached": list(result.unreached), "findings": findings,
+        "unreached": list(result.unreached), "findings": findings, "notes": list(result.notes),
     }  # fmt: skip
 
 

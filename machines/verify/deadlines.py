@@ -1,6 +1,6 @@
-"""Sagas whose children may wait longer than the deadline of their parent, which then stops and compensates them.
+"""Deadlines that come too early: before the waits of children, which is a flaw, or before the last retry of a step.
 
-The check of a table refuses this for its own waits. It cannot for a saga that `sub()` starts: tables that do so run
+The check of a table refuses a deadline before the table's own waits. It cannot for a saga that `sub()` starts: tables that do so run
 already, and the newest version of the child may be another one tomorrow.
 """
 
@@ -10,6 +10,7 @@ from machines.check_waiting import longest_s
 from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import Kind, Step
+from machines.transitions import Trigger
 from machines.verify.flaw import Flaw
 from machines.waiting import duration
 
@@ -26,6 +27,23 @@ def short_deadlines(definition: Saga, registry: Registry) -> Iterator[Flaw]:
         if stay_s >= definition.deadline_s and stay_s > 0:
             yield _flaw(definition, step, stay_s)
             return
+
+
+def late_retries(definition: Saga) -> Iterator[str]:
+    """Yield a note for each step whose last retry may come after the deadline, which ends the saga before."""
+    for state in definition.states.values():
+        gated = any(each.source == state.name and each.trigger is Trigger.EXPIRE for each in definition.transitions)
+        # A pivot in doubt is sent again also after the deadline.
+        if not gated or state.call is None or state.step is None or state.step.kind is Kind.PIVOT:
+            continue
+        waits_s = sum(map(state.retry.longest_wait_s, range(1, state.retry.attempts)))
+        whole_s = waits_s + state.retry.attempts * state.step.timeout_s
+        if state.retry.retries and whole_s > definition.deadline_s:
+            yield (
+                f"{state.step.name}: its {state.retry.attempts} attempts and the waits between them may last "
+                f"{duration(whole_s)}, and deadline_s={definition.deadline_s:.10g} ends the saga before; make deadline_s "
+                f"longer than {whole_s:.10g}, or attempts= smaller"
+            )
 
 
 def _stay_s(step: Step, registry: Registry) -> float:

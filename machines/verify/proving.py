@@ -14,6 +14,7 @@ from machines.registry import Registry
 from machines.saga import Saga
 from machines.statuses import FINISHED
 from machines.step import Step
+from machines.verify.deadlines import late_retries
 from machines.verify.design import flaws
 from machines.verify.kinship import Kinship, Place, TableKey
 from machines.verify.meanings import UNTRUE
@@ -66,7 +67,7 @@ class Proofs:
     ) -> Result:  # fmt: skip
         """Search a table whose children were searched before. Raise NotExploredError."""
         searches = self.searches(definition, as_child=as_child, data=data, progress=progress)
-        whole = Result(definition=definition, as_child=as_child)
+        whole = Result(definition=definition, as_child=as_child, notes=tuple(late_retries(definition)))
         whole.findings += self._flaws(definition)
         stages = None
         for search in searches:

@@ -75,6 +75,8 @@ class Result:
     complete: bool = True
     #: States of the table that the saga can be in, and of these the ones that no path has reached.
     unreached: tuple[str, ...] = ()
+    #: What is no fault, but may surprise the author.
+    notes: tuple[str, ...] = ()
     #: True: the table was searched as that of a child, which has a parent.
     as_child: bool = False
 

@@ -56,6 +56,28 @@ def test_verify_writes_json(sagas):
     assert (found["saga"], found["complete"], found["findings"], found["unreached"]) == ("sale", True, [], [])
 
 
+LATE = """
+from machines import Retry, Saga, compensatable, post, text
+
+HOLD = Saga(
+    name="late", version=1, initial="STARTED", completed="DONE", compensated="CANCELLED", data={"who": text()},
+    participants=("shop",), deadline_s=LIMIT,
+    steps=(
+        compensatable("hold", post("shop", "/hold"), undo=post("shop", "/undo"), timeout_s=10,
+                      retry=Retry(attempts=3, base_s=20), done="DONE", refused="NO_HOLD"),
+    ),
+)
+"""
+
+
+@pytest.mark.parametrize(("limit", "notes"), [(89, 1), (90, 0)])
+def test_retries_that_cannot_all_come_before_the_deadline_are_noted(tmp_path, limit, notes):
+    (tmp_path / f"late_{limit}.py").write_text(LATE.replace("LIMIT", str(limit)))
+    found = run("late", "--sagas", tmp_path)
+    assert (found.exit_code, found.stdout.count("note: hold: its 3 attempts and the waits between them")) == (0, notes)
+    assert len(json.loads(run("late", "--sagas", tmp_path, "--json").stdout)["notes"]) == notes
+
+
 def test_search_that_reaches_its_bound_is_no_proof(sagas):
     result = run("sale", "--sagas", sagas, "--states", 10)
     assert (result.exit_code, "NOT COMPLETE" in result.stdout) == (1, True)
