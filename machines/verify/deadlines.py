@@ -1,7 +1,7 @@
 """Deadlines that come too early: before the waits of children, which is a flaw, or before the last retry of a step.
 
-The check of a table refuses a deadline before the table's own waits. It cannot for a saga that `sub()` starts: tables that do so run
-already, and the newest version of the child may be another one tomorrow.
+The check of a table refuses a deadline before the waits of the table itself. It cannot for a saga that `sub()` starts:
+tables that do so run already, and the newest version of the child may be another one tomorrow.
 """
 
 from collections.abc import Iterator
@@ -41,8 +41,8 @@ def late_retries(definition: Saga) -> Iterator[str]:
         if state.retry.retries and whole_s > definition.deadline_s:
             yield (
                 f"{state.step.name}: its {state.retry.attempts} attempts and the waits between them may last "
-                f"{duration(whole_s)}, and deadline_s={definition.deadline_s:.10g} ends the saga before; make deadline_s "
-                f"longer than {whole_s:.10g}, or attempts= smaller"
+                f"{duration(whole_s)}, and deadline_s={definition.deadline_s:.10g} ends the saga before; "
+                f"make deadline_s longer than {whole_s:.10g}, or attempts= smaller"
             )
 
 
