@@ -6,7 +6,7 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from app.cli.arguments import definition_named
+from app.cli.arguments import Number, definition_named
 from app.cli.group import saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
 from app.services import services
@@ -30,7 +30,7 @@ _COLUMNS = (
 
 @saga.command("advise")
 @click.argument("name", metavar="TYPE")
-@click.option("--days", type=click.FloatRange(0.01, 3_650), default=30, show_default=True, help="Sagas started since.")
+@click.option("--days", type=Number(0.01, 3_650), default=30, show_default=True, help="Sagas started since.")
 @click.option(
     "--sagas", "most", type=click.IntRange(1, MOST_SAGAS), default=1_000, show_default=True,
     help="Most sagas to read, the newest first.",

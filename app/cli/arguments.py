@@ -47,16 +47,22 @@ actor_option = click.option(
 )
 
 
-class Seconds(click.FloatRange):
-    """A number of seconds within bounds. `nan` is refused, because it passes every check of bounds."""
+class Number(click.FloatRange):
+    """A number within bounds. `nan` is refused, because it passes every check of bounds."""
 
-    name = "seconds"
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        seconds = float(super().convert(value, param, ctx))
-        if seconds != seconds:  # noqa: PLR0124  only nan differs from itself
-            self.fail(f"{value!r} is no number of seconds.", param, ctx)
-        return seconds
+        number = float(super().convert(value, param, ctx))
+        if number != number:  # noqa: PLR0124  only nan differs from itself
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
+
+
+class Seconds(Number):
+    """A number of seconds within bounds."""
+
+    name = "seconds"
 
 
 #: The options that choose sagas, in each command that works on a list of them.

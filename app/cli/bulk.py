@@ -6,7 +6,7 @@ from uuid import UUID
 import click
 from rich.text import Text
 
-from app.cli.arguments import actor_named, actor_option, reason_from, with_id
+from app.cli.arguments import Number, actor_named, actor_option, reason_from, with_id
 from app.cli.group import SagaGroup, saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
 from app.cli.stuck import NONE_MATCH, attention_filter, attention_options, groups_of
@@ -48,7 +48,7 @@ def bulk() -> None:
 @click.argument("action", type=click.Choice(BULK_ACTIONS))
 @attention_options
 @click.option(
-    "--pace", type=click.FloatRange(0.1, LARGEST_PACE), default=PACE, show_default=True,
+    "--pace", type=Number(0.1, LARGEST_PACE), default=PACE, show_default=True,
     help="Largest number of sagas a second.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show which sagas the job would move, and start none.")

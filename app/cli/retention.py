@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import click
 
+from app.cli.arguments import Number
 from app.cli.group import saga
 from app.engine.idempotency import as_sent
 from app.errors import MalformedError
@@ -25,13 +26,13 @@ BATCH = 500
 
 
 @saga.command("prune")
-@click.option("--days", type=click.FloatRange(min=0, min_open=True), required=True, help="Sagas that ended before.")
+@click.option("--days", type=Number(min=0, min_open=True), required=True, help="Sagas that ended before.")
 @click.option("--archive", type=click.Path(path_type=Path), help="Append their journals to this file first.")
 @click.option("--dry-run", is_flag=True, help="Print the size of the next batch, and delete nothing.")
 @click.option("--limit", type=click.IntRange(1), help="Largest number of sagas to delete.")
 @click.option(
     "--keys-days",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(min=0, min_open=True),
     help="Idempotency-Keys of sagas that started before are free again, and no others.",
 )
 def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None, keys_days: float | None) -> None:

@@ -56,7 +56,7 @@ def advise(table: Saga, *, days: float, sagas: int) -> Advice:
     """Return what the newest sagas of a table say. One query reads them, see `recent_journals`."""
     read = recent_journals(table.name, table.version, days=days, sagas=sagas)
     found = figures(table, read.journals)
-    odds = {name: each.odds for name, each in found.items()}
+    odds = {name: each.odds_back for name, each in found.items()}
     names = tuple(step.name for step in table.steps)
     present = Order(steps=names, undos=expected_undos(table.steps, odds))
     enough = len(read.journals) >= FEWEST

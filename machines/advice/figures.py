@@ -9,7 +9,7 @@ from typing import Protocol
 from machines.history import Move, Reasoned, outcome, sends_call
 from machines.outcomes import Outcome
 from machines.saga import Saga
-from machines.step import Step
+from machines.step import Kind, Step
 from machines.transitions import DONE, Direction, Trigger
 
 #: Fewer sagas than this that reached a step say nothing about the step.
@@ -61,6 +61,13 @@ class Figures:
     def odds(self) -> float:
         """The share of the sagas that the step ended: refused, or given up."""
         return (self.refused + self.gave_up) / self.reached if self.reached else 0.0
+
+    @property
+    def odds_back(self) -> float:
+        """The share of the sagas that the step made go back. A pivot that is given up, and a later step, are stuck."""
+        if not self.reached or self.step.refused is None:
+            return 0.0
+        return self.refused / self.reached if self.step.kind is Kind.PIVOT else self.odds
 
     @property
     def interval(self) -> tuple[float, float]:

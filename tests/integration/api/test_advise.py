@@ -83,7 +83,9 @@ def test_too_few_sagas_say_nothing(cli, past):
 
 def test_no_saga_and_no_table_are_said(cli, client):
     assert "no saga of the last 30 days has ended or is stuck" in said(cli("checkout"))
-    assert cli("nothing").exit_code == 2
+    for wrong in (["nothing"], ["checkout", "--days", "nan"]):
+        shown = cli(*wrong)
+        assert (shown.exit_code, shown.output.count("\n")) == (2, 1)
 
 
 def test_sagas_of_other_types_and_older_ones_are_left_out(cli, past, store_one):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from app.views import advice
-from machines import Saga, compensatable, get, post, read, retriable, text
+from machines import Saga, compensatable, get, pivot, post, read, retriable, text
 
 SHOP = Saga(
     name="shop", version=1, initial="ASKED", completed="TOLD", compensated="BACK", data={"who": text()},
@@ -43,6 +43,17 @@ def test_read_that_saves_undos_is_named_and_its_references_are_kept(read_with):
     lines = list(advice.advice_lines(found))
     assert "Read to ask first: stock; moved alone, 240 steps in 1,000 sagas would be undone, and 440 are now." in lines
     assert lines[0] == "Order: stock, room, price, tell."
+
+
+def test_step_that_gets_stuck_undoes_nothing(read_with):
+    found = read_with(100, ENDS | {"tell": {"gave_up": 40}})
+    assert found.present.undos == read_with(100, ENDS).present.undos
+
+
+def test_pivot_makes_a_saga_go_back_only_by_a_refusal():
+    pay = pivot("pay", post("shop", "/pay"), done="PAID", refused="NO_PAY")
+    known = advice.Figures(step=pay, reached=100, refused=10, gave_up=40)
+    assert (known.odds, known.odds_back) == (0.5, 0.1)
 
 
 def test_gain_that_is_too_small_is_not_named(read_with):
