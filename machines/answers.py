@@ -1,10 +1,10 @@
-"""What participants answered to people is known of a saga, too: the journal has only the replies to the engine."""
+"""What people did and found out about the effects of a saga, beside the replies to the engine in its journal."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from machines.history import Answer, Effect, JournalEntry, StepEffect, sends_call
-from machines.transitions import Direction
+from machines.transitions import Direction, Trigger
 
 
 def is_open(effect: StepEffect) -> bool:
@@ -17,15 +17,19 @@ def is_open(effect: StepEffect) -> bool:
 def with_answers(
     effects: Sequence[StepEffect], answers: Sequence[Answer], moves: Sequence[JournalEntry]
 ) -> list[StepEffect]:
-    """Return the effects with the newest answer about each step. answers: the oldest first.
+    """Return the effects with the newest answer about each step, and with who resolved it. answers: the oldest first.
 
     A step that has happened took effect. A step that the participant did not have may still come, and no answer counts
     that is older than the last attempt of its step.
     """
     newest = {answer.step: answer for answer in answers}
+    by = {(move.step, move.direction): move.actor for move in moves if move.trigger == Trigger.RESOLVE}
+    named = (
+        replace(each, by=by.get((each.step.name, each.direction), "")) if each.by_hand else each for each in effects
+    )
     return [
         _with(effect, answer, moves) if is_open(effect) and (answer := newest.get(effect.step.name)) else effect
-        for effect in effects
+        for effect in named
     ]
 
 

@@ -104,6 +104,8 @@ class JournalEntry(ReasonedMove, Protocol):
     def reply(self) -> Any: ...
     @property
     def duration_ms(self) -> float | None: ...
+    @property
+    def actor(self) -> str: ...
 
 
 class Snapshot(Protocol):
@@ -166,6 +168,8 @@ class StepEffect:
     direction: Direction
     #: True: a person resolved the call; the participant has not confirmed it.
     by_hand: bool = False
+    #: Who resolved the call, such as `user:otto`; "": nobody did, or it is not known.
+    by: str = ""
     #: True: the participant refused the call.
     refused: bool = False
     #: True: the call is in flight; its reply may come at any moment.
@@ -417,7 +421,7 @@ def _effect(definition: Saga, step: Step, state: str, moves: Sequence[ReasonedMo
             refused=_any(undo_moves, Trigger.REFUSED) and not _succeeded(undo_moves),
             in_flight=undoing,
             not_found=not_found,
-            uncertain=not _succeeded(action_moves),
+            uncertain=not _any(action_moves, Trigger.SUCCEEDED),
         )
     return StepEffect(
         step=step,

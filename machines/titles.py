@@ -16,6 +16,11 @@ from machines.transitions import Direction, Phase, State
 _WORDS = {"taken": ("taken", "from", "given back"), "paid": ("paid", "to", "taken back")}
 
 
+def person(actor: str) -> str:
+    """Return the name of a person or a program without its kind."""
+    return actor.partition(":")[2] or actor
+
+
 def state_title(saga: Saga, name: str) -> str:
     """Return the title of a state; "" when the table has no words for it.
 
@@ -57,7 +62,9 @@ def money_words(
     amount = effect.step.amount
     if amount is None or (text := money_text(amount, data, results)) is None:
         return ""
-    return f"{text} {_moved(amount, effect, client if saga.client else None)}{_back(amount, effect, phase)}"
+    moved = _moved(amount, effect, client if saga.client else None)
+    says = "" if effect.effect is Effect.UNDONE else _says(effect)
+    return f"{text} {moved}{says}{_back(amount, effect, phase)}{_denied(effect)}"
 
 
 def _moved(amount: Amount, effect: StepEffect, client: str | None) -> str:
@@ -77,13 +84,28 @@ def _moved(amount: Amount, effect: StepEffect, client: str | None) -> str:
 def _back(amount: Amount, effect: StepEffect, phase: Phase) -> str:
     """Return the end of the sentence: whether the money went back."""
     *_, back = _WORDS[amount.name]
+    by_hand = f" by hand{_says(effect)}" if effect.by_hand else ""
     if effect.uncertain:
-        by_hand = " by hand" if effect.by_hand else ""
-        return f"; its undo succeeded{by_hand}" if effect.effect is Effect.UNDONE else "; its undo is not confirmed"
+        undone = f"; undone{by_hand}" if by_hand else "; its undo succeeded"
+        return undone if effect.effect is Effect.UNDONE else "; its undo is not confirmed"
     if effect.effect is Effect.UNDONE:
-        return f", and {back}" + (" by hand" if effect.by_hand else "")
+        return f", and {back}{by_hand}"
     if effect.effect is Effect.UNKNOWN and effect.direction == Direction.UNDO:
         return f", and may have been {back}"
     if effect.effect is Effect.TOOK_EFFECT and phase not in (Phase.FORWARD, Phase.WAITING, Phase.COMPLETED):
         return f", not {back}"
     return ""
+
+
+def _says(effect: StepEffect) -> str:
+    """Return who resolved the call by hand; "": nobody did, or its participant has confirmed it."""
+    if not effect.by_hand or (effect.answer and effect.answer.happened):
+        return ""
+    return f", says {person(effect.by) or 'a person'}"
+
+
+def _denied(effect: StepEffect) -> str:
+    """Return what the participant answered that speaks against a step which a person resolved by hand."""
+    if not effect.by_hand or effect.answer is None or effect.answer.happened or effect.step.probe is None:
+        return ""
+    return f"; {effect.step.probe.participant} answered that it had not happened"

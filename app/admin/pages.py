@@ -15,14 +15,15 @@ from app.services import services
 from app.store.saga_ids import short_id
 from app.values import written
 from app.views import formatting
-from app.views.effects import description
+from app.views.effects import description, effect_words
 from app.views.participants import sentence
 from app.views.saga_filters import narrowed
 from app.views.states import participants_of
-from app.views.tickets import deed, person
+from app.views.tickets import deed
 from app.views.titles import Titles
 from diagrams.descriptions import named
 from machines.lines import shortened
+from machines.titles import person
 
 #: Largest number of characters of a reply or a message on a page; the API returns all characters.
 LONGEST_SHOWN = 20_000
@@ -54,6 +55,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "cause": _cause,
         "redacted": redacted,
         "effect_description": description,
+        "effect_words": effect_words,
         "short_id": short_id,
         "shown": shown,
         "breakable": breakable,

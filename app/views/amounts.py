@@ -7,23 +7,27 @@ from uuid import UUID
 from sqlalchemy import Row
 
 from app.store import queries
-from app.store.loading import is_in_doubt, table_of
+from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
+from app.views.effects import effects_of_all
 from app.views.masking import shown
+from app.views.titles import money_of
 from machines.amounts import Amount, amount_text, money_text
-from machines.history import effects_of, replies
+from machines.history import replies
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
-from machines.titles import money_words
 
 
 def amounts_of(registry: Registry, rows: Sequence[SagaRow | Row[Any]]) -> Mapping[UUID, tuple[str, str]]:
     """Return the amounts that are known, and what became of them, such as `109.88 EUR`, `taken, and given back`."""
     found: dict[UUID, tuple[str, str]] = {}
-    for saga, journal, table, amount in _with_amounts(registry, rows):
+    named = list(_with_amounts(registry, rows))
+    effects = effects_of_all([(table, saga, journal) for saga, journal, table, _ in named if table is not None])
+    for saga, journal, table, amount in named:
         results = replies(journal)
         if (text := money_text(amount, saga.data, results)) is not None:
-            words = _fate(table, saga, journal, amount) if table else ""
+            effect = next((each for each in effects.get(saga.id, ()) if each.step.amount == amount), None)
+            words = money_of(table, effect, saga, results, names_client=False) if table and effect else ""
             found[saga.id] = text, words.removeprefix(text).strip()
     return found
 
@@ -35,13 +39,6 @@ def numbers_of(registry: Registry, rows: Sequence[SagaRow | Row[Any]]) -> Mappin
         for saga, journal, _, amount in _with_amounts(registry, rows)
     }
     return {saga_id: text for saga_id, text in texts.items() if text is not None}
-
-
-def _fate(table: Saga, saga: SagaRow, journal: Sequence[JournalRow], amount: Amount) -> str:
-    effects = effects_of(table, saga.state, journal, in_doubt=is_in_doubt(saga))
-    effect = next((each for each in effects if each.step.amount == amount), None)
-    phase, results = table.states[saga.state].phase, replies(journal)
-    return money_words(table, effect, None, phase=phase, data=saga.data, results=results) if effect else ""
 
 
 def _with_amounts(

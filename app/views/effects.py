@@ -1,6 +1,7 @@
 """The effects that a saga has left at its participants, in words for the operator."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from app.store.answers import answers_of
 from app.store.loading import is_in_doubt
@@ -13,20 +14,32 @@ from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import Status
 from machines.step import Step
+from machines.titles import person
 from machines.transitions import Direction
 
 
 def effects_now(definition: Saga | None, row: SagaRow, journal: Sequence[JournalRow]) -> list[StepEffect]:
     """Return every step of a saga that changes something, with its effect and with the answers of participants.
 
-    The answers are read only where the journal does not decide. Return nothing for a saga without a table.
+    Return nothing for a saga without a table.
     """
-    if definition is None:
-        return []
-    journal = as_named_now(journal)
-    in_doubt = is_in_doubt(row) and row.status != Status.PENDING
-    effects = effects_of(definition, row.state, journal, in_doubt=in_doubt)
-    return with_answers(effects, answers_of(row.id), journal) if any(map(is_open, effects)) else effects
+    return effects_of_all([(definition, row, journal)])[row.id] if definition else []
+
+
+def effects_of_all(sagas: Sequence[tuple[Saga, SagaRow, Sequence[JournalRow]]]) -> dict[UUID, list[StepEffect]]:
+    """Return the effects of each of these sagas, see `effects_now`.
+
+    The answers are read in one query, and only for sagas whose journal does not decide.
+    """
+    found: dict[UUID, tuple[Sequence[JournalRow], list[StepEffect]]] = {}
+    for definition, row, moves in sagas:
+        journal, in_doubt = as_named_now(moves), is_in_doubt(row) and row.status != Status.PENDING
+        found[row.id] = journal, effects_of(definition, row.state, journal, in_doubt=in_doubt)
+    answers = answers_of([saga_id for saga_id, (_, effects) in found.items() if any(map(is_open, effects))])
+    return {
+        saga_id: with_answers(effects, answers.get(saga_id, ()), journal)
+        for saga_id, (journal, effects) in found.items()
+    }
 
 
 def step_words(step: Step) -> str:
@@ -42,9 +55,22 @@ def answer_words(effect: StepEffect) -> str:
     return f"{asked} answered at {at} that it {'has' if effect.answer.happened else 'had not'} happened"
 
 
+def effect_words(effect: StepEffect) -> str:
+    """Return the effect of a step in two or three words, with what nobody but a person has confirmed."""
+    if effect.in_flight:
+        return "under way"
+    confirmed = effect.answer is not None and effect.answer.happened
+    return f"{effect.effect}, by hand" if effect.by_hand and not confirmed else str(effect.effect)
+
+
 def description(effect: StepEffect) -> str:
     """Return the effect of a step in one sentence, for the operator."""
     return _of_call(effect) if effect.step.starts is None else _of_children(effect)
+
+
+def _who(effect: StepEffect) -> str:
+    """Return who resolved a call by hand."""
+    return person(effect.by) or "A person"
 
 
 def _of_call(effect: StepEffect) -> str:
@@ -52,7 +78,7 @@ def _of_call(effect: StepEffect) -> str:
     participant, name = effect.call.participant, step_words(effect.step)
     answer = answer_words(effect)
     if effect.by_hand:
-        return f"A person resolved it by hand; {answer or f'{participant} did not confirm it'}."
+        return f"{_who(effect)} resolved it by hand; {answer or f'{participant} did not confirm it'}."
     if effect.effect is Effect.SKIPPED:
         return f"Skipped because {effect.because}: {participant} was not called."
     undo = f"to undo {name} " if effect.direction == Direction.UNDO else ""
@@ -81,7 +107,7 @@ def _of_children(effect: StepEffect) -> str:
     child = f"the branches of {name}" if group else f"the saga {effect.step.starts}"
     start, are = f"{child[0].upper()}{child[1:]}", "are" if group else "is"
     if effect.by_hand:
-        return f"A person resolved it by hand; {child} did not confirm it."
+        return f"{_who(effect)} resolved it by hand; {child} did not confirm it."
     if effect.effect is Effect.SKIPPED:
         return f"Skipped because {effect.because}: {child} {'were' if group else 'was'} not started."
     if effect.in_flight:

@@ -6,7 +6,7 @@ from app.services import Services
 from app.store import queries
 from app.store.loading import table_of
 from app.store.models import SagaRow
-from app.views.effects import description, effects_now
+from app.views.effects import description, effect_words, effects_now
 from app.views.masking import shown
 from app.views.summary import summary
 from app.views.titles import money_of
@@ -33,6 +33,9 @@ def _effect_json(parts: Services, effect: StepEffect, money: str) -> dict[str, A
     return {
         "step": effect.step.name,
         "effect": effect.effect,
+        "words": parts.redact(effect_words(effect)),
+        "by_hand": effect.by_hand,
+        "in_flight": effect.in_flight,
         "participant": effect.call.participant,
         "description": parts.redact(description(effect)),
         "money": parts.redact(money) if money else None,

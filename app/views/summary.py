@@ -14,6 +14,7 @@ from app.views.waits import ALONE, Family, Wait, sentence, stuck_words, wait_of
 from machines.history import Effect, StepEffect, skipped_steps
 from machines.saga import Saga
 from machines.statuses import Status
+from machines.titles import person
 from machines.transitions import Direction, Phase, State, Trigger
 
 
@@ -153,7 +154,7 @@ def _resolved_by_hand(effects: Sequence[StepEffect], journal: Sequence[JournalRo
     rows = [row for row in journal if row.trigger == Trigger.RESOLVE and row.direction == direction]
     undo = "the undo of " if direction is Direction.UNDO else ""
     return " ".join(
-        f"{(row.actor or 'A person').removeprefix('user:')} resolved {undo}{names.get(row.step or '', row.step)} by"
+        f"{person(row.actor or '') or 'A person'} resolved {undo}{names.get(row.step or '', row.step)} by"
         f" hand; {answers.get(row.step or '') or 'no participant confirmed it'}."
         for row in rows
     )

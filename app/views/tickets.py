@@ -10,13 +10,13 @@ from app.store.access_models import AuditRow
 from app.store.answers import ASKED
 from app.store.models import SagaRow
 from app.store.unknown_effects import CHECKED
-from app.views.effects import description
+from app.views.effects import description, effect_words
 from app.views.formatting import moment
 from app.views.unknown_effects import FOUND
 from diagrams.descriptions import named
 from machines.history import PROBED, StepEffect
 from machines.saga import Saga
-from machines.titles import state_title
+from machines.titles import person, state_title
 
 #: Action of an audit row → what the person did.
 _DEEDS = MappingProxyType({
@@ -60,12 +60,7 @@ def ticket(  # noqa: PLR0917
 
 def _effect(effect: StepEffect, money: str | None) -> str:
     paid = f" {money}." if money else ""
-    return f"{named(effect.step.title, effect.step.name)}: {effect.effect}.{paid} {description(effect)}"
-
-
-def person(actor: str) -> str:
-    """Return the name of a person or a program without its kind."""
-    return actor.partition(":")[2] or actor
+    return f"{named(effect.step.title, effect.step.name)}: {effect_words(effect)}.{paid} {description(effect)}"
 
 
 def deed(row: AuditRow) -> str:

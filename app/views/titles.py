@@ -45,7 +45,9 @@ class Titles:
             return None
 
 
-def money_of(definition: Saga, effect: StepEffect, row: SagaRow, results: Mapping[str, Any]) -> str:
+def money_of(
+    definition: Saga, effect: StepEffect, row: SagaRow, results: Mapping[str, Any], *, names_client: bool = True
+) -> str:
     """Return what a step of one saga has done with money; "" when its table does not say."""
-    phase = definition.states[row.state].phase
-    return money_words(definition, effect, row.client, phase=phase, data=row.data, results=results)
+    phase, client = definition.states[row.state].phase, row.client if names_client else None
+    return money_words(definition, effect, client, phase=phase, data=row.data, results=results)

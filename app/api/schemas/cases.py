@@ -35,6 +35,11 @@ class StepEffect(Reply):
 
     step = fields.String()
     effect = one_of(Effect)
+    words = fields.String(
+        metadata={"description": "the effect as the page shows it, such as `took effect, by hand` or `under way`"}
+    )
+    by_hand = fields.Boolean(metadata={"description": "true: a person resolved it, and the participant did not say it"})
+    in_flight = fields.Boolean(metadata={"description": "true: it is under way, and its answer may come at any moment"})
     participant = fields.String(metadata={"description": "of the call that decides the effect"})
     description = fields.String(metadata={"description": "the effect in a sentence"})
     money = maybe(fields.String, metadata={"description": "what it did with money; null: its table does not say"})

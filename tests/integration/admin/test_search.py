@@ -210,8 +210,23 @@ def test_list_and_export_show_the_amount(client, walk):
 )
 def test_list_says_what_became_of_the_amount(client, walk, outcomes, words):
     walk(*outcomes)
+    assert amount_in_list(client) == words
+
+
+def test_list_and_effects_say_what_a_person_has_done_by_hand(client, walk):
+    saga = walk("succeeded", "succeeded", "succeeded", "refused", "refused")
+    assert client.post(f"/api/v1/sagas/{saga.id}/resolve", json={"reason": "paid back"}).status_code in (200, 202)
+    db.session.rollback()
+    assert amount_in_list(client) == "5 EUR taken, and given back by hand, says ada"
+    found = {each["step"]: each for each in client.get(f"/api/v1/sagas/{saga.id}/effects").json["effects"]}
+    assert (found["payer"]["effect"], found["payer"]["words"]) == ("undone", "undone, by hand")
+    assert [each["by_hand"] for each in found.values()] == [name == "payer" for name in found]
+    assert not any(each["in_flight"] for each in found.values())
+
+
+def amount_in_list(client):
     row = client.get("/admin/sagas?q=4").text.partition('data-is="Amount"')[2].partition("</td>")[0]
-    assert words == re.sub("<[^>]*>", "", row.partition(">")[2])
+    return re.sub("<[^>]*>", "", row.partition(">")[2])
 
 
 def test_search_reads_no_table_as_a_whole(client, walk):

@@ -1,16 +1,19 @@
 """What people read in place of names, and the sentences about money."""
 
+import datetime as dt
+
 import pytest
 
 from app.views.effects import description
 from machines import paid, taken
 from machines.fields import amount, integer
-from machines.history import Effect, StepEffect, effects_of
+from machines.history import Answer, Effect, StepEffect, effects_of
 from machines.testing import failed, given, refused
 from machines.titles import money_words, state_title
 from machines.transitions import Direction, Phase
-from tests.unit.machines.tables import DO, UNDO, hold, saga, sell
+from tests.unit.machines.tables import DO, LOOK, UNDO, hold, saga, sell
 
+FIELDS = {"client_id": integer(low=1), "price": amount()}
 DATA = {"client_id": 4, "price": 109.88}
 
 
@@ -19,8 +22,8 @@ def table(word=taken, **columns):
     return saga(step, data={"client_id": integer(), "price": amount()}, client="client_id", **columns)
 
 
-def words(effect, phase, direction=Direction.DO, *, word=taken, client="4", **flags):
-    definition = table(word)
+def words(effect, phase, direction=Direction.DO, *, word=taken, client="4", probe=None, **flags):
+    definition = saga(hold(title="take the money", amount=word("price"), probe=probe), data=FIELDS, client="client_id")
     call = UNDO if direction is Direction.UNDO else DO
     found = StepEffect(step=definition.steps[0], effect=effect, call=call, direction=direction, **flags)
     return money_words(definition, found, client, phase=phase, data=DATA, results={})
@@ -50,15 +53,34 @@ def test_money_that_is_paid_out_is_taken_back():
 
 
 def test_money_words_say_what_a_person_did_by_hand():
-    assert words(Effect.UNDONE, Phase.COMPENSATED, by_hand=True).endswith(", and given back by hand")
+    assert words(Effect.UNDONE, Phase.COMPENSATED, by_hand=True).endswith(", and given back by hand, says a person")
 
 
 def test_money_words_do_not_claim_that_money_was_taken_when_only_its_undo_is_known():
     undone = words(Effect.UNDONE, Phase.COMPENSATED, Direction.UNDO, uncertain=True)
     assert undone == "109.88 may have been taken from customer 4; its undo succeeded"
-    assert words(Effect.UNDONE, Phase.COMPENSATED, by_hand=True, uncertain=True) == f"{undone} by hand"
+    assert words(Effect.UNDONE, Phase.COMPENSATED, by_hand=True, uncertain=True).endswith(
+        "; undone by hand, says a person"
+    )
     open_ = words(Effect.UNKNOWN, Phase.STUCK, Direction.UNDO, uncertain=True)
     assert open_ == "109.88 may have been taken from customer 4; its undo is not confirmed"
+
+
+NO, YES = (Answer(step="hold", happened=happened, at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)) for happened in (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("answer", "phase", "said"),
+    [
+        (None, Phase.COMPLETED, "109.88 taken from customer 4, says otto"),
+        (None, Phase.STUCK, "109.88 taken from customer 4, says otto, not given back"),
+        (NO, Phase.COMPLETED, "109.88 taken from customer 4, says otto; shop answered that it had not happened"),
+        (YES, Phase.COMPLETED, "109.88 taken from customer 4"),
+    ],
+)
+def test_money_words_name_who_says_that_a_step_happened(answer, phase, said):
+    found = {"by_hand": True, "by": "user:otto", "answer": answer}
+    assert words(Effect.TOOK_EFFECT, phase, probe=LOOK, **found) == said
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,16 @@
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
-from app.views.effects import description
+from app.views.effects import description, effect_words
 from app.views.summary import summary
 from machines import Saga, compensatable, get, pivot, post, read, sub, together
 from machines.checkout import CHECKOUT
-from machines.history import Effect, effects_of
+from machines.history import Answer, Effect, StepEffect, effects_of
 from machines.testing import given, refused
+from machines.transitions import Direction
 
 
 @dataclass
@@ -87,6 +89,27 @@ def test_resolved_step_is_described_as_done_by_hand():
     moves = (RESERVED, PAID, Row("enregistrer_vente", "retry"), Row("enregistrer_vente", "resolve"))
     assert effects("COMMANDE_ENREGISTREE", *moves)["enregistrer_vente"] is Effect.TOOK_EFFECT
     assert "by hand" in effect_of("enregistrer_vente", "COMMANDE_ENREGISTREE", *moves)
+
+
+SOLD = next(step for step in CHECKOUT.steps if step.name == "enregistrer_vente")
+ANSWERS = {
+    happened: Answer(step=SOLD.name, happened=happened, at=datetime(2026, 1, 1, tzinfo=UTC)) for happened in (0, 1)
+}
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ({}, "took effect"),
+        ({"by_hand": True}, "took effect, by hand"),
+        ({"by_hand": True, "answer": ANSWERS[0]}, "took effect, by hand"),
+        ({"by_hand": True, "answer": ANSWERS[1]}, "took effect"),
+        ({"in_flight": True}, "under way"),
+    ],
+)
+def test_words_of_an_effect_say_what_only_a_person_has_confirmed(found, words):
+    effect = StepEffect(step=SOLD, effect=Effect.TOOK_EFFECT, call=SOLD.call, direction=Direction.DO, **found)
+    assert effect_words(effect) == words
 
 
 def test_step_without_undo_is_described_so():
