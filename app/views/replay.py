@@ -20,8 +20,8 @@ from machines.registry import Registry, UnknownSagaError
 from machines.replay.playing import Difference, Played, difference, play, play_once
 from machines.replay.recording import Recording
 from machines.replay.source import source_of
-from machines.replay.stand_ins import redacted, without_secrets
-from machines.replay.trees import Journalled, tree_recording
+from machines.replay.stand_ins import without_secrets
+from machines.replay.trees import Journalled, redacted_tree, tree_recording
 from machines.replay.what_if import CHANGES, UnknownChangeError, calls_of, changed, effects, not_reached
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
@@ -191,9 +191,8 @@ def _recorded(registry: Registry, table: Saga, saga: SagaRow, *, redact: bool, r
     if saga.status == Status.PENDING:
         raise ConflictError("the saga has not started, so there is nothing to replay")
     try:
-        found = tree_recording(
-            _journalled(registry, table, saga, redact=redact, reach=reach), _started(registry, table)
-        )
+        tree = _journalled(registry, table, saga, reach)
+        found = tree_recording(redacted_tree(tree) if redact else tree, _started(registry, table))
     except (ValueError, UnknownSagaError) as error:
         raise ConflictError(f"it cannot be replayed: {error}") from None
     if _under_way(saga) and not found.requests:
@@ -201,14 +200,12 @@ def _recorded(registry: Registry, table: Saga, saga: SagaRow, *, redact: bool, r
     return found
 
 
-def _journalled(registry: Registry, table: Saga, saga: SagaRow, *, redact: bool, reach: Reach) -> Journalled:
+def _journalled(registry: Registry, table: Saga, saga: SagaRow, reach: Reach) -> Journalled:
     """Return a saga with its journal, and those of its children, without secrets."""
     row, moves = shown(registry, saga, queries.journal(saga.id))
     if not moves:
         raise ConflictError("the saga has not started, so there is nothing to replay")
     data, rows = without_secrets(table, row.data, moves)
-    if redact:
-        data, rows = redacted(table, data, rows)
     known = queries.children(saga.id, reach) if any(step.starts is not None for step in table.steps) else ()
     if len(known) > _MOST_CHILDREN:
         raise ConflictError(
@@ -218,7 +215,7 @@ def _journalled(registry: Registry, table: Saga, saga: SagaRow, *, redact: bool,
 
     def below(child: SagaRow) -> Journalled:
         of_child = registry.get(child.definition, child.definition_version)
-        return _journalled(registry, of_child, child, redact=redact, reach=reach)
+        return _journalled(registry, of_child, child, reach)
 
     return Journalled(
         definition=table, data=data, journal=rows, state=saga.state, under_way=_under_way(saga),

@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any, cast
 from uuid import UUID
 
+from machines.branches import BranchTable
+from machines.children import INDEX
 from machines.conditions import references_of
 from machines.fields import Field, FieldKind
 from machines.history import JournalEntry
@@ -47,10 +49,13 @@ def without_secrets(
 
 
 def redacted(
-    definition: Saga, data: Mapping[str, Any], journal: Sequence[JournalEntry]
+    definition: Saga, data: Mapping[str, Any], journal: Sequence[JournalEntry], stand_ins: "StandIns"
 ) -> tuple[dict[str, Any], list[JournalEntry]]:
-    """Return the data and the journal with a stand-in for each value of a person, a number or a text."""
-    stand_ins, kept = StandIns(), read_values(definition)
+    """Return the data and the journal with a stand-in for each value of a person, a number or a text.
+
+    stand_ins: those of the whole tree, so that parent and children have the same ones.
+    """
+    kept = read_values(definition)
     changed, rows = _replaced(
         definition,
         data,
@@ -64,6 +69,8 @@ def redacted(
 def read_values(definition: Saga) -> frozenset[tuple[str, ...]]:
     """Return the path of each value by which the saga goes its way: fields of the data, or a step and its fields."""
     found: list[tuple[str, ...]] = []
+    if isinstance(definition, BranchTable) and definition.of_items:
+        found.append((INDEX,))  # it says which item the branch is for
     for step in definition.steps:
         found += [parts(each) for each in (references_of(step.when) if step.when else ())]
         if step.waits is not None and step.waits.until is not None:
@@ -75,7 +82,7 @@ def read_values(definition: Saga) -> frozenset[tuple[str, ...]]:
 
 
 class StandIns:
-    """The stand-ins of one saga: the same value has the same stand-in, whatever field it is in."""
+    """The stand-ins of one tree of sagas: the same value has the same stand-in, whatever field it is in."""
 
     def __init__(self) -> None:
         #: Value → number of its stand-in, and the name that it was first found under.

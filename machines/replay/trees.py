@@ -14,6 +14,7 @@ from typing import Any
 from machines.children import INDEX
 from machines.history import JournalEntry
 from machines.replay.recording import Recording, recording
+from machines.replay.stand_ins import StandIns, redacted
 from machines.saga import Saga
 from machines.testing import Items, Scenario, ok
 
@@ -34,6 +35,17 @@ class Journalled:
     step: str = ""
     number: int = 0
     children: Sequence["Journalled"] = ()
+
+
+def redacted_tree(saga: Journalled) -> Journalled:
+    """Return the tree with a stand-in for each value of a person, a number or a text."""
+    return _redacted(saga, StandIns())
+
+
+def _redacted(saga: Journalled, stand_ins: StandIns) -> Journalled:
+    data, journal = redacted(saga.definition, saga.data, saga.journal, stand_ins)
+    below = [_redacted(child, stand_ins) for child in saga.children]
+    return replace(saga, data=data, journal=journal, children=below)
 
 
 def tree_recording(saga: Journalled, tables: Sequence[Saga] = ()) -> Recording:

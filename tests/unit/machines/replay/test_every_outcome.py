@@ -9,7 +9,7 @@ from machines.discovery import discover
 from machines.replay.playing import difference, play
 from machines.replay.recording import recording
 from machines.replay.source import source_of
-from machines.replay.stand_ins import redacted
+from machines.replay.stand_ins import StandIns, redacted
 from machines.testing import every_outcome
 from machines.testing.scenario import given
 from tests.support.journals import journal_of
@@ -43,7 +43,7 @@ def test_written_file_passes_for_every_outcome(place, table, tmp_path):
 @pytest.mark.parametrize(("place", "table"), TABLES, ids=[str(table) for _, table in TABLES])
 def test_redacted_saga_goes_the_same_way(place, table):
     for scenario in every_outcome(table):
-        data, journal = redacted(table, scenario.data, journal_of(scenario.run()))
+        data, journal = redacted(table, scenario.data, journal_of(scenario.run()), StandIns())
         assert difference(play(recording(table, data, journal))) is None, scenario.name
 
 

@@ -30,7 +30,7 @@ from machines import (
 from machines.replay.playing import Difference, difference, play, play_once
 from machines.replay.recording import recording
 from machines.replay.source import source_of
-from machines.replay.stand_ins import redacted, without_secrets
+from machines.replay.stand_ins import StandIns, redacted, without_secrets
 from machines.replay.what_if import UnknownChangeError, certain, changed
 from machines.testing import (
     accepted,
@@ -291,7 +291,7 @@ def test_secrets_are_replaced_and_redacted_values_are_consistent():
     masked = {**START, "card": "***"}
     data, journal = without_secrets(WAITING, masked, journal_of(run))
     assert data["card"] == WAITING.data["card"].example
-    data, journal = redacted(WAITING, data, journal)
+    data, journal = redacted(WAITING, data, journal, StandIns())
     assert data["guest"].startswith("guest-")
     assert (data["nights"], data["from"], data["kind"]) == (9, "2026-01-05", "a")  # the saga goes its way by them
     text = source_of(play(recording(WAITING, data, journal)), None, title="A saga", sagas="samples")
@@ -302,7 +302,7 @@ def test_secrets_are_replaced_and_redacted_values_are_consistent():
 
 def test_reply_and_data_with_the_same_value_have_the_same_stand_in():
     run = given(PLAIN, {"customer": "77"}).when(reserve=ok(headers={"Location": "/r/77"})).run()
-    data, journal = redacted(PLAIN, run._memory.data, journal_of(run))
+    data, journal = redacted(PLAIN, run._memory.data, journal_of(run), StandIns())
     reply = next(row.reply for row in journal if row.step == "reserve")
     assert reply["id"] == data["customer"]
     assert data["id"] != run._memory.data["id"]

@@ -7,7 +7,7 @@ import pytest
 from machines import Saga, branch, compensatable, each, list_of, pivot, post, sub, text, together
 from machines.replay.playing import difference, play, play_once
 from machines.replay.source import source_of
-from machines.replay.trees import tree_recording
+from machines.replay.trees import redacted_tree, tree_recording
 from machines.replay.what_if import UnknownChangeError, changed
 from machines.testing import always, every_outcome, given, items, lost, ok, refused
 from tests.support.journals import journalled
@@ -64,6 +64,15 @@ def test_replies_of_each_item_and_child_are_those_of_the_journal(tmp_path):
     played = replayed(run, tmp_path)
     assert played.run.calls[-1].body == {"charge": "R7"}
     assert [child.results["reserve"]["id"] for child in played.run.children[:3]] == ["a", "b", "text"]
+
+
+@pytest.mark.parametrize("outcomes", [{}, {"send": refused()}], ids=["completed", "compensated"])
+def test_redacted_tree_goes_the_way_of_its_journal(outcomes):
+    run = given(ORDER, DATA, [PAYMENT]).when(**outcomes).run()
+    tree = redacted_tree(journalled(run))
+    assert {child.data["item"] for child in tree.children[:3]} == set(tree.data["lines"]) != set(DATA["lines"])
+    played = play(tree_recording(tree, [PAYMENT]))
+    assert difference(played) is None, f"{difference(played)}\n{played.run}"
 
 
 def test_person_who_helped_a_branch_is_in_the_test(tmp_path):
