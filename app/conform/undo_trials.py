@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from app.conform.bench import Bench
+from app.conform.bench import Bench, Seen
 from app.conform.effects import change, counts, in_words, left_over, taken_from_others
 from app.conform.expecting import (
     do_well,
@@ -156,6 +156,7 @@ def refused_again(bench: Bench) -> None:
     first = saga.do()
     expect_no_error(first, bench.subject.step.call, "the call")
     if first.outcome in DONE:
+        _expect_something_done(bench, saga, before)
         raise NotTriedError(f"the participant does not refuse the data of --refused: {first.reply.reason}")
     expect_refused(first, "the call")
     if first.outcome is Outcome.REFUSED:
@@ -166,6 +167,19 @@ def refused_again(bench: Bench) -> None:
     if not bench.sees:
         raise NotTriedError(
             "it is refused both times, but only a look or a probe shows that nothing is done; give --look"
+        )
+
+
+def _expect_something_done(bench: Bench, saga: Trial, before: Seen) -> None:
+    """Raise NotKeptError when a call that was answered as done has done nothing."""
+    now = bench.see(saga)
+    unchanged = bench.one_effect is not None and not change(counts(before.shown), counts(now.shown))
+    denied = bench.subject.step.probe is not None and not now.found
+    if unchanged or denied:
+        shows = "--look" if unchanged else "the probe"
+        raise NotKeptError(
+            f"the data of --refused are answered as done, but nothing is done, as {shows} shows; answer a refusal with "
+            "4xx, or name in means= the field of the reply that says it"
         )
 
 

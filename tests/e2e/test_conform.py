@@ -38,6 +38,7 @@ FAULTS = {
     "undo-all": "undo", "undo-oldest": "undo", "undo-newest": "undo", "undo-two": "undo",
     "probe-other-id": "probe", "probe-undone": "probe-undone", "undo-again": "undos-at-once",
     "undo-memory": "crash-undo", "undo-error": "undo",
+    "refused-200": "refused-again",
 }  # fmt: skip
 
 
@@ -150,6 +151,13 @@ def test_refusal_with_an_effect_is_found_by_the_probe_when_there_is_no_look(airl
     lines = {line["name"]: line for line in json.loads(airline.conform("--json", look=()).stdout)["lines"]}
     assert lines["refused-again"]["verdict"] == "not kept"
     assert lines["refused-again"]["why"] == "the call is refused, but has an effect, as the probe says"
+
+
+def test_refusal_that_is_answered_as_done_is_found_by_the_probe_when_there_is_no_look(airline):
+    airline.plant("refused-200")
+    lines = {line["name"]: line for line in json.loads(airline.conform("--json", look=()).stdout)["lines"]}
+    assert lines["refused-again"]["verdict"] == "not kept"
+    assert lines["refused-again"]["why"].startswith("the data of --refused are answered as done, but nothing is done")
 
 
 def test_undo_that_takes_back_the_bookings_of_others_fails_every_kind(airline):

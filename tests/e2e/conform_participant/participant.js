@@ -65,6 +65,7 @@ function act(key, text) {
     return problem(400, "city is required");
   }
   if (body.city === "Atlantis" && has("refusal-books")) book(body, text, key);
+  if (body.city === "Atlantis" && has("refused-200")) return { status: 200, body: { id: "none" }, refused: true };
   return body.city === "Atlantis" ? { ...problem(409, "no seat"), refused: true } : book(body, text, key);
 }
 
@@ -107,6 +108,7 @@ async function undo(key) {
 
 function outcome(key) {
   const known = state.keys[key];
+  if (known?.refused && has("refused-200")) return problem(404, "it has not been done");
   if (known?.refused && has("refusal-books")) return { status: 200, body: { id: "?" } };
   if (known && !known.refused && !known.undone && has("probe-other-id")) return { status: 200, body: { id: "b0" } };
   if (known) return known.undone && !has("probe-undone") ? problem(410, "undone") : known;
