@@ -59,7 +59,11 @@ class Run(Shown):
         """Send a signal. Raise NotAllowedError when the API would refuse it."""
         step = step_waiting_for(self.definition, name)
         if step is None or step.waits is None:
-            raise NotAllowedError(f"{self.definition} waits for no signal {name}")
+            waiting = [
+                each for each in self._family.tree(self._member) if step_waiting_for(each.memory.definition, name)
+            ]
+            hint = f"; its child waits for it: run.child({waiting[0].name!r}, …).signal({name!r})" if waiting else ""
+            raise NotAllowedError(f"{self.definition} waits for no signal {name}{hint}")
         if self._memory.row and not can_still_wait(self.definition, self.state, step):
             raise NotAllowedError(f"the saga is in {self.state} and does not wait for the signal {name} any more")
         self._arrive(name, signal_body(step, body), "test")

@@ -112,8 +112,8 @@ class Barrier:
 
     def prune(self, *, late_call: timedelta, late_undo: timedelta) -> int:
         """Delete old rows and return their number. For the arguments see `Ledger.prune`."""
-        if late_undo < late_call:
-            raise ValueError("late_undo must not be shorter than late_call")
+        if not timedelta() <= late_call <= late_undo:
+            raise ValueError("late_call must not be negative, and late_undo must not be shorter than late_call")
         self._cursor.execute(_PRUNE, (late_undo, late_call))
         return self._cursor.rowcount
 

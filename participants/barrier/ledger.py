@@ -99,10 +99,10 @@ class Ledger:
 
         late_call: how long after a call a duplicate of it may still come. late_undo: how long after an action its undo
         may still come, also when a person decides about a saga that was stuck. An undo that comes later is answered
-        "never done", and the effect stays. Raise ValueError when late_undo is shorter.
+        "never done", and the effect stays. Raise ValueError when late_undo is shorter, or late_call negative.
         """
-        if late_undo < late_call:
-            raise ValueError("late_undo must not be shorter than late_call")
+        if not timedelta() <= late_call <= late_undo:
+            raise ValueError("late_call must not be negative, and late_undo must not be shorter than late_call")
         now, table = datetime.now(UTC), self.table
         undoable = (table.c.direction == Direction.DO) & (table.c.state == State.DONE)
         old = or_(table.c.at < now - late_undo, (table.c.at < now - late_call) & ~undoable)

@@ -125,11 +125,14 @@ def test_node_barrier_prunes_what_no_call_needs_any_more(postgres_url, node_pack
           await pool.query("UPDATE barrier_ledger SET at = now() - interval '8 days'");
           await barrier.do(key("young/put/do"), "POST /", {{}}, act);
           const day = 24 * 3600;
+          await barrier.prune({{ lateCallS: -5, lateUndoS: -1 }}).catch((error) => console.log(error.name));
           console.log(await barrier.prune({{ lateCallS: 7 * day, lateUndoS: 90 * day }}));
           await pool.end();
         }})();
     """
-    assert subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True).stdout == "2\n"
+    assert (
+        subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True).stdout == "RangeError\n2\n"
+    )
     with psycopg2.connect(postgres_url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT key FROM barrier_ledger ORDER BY key")
         assert [key for (key,) in cursor.fetchall()] == ["kept/put/do", "young/put/do"]
@@ -143,6 +146,8 @@ def test_dbapi_barrier_prunes_what_no_call_needs_any_more(postgres_url):
         barrier.do({"Idempotency-Key": "kept/put/do"}, "POST /", {}, lambda: (200, {}))
         barrier.undo({"Idempotency-Key": "tombstone/put/undo"}, lambda _done: (200, {}))
         cursor.execute("UPDATE barrier_ledger SET at = now() - interval '8 days'")
+        with pytest.raises(ValueError, match="must not be negative"):
+            barrier.prune(late_call=timedelta(days=-5), late_undo=timedelta(days=-1))
         assert barrier.prune(late_call=timedelta(days=7), late_undo=timedelta(days=90)) == 2
         cursor.execute("SELECT key FROM barrier_ledger")
         assert cursor.fetchall() == [("kept/put/do",)]

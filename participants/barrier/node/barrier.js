@@ -91,7 +91,9 @@ class Barrier {
   // Delete old rows and return their number. lateCallS: how long after a call a duplicate of it may still come.
   // lateUndoS: how long after an action its undo may still come; a later undo is answered "never done".
   async prune({ lateCallS, lateUndoS }) {
-    if (!(lateUndoS >= lateCallS)) throw new RangeError("lateUndoS must not be shorter than lateCallS");
+    if (!(lateCallS >= 0 && lateUndoS >= lateCallS)) {
+      throw new RangeError("lateCallS must not be negative, and lateUndoS must not be shorter than lateCallS");
+    }
     return (await this.pool.query(PRUNE, [lateUndoS, lateCallS])).rowCount;
   }
 

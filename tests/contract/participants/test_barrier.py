@@ -150,9 +150,12 @@ def test_pruning_deletes_a_done_action_when_no_undo_can_come_any_more(box):
     assert box.states() == {}
 
 
-def test_pruning_refuses_an_undo_that_may_come_less_late_than_a_call(box):
+@pytest.mark.parametrize(("late_call", "late_undo"), [(7, 6), (-5, -1), (-5, 3)])
+def test_pruning_refuses_an_undo_that_may_come_less_late_than_a_call_and_negative_times(box, late_call, late_undo):
+    box.do()
     with pytest.raises(ValueError, match="late_undo must not be shorter"):
-        pruned(box, 7, 6)
+        pruned(box, late_call, late_undo)
+    assert box.states() != {}
 
 
 def test_a_body_that_is_nested_too_deeply_is_a_bad_request(box):

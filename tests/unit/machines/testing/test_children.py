@@ -172,6 +172,8 @@ def test_time_and_signals_reach_a_child():
     table = order(together(step("label"), branch("check", asked), name="both", done="OK", refused="NO"), step("ship"))
     saga = given(table).run()
     assert (saga.status, saga.due_in_s) == ("waiting", 600)
+    with pytest.raises(NotAllowedError, match=r"its child waits for it: run.child\('check', …\)"):
+        saga.signal("approve")
     saga.child("check").signal("approve")
     assert saga.ended == "SHIP_DONE"
     late = given(table).run().after(minutes=10)
