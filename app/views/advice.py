@@ -7,7 +7,7 @@ from datetime import datetime
 from app.store.recent_journals import recent_journals
 from machines.advice.figures import FEWEST, Figures, figures, percentile
 from machines.advice.limits import retry_advice, timeout_advice
-from machines.advice.order import Order, best_order, expected_undos, legal, with_first
+from machines.advice.order import Odds, Order, best_order, expected_undos, legal, with_first
 from machines.saga import Saga
 from machines.step import Kind
 
@@ -56,7 +56,7 @@ def advise(table: Saga, *, days: float, sagas: int) -> Advice:
     """Return what the newest sagas of a table say. One query reads them, see `recent_journals`."""
     read = recent_journals(table.name, table.version, days=days, sagas=sagas)
     found = figures(table, read.journals)
-    odds = {name: each.odds_back for name, each in found.items()}
+    odds = {name: each.odds_in_order for name, each in found.items()}
     names = tuple(step.name for step in table.steps)
     present = Order(steps=names, undos=expected_undos(table.steps, odds))
     enough = len(read.journals) >= FEWEST
@@ -71,7 +71,7 @@ def advise(table: Saga, *, days: float, sagas: int) -> Advice:
     )  # fmt: skip
 
 
-def _first_read(table: Saga, odds: Mapping[str, float], present: Order) -> FirstRead | None:
+def _first_read(table: Saga, odds: Mapping[str, Odds], present: Order) -> FirstRead | None:
     """Return the read that saves the most undos when it is asked as early as its references allow."""
     by_name = {step.name: step for step in table.steps}
     found: list[FirstRead] = []

@@ -6,7 +6,8 @@ from datetime import datetime
 from math import ceil, sqrt
 from typing import Protocol
 
-from machines.history import Move, Reasoned, outcome, sends_call
+from machines.advice.order import Odds
+from machines.history import Move, Reasoned, outcome, sends_call, skips
 from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.step import Kind, Step
@@ -40,6 +41,8 @@ class Figures:
     step: Step
     #: Number of sagas whose step was tried, and how its action ended.
     reached: int = 0
+    #: Number of sagas that skipped the step (`when=`).
+    skipped: int = 0
     succeeded: int = 0
     refused: int = 0
     #: In doubt after the last attempt, too late, or stuck after dead processes.
@@ -63,11 +66,16 @@ class Figures:
         return (self.refused + self.gave_up) / self.reached if self.reached else 0.0
 
     @property
-    def odds_back(self) -> float:
-        """The share of the sagas that the step made go back. A pivot that is given up, and a later step, are stuck."""
+    def odds_in_order(self) -> Odds:
+        """The odds that decide about the best order.
+
+        A pivot that is given up, and a step that cannot be refused, make no saga go back.
+        """
+        came = self.reached + self.skipped
         if not self.reached or self.step.refused is None:
-            return 0.0
-        return self.refused / self.reached if self.step.kind is Kind.PIVOT else self.odds
+            return Odds(0.0, self.reached / came if came else 1.0)
+        back = self.refused / self.reached if self.step.kind is Kind.PIVOT else self.odds
+        return Odds(back, self.reached / came)
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -92,6 +100,9 @@ def figures(definition: Saga, journals: Iterable[Sequence[JournalRow]]) -> Mappi
         for name, moves in _by_step(journal).items():
             if name in found:
                 _add(found[name], journal, moves)
+        for row in journal:
+            if skips(row) and row.step in found:
+                found[row.step].skipped += 1
     return found
 
 

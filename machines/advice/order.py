@@ -21,6 +21,27 @@ LARGEST = 12
 _MOVABLE = (Kind.READ, Kind.COMPENSATABLE)
 
 
+@dataclass(frozen=True)
+class Odds:
+    """What past sagas say about a step. back: the share of the sagas that tried it and that it made go back.
+
+    tried: the share of the sagas that came to it and tried it; the others skipped it (`when=`).
+    """
+
+    back: float
+    tried: float = 1.0
+
+    @property
+    def ends(self) -> float:
+        """The share of the sagas that came to the step and that it made go back."""
+        return self.tried * self.back
+
+    @property
+    def done(self) -> float:
+        """The share of the sagas that passed the step and have done it."""
+        return self.tried * (1 - self.back) / (1 - self.ends) if self.ends < 1 else 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """An order of the steps of a table, and how many undos it is expected to cost."""
@@ -30,21 +51,21 @@ class Order:
     undos: float
 
 
-def expected_undos(steps: Sequence[Step], odds: Mapping[str, float]) -> float:
-    """Return how many undos one saga is expected to cost in this order. odds: step → the share of sagas it ends."""
-    reached, done, total = 1.0, 0, 0.0
+def expected_undos(steps: Sequence[Step], odds: Mapping[str, Odds]) -> float:
+    """Return how many undos one saga is expected to cost in this order."""
+    reached, to_undo, total = 1.0, 0.0, 0.0
     for step in steps:
-        total += reached * odds[step.name] * done
-        reached *= 1 - odds[step.name]
-        done += step.undo is not None
+        total += reached * odds[step.name].ends * to_undo
+        reached *= 1 - odds[step.name].ends
+        to_undo += _to_undo(step, odds)
     return total
 
 
-def best_order(definition: Saga, odds: Mapping[str, float]) -> Order:
+def best_order(definition: Saga, odds: Mapping[str, Odds]) -> Order:
     """Return the legal order with the fewest expected undos; the present order when no other one is legal or better."""
     steps: list[Step] = []
     for movable, group in _groups(definition.steps):
-        steps += _best(group, odds, done=sum(step.undo is not None for step in steps)) if movable else group
+        steps += _best(group, odds, sum(_to_undo(step, odds) for step in steps)) if movable else group
     best = [step.name for step in steps]
     if expected_undos(steps, odds) >= expected_undos(definition.steps, odds) - 1e-9 or not legal(definition, best):
         steps = list(definition.steps)
@@ -102,8 +123,13 @@ def _groups(steps: Sequence[Step]) -> Iterator[tuple[bool, list[Step]]]:
         yield movable, row
 
 
-def _best(group: Sequence[Step], odds: Mapping[str, float], done: int) -> Sequence[Step]:
-    """Return the best order of a row. done: number of steps before the row that have an undo."""
+def _to_undo(step: Step, odds: Mapping[str, Odds]) -> float:
+    """Return how many undos the step adds to a saga that has passed it."""
+    return odds[step.name].done if step.undo is not None else 0.0
+
+
+def _best(group: Sequence[Step], odds: Mapping[str, Odds], before_row: float) -> Sequence[Step]:
+    """Return the best order of a row. before_row: how many undos the steps before the row add."""
     if len(group) > LARGEST:
         return group
     before = [_before(step, group) for step in group]
@@ -113,14 +139,14 @@ def _best(group: Sequence[Step], odds: Mapping[str, float], done: int) -> Sequen
     for _ in group:
         longer: dict[int, tuple[float, tuple[int, ...]]] = {}
         for bits, (undos, order) in found.items():
-            reached, to_undo = 1.0, done
+            reached, to_undo = 1.0, before_row
             for place in order:
-                reached *= 1 - odds[group[place].name]
-                to_undo += group[place].undo is not None
+                reached *= 1 - odds[group[place].name].ends
+                to_undo += _to_undo(group[place], odds)
             for place, step in enumerate(group):
                 if bits >> place & 1 or before[place] & ~bits:
                     continue
-                total = undos + reached * odds[step.name] * to_undo
+                total = undos + reached * odds[step.name].ends * to_undo
                 known = longer.get(bits | 1 << place)
                 # Of equal orders, the one that is nearest to the table wins.
                 if known is None or (round(total, 12), (*order, place)) < (round(known[0], 12), known[1]):

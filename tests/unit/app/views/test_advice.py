@@ -53,7 +53,7 @@ def test_step_that_gets_stuck_undoes_nothing(read_with):
 def test_pivot_makes_a_saga_go_back_only_by_a_refusal():
     pay = pivot("pay", post("shop", "/pay"), done="PAID", refused="NO_PAY")
     known = advice.Figures(step=pay, reached=100, refused=10, gave_up=40)
-    assert (known.odds, known.odds_back) == (0.5, 0.1)
+    assert (known.odds, known.odds_in_order.back) == (0.5, 0.1)
 
 
 def test_gain_that_is_too_small_is_not_named(read_with):

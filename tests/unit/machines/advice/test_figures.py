@@ -7,6 +7,7 @@ import pytest
 from machines import NEVER, Retry, Saga, compensatable, equal, pause, pivot, post, text
 from machines.advice.figures import FEWEST, Figures, figures, percentile
 from machines.advice.limits import retry_advice, timeout_advice
+from machines.advice.order import Odds
 from machines.testing import always, down, given, lost, ok, refused
 from tests.support.journals import journal_of
 
@@ -53,7 +54,9 @@ def test_skipped_step_was_not_tried():
         SHOP, version=2, steps=(replace(SHOP.steps[0], when=equal("who", "Ada"), doing="HOLDING"), *SHOP.steps[1:])
     )
     journals = [journal_of(given(maybe, {"who": who}).run().after(hours=1)) for who in ("Ada", "Bob", "Cy")]
-    assert (figures(maybe, journals)["room"].reached, figures(maybe, journals)["pay"].reached) == (1, 3)
+    room, pay = (figures(maybe, journals)[name] for name in ("room", "pay"))
+    assert (room.reached, room.skipped, pay.reached, pay.skipped) == (1, 2, 3, 0)
+    assert (room.odds_in_order, pay.odds_in_order) == (Odds(0.0, 1 / 3), Odds(0.0, 1.0))
 
 
 def test_percentiles_are_values_that_were_seen():
