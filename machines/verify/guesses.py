@@ -34,6 +34,7 @@ class Guesses:
         return (
             self._decided_wrongly(world, save)
             or self._moves.kin_properties.of_commit(world, save)
+            or self._moves.wait_ends.of_commit(world, save)
             or self._goes_back(world, save)
             or self._moves.properties.of_passed(world, save)
         )

@@ -26,6 +26,7 @@ from machines.verify.kinship import Kinship
 from machines.verify.meanings import Truth
 from machines.verify.replying import put, replies_to
 from machines.verify.samples import bodies_of, varies
+from machines.verify.wait_ends import meaning_of
 from machines.verify.world import Bodies, Fact, Memory, Row, Seen
 from machines.waiting import Waiting
 
@@ -167,7 +168,7 @@ class Machinery:
         assert step.waits.signal is not None
         body, found = example(step.waits.brings), set()
         for kind, each in [("", body), *_signals(step.waits, body)]:
-            outcome = step.waits.outcome_of(each)
+            outcome = meaning_of(step.waits, each)
             if outcome not in found:
                 found.add(outcome)
                 self.arrivals[step.waits.signal, kind or str(outcome)] = each

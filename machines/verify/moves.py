@@ -32,6 +32,7 @@ from machines.verify.process import ModelLoop, Send
 from machines.verify.properties import Broken, Properties
 from machines.verify.replying import WITHOUT_FIELDS
 from machines.verify.turns import Turns, learned
+from machines.verify.wait_ends import WaitEnds
 from machines.verify.world import DUE_LATER, DUE_NOW, HELD, NEVER_DUE, NEW_END, Entry, Memory, Process, Row, Save, World
 from machines.waiting import Waiting
 
@@ -47,7 +48,7 @@ class Moves:
         self.by_name = {step.name: step for step in self.definition.steps}
         self.journals, self.network, self._guesses = Journals(machinery), Network(self), Guesses(self)
         self.children, self.kin_properties = Children(self), KinProperties(self)
-        self.properties, self.people = Properties(self), People(self)
+        self.properties, self.people, self.wait_ends = Properties(self), People(self), WaitEnds(self)
         #: True: a signal or an answer may come between a call and its commit.
         self.races = any(step.waits or step.later for step in self.definition.steps)
         self.turns, self.forgetting = Turns(machinery, merged=reduced), Forgetting(self)

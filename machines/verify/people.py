@@ -92,7 +92,8 @@ class People:
             return None  # nobody can write the replies of children
         runs = saga.current.runs
         save = loop.save_of(saga, HELD if runs else NEVER_DUE, held=runs)
-        if broken := self._moves.kin_properties.of_commit(world, save):
+        broken = self._moves.kin_properties.of_commit(world, save) or self._moves.wait_ends.of_commit(world, save)
+        if broken is not None:
             return broken
         return self._moves.written(world, save)
 

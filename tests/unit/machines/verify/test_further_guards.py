@@ -2,7 +2,19 @@
 
 import pytest
 
-from machines import REFUSED, Retry, callback, compensatable, pivot, post, text
+from machines import (
+    REFUSED,
+    Retry,
+    approval,
+    boolean,
+    callback,
+    compensatable,
+    pause,
+    pivot,
+    post,
+    text,
+    wait,
+)
 from machines import attempts as attempts_module
 from machines import replies as replies_module
 from machines.attempts import Attempts
@@ -10,6 +22,7 @@ from machines.loop import Loop
 from machines.progress import Progress
 from machines.registry import Registry
 from machines.verify import verify
+from machines.waiting import Waiting
 from machines.waits import Waits
 from tests.unit.machines.tables import saga
 from tests.unit.machines.verify.family_guards import Guard
@@ -38,7 +51,31 @@ def named_by_a_missing_field():
     return selling({"id": {None: REFUSED}}, keeps={"id": text()})
 
 
+def before_a_pivot(step):
+    return saga(step, pivot("b", post("shop", "/b"), done="DONE", refused="NO_B", retry=TWICE))
+
+
+def approved():
+    return before_a_pivot(approval("ok", role="operator", within_s=60, done="OK", refused="NO_OK"))
+
+
+def signalled():
+    agreed = {"agrees": {False: REFUSED}}
+    return before_a_pivot(
+        wait("ok", signal="ok", within_s=60, brings={"agrees": boolean()}, means=agreed, done="OK", refused="NO_OK")
+    )
+
+
+def signalled_after_the_pivot():
+    return saga(
+        pivot("b", post("shop", "/b"), done="B", refused="NO_B", retry=TWICE),
+        wait("ok", signal="ok", within_s=60, done="DONE"),
+    )
+
+
 TABLES = {
+    "approved": approved, "signalled": signalled, "signalled_after_the_pivot": signalled_after_the_pivot,
+    "paused": lambda: before_a_pivot(pause("ok", for_s=60, done="OK", refused="NO_OK")),
     "plain": plain, "accepted": accepted, "accepted_pivot": accepted_pivot, "answered_later": answered_later,
     "without_keys": without_keys, "polled": lambda: polling({}), "missing_field": named_by_a_missing_field,
 }  # fmt: skip
@@ -82,6 +119,32 @@ GUARDS = {
     "an_answer_that_does_not_come_is_no_refusal": Guard(
         owner=Waits, function="end", table="accepted",
         text="outcome = Outcome.IN_DOUBT", without="outcome = Outcome.REFUSED",
+    ),
+    "a_signal_that_says_no_refuses": Guard(
+        owner=Waits, function="take_arrival", table="signalled",
+        text="waits.outcome_of(arrival.body)", without="Outcome.SUCCEEDED",
+    ),
+    "a_person_who_says_no_refuses": Guard(
+        owner=Waiting, function="outcome_of", table="approved", text="return outcome", without="return SUCCEEDED",
+    ),
+    "an_approval_that_does_not_come_refuses": Guard(
+        owner=Waits, function="end", table="approved",
+        text="waits.outcome_at_end(can_go_back=saga.may(Trigger.EXPIRE))", without="Outcome.SUCCEEDED",
+    ),
+    "a_signal_that_does_not_come_after_the_pivot_is_stuck": Guard(
+        owner=Waiting, function="outcome_at_end", table="signalled_after_the_pivot",
+        text="else IN_DOUBT", without="else SUCCEEDED",
+    ),
+    "a_wait_lasts_until_its_time_is_over": Guard(
+        owner=Waits, function="end", table="paused", text="if left_s > 0", without="if False",
+    ),
+    "a_signal_is_taken_before_the_deadline": Guard(
+        owner=Loop, function="_move_without_call", table="approved",
+        text="at.waits and saga.arrived and", without="at.waits and saga.arrived and not self._is_late(saga) and",
+    ),
+    "an_answer_is_taken_before_the_deadline": Guard(
+        owner=Loop, function="_move_without_call", table="accepted",
+        text="at.waits and saga.arrived and", without="at.waits and saga.arrived and not self._is_late(saga) and",
     ),
     "the_loop_commits_before_the_call": Guard(
         owner=Loop, function="_turn", table="plain",
