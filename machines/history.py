@@ -103,9 +103,9 @@ class JournalEntry(ReasonedMove, Protocol):
     @property
     def reply(self) -> Any: ...
     @property
-    def duration_ms(self) -> float | None: ...
-    @property
     def actor(self) -> str: ...
+    @property
+    def duration_ms(self) -> float | None: ...
 
 
 class Snapshot(Protocol):
@@ -259,7 +259,7 @@ def cause_of(definition: Saga, journal: Sequence[JournalEntry]) -> str | None:
     error, cause = None, None
     for entry in as_named_now(journal):
         if entry.trigger in GIVES_UP:
-            error = failure(definition, entry.source or "", entry.dest, entry.reason)
+            error = failure(definition, entry.trigger, entry.source or "", entry.dest, entry.actor, entry.reason)
         after = definition.states.get(entry.dest)
         if after is not None and after.phase is Phase.COMPLETED:
             error = None

@@ -95,7 +95,12 @@ def _walk(saga: Saga, state: str, known: Known | None, *, in_doubt: bool) -> Wal
 
 
 def _preview(walk: Walk, trigger: Trigger, entered: Iterable[State]) -> Preview:
-    """Return the preview of a move that was made. entered: the states that the saga has entered by it."""
+    """Return the preview of a move that was made. entered: the states that the saga has entered by it.
+
+    A cancel passes by the state of a refusal. The preview leaves it out, because no participant refuses anything.
+    """
+    if trigger is Trigger.CANCEL:
+        entered = [state for state in entered if state.phase is not Phase.PASSING]
     return Preview(
         trigger=trigger,
         course=(*_stops(walk, entered, in_doubt=walk.in_doubt), *_onward(walk.again())),

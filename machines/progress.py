@@ -21,6 +21,7 @@ decided in the commit that would have entered the step: the step is done, is ski
 condition cannot be decided. A skipped step is not undone.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -48,6 +49,10 @@ OPERATOR_ACTIONS: Mapping[str, tuple[Trigger, ...]] = MappingProxyType({
 
 #: First word of the reason of a move that records an undecided condition. No call of the step was sent.
 UNDECIDED = "condition: "
+#: First words of the error of a cancelled saga. The error of a failure begins with a state, whose name has no space.
+CANCELLED = "Cancelled by "
+#: Reason of the move of a child whose parent goes back, see `Families.obey`.
+OBEYS = re.compile(r"saga [0-9a-f-]{36} compensates its step \w+")
 
 
 class Progress(SagaMachine):
@@ -263,7 +268,8 @@ class Progress(SagaMachine):
         # When a person retries a stuck call, the call is in doubt, because an earlier attempt may have taken effect.
         self.in_doubt = self.sends_again = trigger == Trigger.RETRY
         if trigger in GIVES_UP:
-            self.error = failure(self.definition, str(transition.source), str(transition.dest), reason)
+            source, dest, actor = str(transition.source), str(transition.dest), event.kwargs.get("actor")
+            self.error = failure(self.definition, trigger, source, dest, actor, reason)
         if self._at.phase is not Phase.FORWARD:
             self._end(str(transition.source))
 
@@ -278,10 +284,23 @@ class Progress(SagaMachine):
             self.error = self.cause
 
 
-def failure(definition: Saga, source: str, dest: str, reason: str | None) -> str:
-    """Return the error of a saga whose call failed in the state `source`."""
+def failure(  # noqa: PLR0917
+    definition: Saga, trigger: str, source: str, dest: str, actor: str | None, reason: str | None
+) -> str:
+    """Return the error of a saga whose call failed in the state `source`, or that `actor` cancelled there.
+
+    The error of a cancel names no state and no step: no participant has failed.
+    """
+    if trigger == Trigger.CANCEL:
+        by = "its parent" if OBEYS.fullmatch(reason or "") else person(actor or "")
+        return f"{CANCELLED}{by}: {reason}"
     state = definition.states.get(source)
     return f"{dest}: {state.step.name if state and state.step else ''}: {reason}"
+
+
+def person(actor: str) -> str:
+    """Return the name of a person or a program without its kind, such as `otto` for `user:otto`."""
+    return actor.partition(":")[2] or actor
 
 
 def goes_back(before: State | None, after: State) -> bool:

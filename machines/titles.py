@@ -9,16 +9,12 @@ from typing import Any
 
 from machines.amounts import Amount, money_text
 from machines.history import Effect, StepEffect
+from machines.progress import person
 from machines.saga import Saga
 from machines.transitions import Direction, Phase, State
 
 #: Word of the table → the move of the money, with the preposition before the customer, and the word for the undo.
 _WORDS = {"taken": ("taken", "from", "given back"), "paid": ("paid", "to", "taken back")}
-
-
-def person(actor: str) -> str:
-    """Return the name of a person or a program without its kind."""
-    return actor.partition(":")[2] or actor
 
 
 def state_title(saga: Saga, name: str) -> str:

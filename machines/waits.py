@@ -77,8 +77,10 @@ class Waits(Generic[_A]):
         arrival = self.arrivals.find(saga.id, waits.signal)
         if arrival is None:
             return False
-        reason = f"signal {waits.signal} from {arrival.sender}"
-        saga.end_wait(waits.outcome_of(arrival.body), reason=reason, actor=actor, body=arrival.body)
+        outcome, reason = waits.outcome_of(arrival.body), f"signal {waits.signal} from {arrival.sender}"
+        if outcome is Outcome.REFUSED:
+            reason += " refused it"
+        saga.end_wait(outcome, reason=reason, actor=actor, body=arrival.body)
         return True
 
     def take_answer(self, saga: RunningSaga, actor: str) -> bool:

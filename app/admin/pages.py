@@ -23,7 +23,7 @@ from app.views.tickets import deed
 from app.views.titles import Titles
 from diagrams.descriptions import named
 from machines.lines import shortened
-from machines.titles import person
+from machines.progress import person
 
 #: Largest number of characters of a reply or a message on a page; the API returns all characters.
 LONGEST_SHOWN = 20_000
@@ -66,6 +66,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "person": person,
         "deed": deed,
     }
+    app.jinja_env.tests["cancel"] = formatting.is_cancel
     app.jinja_env.globals |= {
         "query_with": _query_with,
         "titled": named,

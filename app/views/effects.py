@@ -10,11 +10,11 @@ from app.views.formatting import moment
 from diagrams.descriptions import named
 from machines.answers import is_open, with_answers
 from machines.history import Effect, StepEffect, effects_of
+from machines.progress import person
 from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import Status
 from machines.step import Step
-from machines.titles import person
 from machines.transitions import Direction
 
 

@@ -12,9 +12,9 @@ from app.views.effects import answer_words, step_words
 from app.views.formatting import moment
 from app.views.waits import ALONE, Family, Wait, sentence, stuck_words, wait_of
 from machines.history import Effect, StepEffect, skipped_steps
+from machines.progress import person
 from machines.saga import Saga
 from machines.statuses import Status
-from machines.titles import person
 from machines.transitions import Direction, Phase, State, Trigger
 
 

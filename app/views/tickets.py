@@ -15,8 +15,9 @@ from app.views.formatting import moment
 from app.views.unknown_effects import FOUND
 from diagrams.descriptions import named
 from machines.history import PROBED, StepEffect
+from machines.progress import person
 from machines.saga import Saga
-from machines.titles import person, state_title
+from machines.titles import state_title
 
 #: Action of an audit row → what the person did.
 _DEEDS = MappingProxyType({

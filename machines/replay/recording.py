@@ -4,7 +4,6 @@ The journal does not record every fact. A reply that was lost leaves open what i
 died leaves no row. `Recording.unknown` names each such gap; nothing is guessed without a note.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from machines.history import ANSWERED, NO_ATTEMPT_LEFT, STILL_UNKNOWN, JournalEntry, is_probe, outcome, polls
 from machines.later import Later
 from machines.outcomes import DEFINITE, Outcome
+from machines.progress import OBEYS
 from machines.renaming import MIGRATE, as_named_now
 from machines.replay import answers
 from machines.replay.acts import Act
@@ -27,8 +27,6 @@ from machines.waiting import Waiting
 _ONLY_ONCE, _PROBED_AFTER = "it may have been sent before, and it is sent only once", "; its probe: "
 _NOT_DONE = refused("nothing was done", 404)
 _SIGNAL = "signal "
-#: Reason of the move of a child whose parent goes back, see `Families.obey`.
-_OBEYS = re.compile(r"saga [0-9a-f-]{36} compensates its step \w+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +105,7 @@ class _Reader:
         return answers.body_of((step.call, *(call for call in (step.probe, step.poll) if call)), row.reply)
 
     def _row(self, row: JournalEntry, at: State) -> None:
-        if (self._below and _OBEYS.fullmatch(str(row.reason or ""))) or at.awaits_child:
+        if (self._below and OBEYS.fullmatch(str(row.reason or ""))) or at.awaits_child:
             self._family(row, at)
         elif at.phase in (Phase.STUCK, Phase.COMPLETED):
             self._person(row)

@@ -127,6 +127,17 @@ def test_a_draft_is_started_from_its_page_with_an_audit_row(client):
     assert len(audited()) == 1
 
 
+def test_a_cancelled_draft_says_who_cancelled_it_and_names_no_failure(client):
+    draft = services().sagas.create("gift", {"person": "A", "price": 1, "code": "0042", "units": 1, "note": ""})
+    page = f"/admin/sagas/{draft.id}"
+    assert "UNKNOWN" not in seen(client.get(page)).partition("Path")[0], "nobody was asked, also in the preview"
+    client.post(page, data={"action": "compensate", "seen": draft.state, "reason": "made: twice"})
+    words = seen(client.get(page))
+    assert "Cancelled by ada: made: twice" in words
+    assert "Last error" not in words
+    assert "Cancelled by ada: made: twice" in seen(client.get("/admin/sagas?column=error"))
+
+
 def test_a_viewer_starts_nothing(client, monkeypatch):
     monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("eve", Role.VIEWER))
     assert "no saga that you may start" in seen(client.get("/admin/start"))

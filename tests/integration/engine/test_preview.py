@@ -104,7 +104,7 @@ def test_cancel_undoes_what_the_preview_said(scene):
 
     scene.at_each_call = cancel
     scene.service.start("checkout", {"client_id": 4, "magasin_id": 1})
-    assert scene.states[-4:] == [stop.state.name for stop in seen[0].course]
+    assert scene.states[-4:] == ["ECHEC_PAIEMENT", *(stop.state.name for stop in seen[0].course)]
 
 
 def test_request_with_an_outdated_state_moves_nothing(scene):

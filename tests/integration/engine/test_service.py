@@ -142,7 +142,7 @@ def test_a_running_saga_is_cancelled_with_the_call_in_flight(scene):
     assert asked[0].status == "compensated"
     assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
     assert scene.rows("SELECT state, error FROM saga") == [
-        {"state": "ANNULEE", "error": "ECHEC_PAIEMENT: payer: changed my mind"}
+        {"state": "ANNULEE", "error": "Cancelled by ada: changed my mind"}
     ]
     assert seen_by_client.state == "ANNULEE", "the client gets the end of its saga, whichever process ended it"
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from machines.checkout import CHECKOUT
-from machines.history import AFTER_DOUBT, Effect, effects_of, outcome_of_move, steps_of
+from machines.history import AFTER_DOUBT, Effect, cause_of, effects_of, outcome_of_move, steps_of
 from machines.outcomes import Outcome
+from machines.progress import Progress
 from machines.running import Move
 from machines.testing import busy, died, died_before, down, failed, given, lost, refused, unheard
 from tests.unit.machines.tables import saga, sell, tell
@@ -38,6 +39,25 @@ SUCCEEDED, REFUSED, IN_DOUBT, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Out
 )
 def test_a_move_records_the_outcome_of_its_call(trigger, status, outcome):
     assert outcome_of_move(trigger, status) is outcome
+
+
+@pytest.mark.parametrize(
+    ("trigger", "reason", "error"),
+    [
+        ("refused", "409", "ECHEC_PAIEMENT: payer: 409"),
+        ("cancel", "no need", "Cancelled by otto: no need"),
+        ("cancel", f"saga {UUID(int=4)} compensates its step hold", "Cancelled by its parent: saga "),
+    ],
+)
+def test_the_error_names_a_state_only_when_a_step_failed(trigger, reason, error):
+    saga = Progress(CHECKOUT, "STOCK_RESERVE")
+    saga.request_move(trigger, actor="user:otto", reason=reason)
+    assert saga.error.startswith(error)
+    row = SimpleNamespace(
+        trigger=trigger, reason=reason, source="STOCK_RESERVE", dest="ECHEC_PAIEMENT", actor="user:otto"
+    )
+    back = SimpleNamespace(trigger="compensate", source="ECHEC_PAIEMENT", dest="LIBERATION_STOCK")
+    assert cause_of(CHECKOUT, [row, back]) == saga.cause
 
 
 @pytest.mark.parametrize("trigger", ["retry", "exhausted"])
