@@ -182,6 +182,21 @@ class StepEffect:
     because: str = ""
     #: What the participant answered to a person, where the journal alone does not decide, see machines.answers.
     answer: Answer | None = None
+    #: What the sagas that the step has started have left, beside their ends.
+    below: "Sequence[Below]" = ()
+    #: True: the step is unknown only because something below it is.
+    only_below: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Below:
+    """An effect of a saga that a step has started, or of one below it, which its end does not say."""
+
+    #: Definition and short id of the saga.
+    saga: str
+    effect: StepEffect
+    #: True: the effect stays although the saga is compensated.
+    stays: bool
 
 
 def outcome_of_move(trigger: str, status_code: int | None) -> Outcome | None:

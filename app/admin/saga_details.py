@@ -10,7 +10,7 @@ from app.store.causes import cause
 from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import AvailableAction, actions_of
-from app.views.effects import effects_now
+from app.views.known_effects import effects_now
 from app.views.planned_calls import CallKey, filled
 from app.views.summary import summary
 from app.views.titles import money_of

@@ -19,8 +19,8 @@ from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
 from app.store.statistics import counts_by_state
 from app.views.branch_marks import marks_of
-from app.views.effects import effects_now
 from app.views.figures import WINDOWS_S, figures_of
+from app.views.known_effects import effects_now
 from app.views.masking import shown
 from app.views.past import Past, past_of
 from app.views.validation import load

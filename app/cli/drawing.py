@@ -55,7 +55,7 @@ def whole(  # noqa: PLR0917
     effects: Sequence[StepEffect] = (),
     paused: Collection[str] = (),
 ) -> Iterator[RenderableType]:
-    """Draw a saga. effects: of `app.views.effects.effects_now`. paused: the paused participants."""
+    """Draw a saga. effects: of `app.views.known_effects.effects_now`. paused: the paused participants."""
     yield from header(definition, saga, width, now, journal, family, effects=effects, paused=paused)
     yield Text()
     if definition is None:

@@ -12,7 +12,7 @@ from app.services import services
 from app.store import queries
 from app.store.models import SagaRow
 from app.views.available_actions import AvailableAction, actions_of
-from app.views.effects import effects_now
+from app.views.known_effects import effects_now
 from app.views.masking import shown
 from app.views.planned_calls import PlannedCall
 from diagrams.descriptions import named

@@ -14,7 +14,7 @@ from app.store.citus import is_distributed
 from app.store.database import db, db_now, seconds_until
 from app.store.instance import search_text
 from app.store.message_models import OutboxRow
-from app.store.models import BRIEF_ERROR, UNFINISHED, JournalRow, SagaRow
+from app.store.models import BRIEF_ERROR, LEAVES_UNKNOWN, UNFINISHED, JournalRow, SagaRow
 from app.store.outbox import PUBLISHED
 from machines.renaming import MIGRATE
 from machines.statuses import FINISHED, Status
@@ -171,6 +171,19 @@ def descendant_counts(saga_id: UUID, reach: Reach = None) -> Sequence[Row[Any]]:
     counted = select(*columns, func.count().label("number"), func.sum(SagaRow.version).label("moves"))
     of_tree = counted.join(tree, SagaRow.parent_id == tree.c.id).where(here(SagaRow), within(reach), ~replaced)
     return db.session.execute(of_tree.group_by(*columns).order_by(*columns)).all()
+
+
+def touched_below(saga_id: UUID, limit: int) -> Sequence[UUID]:
+    """Return the oldest sagas below a saga of which a person has resolved a call, or given up one without an answer.
+
+    Also those whose probe found nothing to undo.
+    """
+    tree, here = _tree(saga_id, None)
+    touched = select(JournalRow.saga_id).where(
+        JournalRow.saga_id == SagaRow.id, or_(JournalRow.trigger == Trigger.RESOLVE, LEAVES_UNKNOWN)
+    )
+    found = select(SagaRow.id).join(tree, SagaRow.parent_id == tree.c.id).where(here(SagaRow), touched.exists())
+    return db.session.scalars(found.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
 
 
 def _tree(saga_id: UUID, reach: Reach) -> tuple[CTE, Callable[[type[SagaRow]], ColumnElement[bool]]]:

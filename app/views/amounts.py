@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from app.store import queries
 from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
-from app.views.effects import effects_of_all
+from app.views.known_effects import effects_of_all
 from app.views.masking import shown
 from app.views.titles import money_of
 from machines.amounts import Amount, amount_text, money_text

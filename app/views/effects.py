@@ -1,45 +1,11 @@
-"""The effects that a saga has left at its participants, in words for the operator."""
+"""The effects that a saga has left at its participants, in words; app.views.known_effects reads them."""
 
-from collections.abc import Sequence
-from uuid import UUID
-
-from app.store.answers import answers_of
-from app.store.loading import is_in_doubt
-from app.store.models import JournalRow, SagaRow
 from app.views.formatting import moment
 from diagrams.descriptions import named
-from machines.answers import is_open, with_answers
-from machines.history import Effect, StepEffect, effects_of
+from machines.history import Below, Effect, StepEffect
 from machines.progress import person
-from machines.renaming import as_named_now
-from machines.saga import Saga
-from machines.statuses import Status
 from machines.step import Step
 from machines.transitions import Direction
-
-
-def effects_now(definition: Saga | None, row: SagaRow, journal: Sequence[JournalRow]) -> list[StepEffect]:
-    """Return every step of a saga that changes something, with its effect and with the answers of participants.
-
-    Return nothing for a saga without a table.
-    """
-    return effects_of_all([(definition, row, journal)])[row.id] if definition else []
-
-
-def effects_of_all(sagas: Sequence[tuple[Saga, SagaRow, Sequence[JournalRow]]]) -> dict[UUID, list[StepEffect]]:
-    """Return the effects of each of these sagas, see `effects_now`.
-
-    The answers are read in one query, and only for sagas whose journal does not decide.
-    """
-    found: dict[UUID, tuple[Sequence[JournalRow], list[StepEffect]]] = {}
-    for definition, row, moves in sagas:
-        journal, in_doubt = as_named_now(moves), is_in_doubt(row) and row.status != Status.PENDING
-        found[row.id] = journal, effects_of(definition, row.state, journal, in_doubt=in_doubt)
-    answers = answers_of([saga_id for saga_id, (_, effects) in found.items() if any(map(is_open, effects))])
-    return {
-        saga_id: with_answers(effects, answers.get(saga_id, ()), journal)
-        for saga_id, (journal, effects) in found.items()
-    }
 
 
 def step_words(step: Step) -> str:
@@ -60,12 +26,32 @@ def effect_words(effect: StepEffect) -> str:
     if effect.in_flight:
         return "under way"
     confirmed = effect.answer is not None and effect.answer.happened
-    return f"{effect.effect}, by hand" if effect.by_hand and not confirmed else str(effect.effect)
+    if effect.by_hand and not confirmed:
+        return f"{effect.effect}, by hand"
+    return f"{effect.effect}, partly by hand" if by_hand_below(effect) else str(effect.effect)
 
 
 def description(effect: StepEffect) -> str:
     """Return the effect of a step in one sentence, for the operator."""
-    return _of_call(effect) if effect.step.starts is None else _of_children(effect)
+    return _of_call(effect) if effect.step.starts is None else " ".join((_of_children(effect), *below_words(effect)))
+
+
+def below_words(effect: StepEffect) -> list[str]:
+    """Return a sentence for each effect of the sagas below a step that a person must know."""
+    return [_of_below(each) for each in effect.below]
+
+
+def by_hand_below(effect: StepEffect) -> list[str]:
+    """Return the sentences about what people resolved by hand in the sagas below a step."""
+    return [_of_below(each) for each in effect.below if each.effect.by_hand]
+
+
+def _of_below(below: Below) -> str:
+    effect, name = below.effect, f"{step_words(below.effect.step)} of {below.saga}"
+    if effect.by_hand:
+        undo = "the undo of " if effect.direction is Direction.UNDO else ""
+        return f"{_who(effect)} resolved {undo}{name} by hand; {answer_words(effect) or 'no participant confirmed it'}."
+    return f"{name} is still unknown." if effect.effect is Effect.UNKNOWN else f"{name} took effect and is not undone."
 
 
 def _who(effect: StepEffect) -> str:

@@ -6,7 +6,8 @@ from app.services import Services
 from app.store import queries
 from app.store.loading import table_of
 from app.store.models import SagaRow
-from app.views.effects import description, effect_words, effects_now
+from app.views.effects import description, effect_words
+from app.views.known_effects import effects_now
 from app.views.masking import shown
 from app.views.summary import summary
 from app.views.titles import money_of

@@ -13,7 +13,7 @@ from app.store.audit import newest_of
 from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
-from app.views.effects import effects_now
+from app.views.known_effects import effects_now
 from app.views.summary import unknown_effects
 from diagrams.descriptions import named
 from machines.history import PROBED, StepEffect, replies

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
-from app.views.effects import answer_words, step_words
+from app.views.effects import answer_words, below_words, step_words
 from app.views.formatting import moment
 from app.views.waits import ALONE, Family, Wait, sentence, stuck_words, wait_of
 from machines.history import Effect, StepEffect, skipped_steps
@@ -53,15 +53,21 @@ def summary(  # noqa: PLR0917
 def unknown_effects(effects: Sequence[StepEffect]) -> list[StepEffect]:
     """Return the effects that the journal does not decide, also those about which a person has asked the participant.
 
-    The participant gave no clear answer to the call, or may get the call later.
+    The participant gave no clear answer to the call, or may get the call later. What is unknown only below a step is
+    an effect of the saga there.
     """
-    return [effect for effect in effects if effect.effect is Effect.UNKNOWN or (effect.answer and not effect.by_hand)]
+    return [
+        effect
+        for effect in effects
+        if (effect.effect is Effect.UNKNOWN and not effect.only_below) or (effect.answer and not effect.by_hand)
+    ]
 
 
 def _completed(definition: Saga, effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -> str:
     skipped_names = skipped_steps(journal)
     skipped = [step_words(step) for step in definition.steps if step.name in skipped_names]
-    by_hand = _resolved_by_hand(effects, journal, Direction.DO)
+    below = [words for effect in effects for words in below_words(effect)]
+    by_hand = " ".join(filter(None, (_resolved_by_hand(effects, journal, Direction.DO), *below)))
     if by_hand:
         return f"Completed. {by_hand}"
     if skipped:
@@ -83,7 +89,8 @@ def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -
     for effect in unknown:
         name, participant = step_words(effect.step), effect.call.participant
         if effect.step.starts is not None:
-            parts.append(f"{name} is still unknown: see the sagas that it has started.")
+            below_it = " ".join(below_words(effect)) or "see the sagas that it has started."
+            parts.append(f"{name} is still unknown: {below_it}")
             continue
         why = f"{participant} {'may have got the call later' if effect.not_found else 'gave no clear answer'}"
         if effect.answer is not None:
@@ -91,7 +98,8 @@ def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -
         parts.append(f"{name} is still unknown: {why}. Check at {participant}.")
     if left:
         parts.append(f"{_listed(left)} took effect and {'is' if len(left) == 1 else 'are'} not undone.")
-    by_hand = _then(_resolved_by_hand(effects, journal, Direction.UNDO))
+    below = (words for effect in effects if effect not in unknown for words in below_words(effect))
+    by_hand = _then(" ".join(filter(None, (_resolved_by_hand(effects, journal, Direction.UNDO), *below))))
     if parts:
         rest = " Every other step that was done is undone." if undone else ""
         return f"Compensated, but {' '.join(parts)}{rest}{by_hand}"
@@ -120,6 +128,8 @@ def _stuck(at: State, effects: Sequence[StepEffect]) -> str:
 
 def _stuck_children(effect: StepEffect) -> str:
     """Return why a step that starts other sagas is stuck, and what they may have done."""
+    if effect.below:
+        return _then(" ".join(below_words(effect)))
     if effect.effect is Effect.NOT_DONE and effect.refused:
         return f" The saga {effect.step.starts} that it has started is compensated: nothing happened."
     if effect.refused and effect.step.group is not None:

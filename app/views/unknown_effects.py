@@ -15,7 +15,7 @@ from app.store import queries
 from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.store.unknown_effects import check_of, record_check
-from app.views.effects import effects_now
+from app.views.known_effects import effects_now
 from app.views.summary import unknown_effects
 from diagrams.descriptions import named
 from machines.history import Effect, StepEffect
