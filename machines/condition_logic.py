@@ -34,7 +34,15 @@ def example(holding: Sequence[Condition], failing: Sequence[Condition], fields: 
 
     Raise OverflowError when there are too many combinations to try.
     """
-    conditions = [*holding, *failing]
+    tried = samples_of([*holding, *failing], fields)
+    return next((sample for sample in tried if _fits(sample, holding, failing)), None)
+
+
+def samples_of(conditions: Sequence[Condition], fields: Fields) -> Iterator[Sample]:
+    """Yield values for the conditions: each limit of a comparison, and both sides of it, in every combination.
+
+    Raise OverflowError when there are too many combinations to try.
+    """
     samples = {name: list(_samples(name, conditions, fields.get(name))) for name in subjects(conditions)}
     tried = 1
     for each in samples.values():
@@ -42,10 +50,7 @@ def example(holding: Sequence[Condition], failing: Sequence[Condition], fields: 
     if tried > MOST_TRIED:
         raise OverflowError(f"{tried} combinations")
     for values in itertools.product(*samples.values()):
-        found = dict(zip(samples, values, strict=True))
-        if _fits(found, holding, failing):
-            return found
-    return None
+        yield dict(zip(samples, values, strict=True))
 
 
 def implies(holding: Sequence[Condition], condition: Condition, fields: Fields) -> bool:

@@ -2,11 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from machines.deciding import decide
-from machines.history import replies
-from machines.transitions import DONE, Direction, Phase, Trigger
+from machines.transitions import DONE, Direction, Phase
 from machines.verify.properties import Broken
-from machines.verify.world import Fact, Save, World
+from machines.verify.world import Save, World
 
 if TYPE_CHECKING:
     from machines.verify.moves import Moves
@@ -32,26 +30,12 @@ class Guesses:
             if fact.direction == Direction.UNDO and entry.effects and not (entry.too_late or fact.not_found):
                 return Broken("no guess", f"the saga takes {fact.step} as undone, and its effect is in force")
         return (
-            self._decided_wrongly(world, save)
+            self._moves.decisions.of_commit(world, save)
             or self._moves.kin_properties.of_commit(world, save)
             or self._moves.wait_ends.of_commit(world, save)
             or self._goes_back(world, save)
             or self._moves.properties.of_passed(world, save)
         )
-
-    def _decided_wrongly(self, world: World, save: Save) -> Broken | None:
-        """Return a broken property when the saga has skipped a step whose condition holds."""
-        for fact in save.moves:
-            skipped = fact.trigger == Trigger.SKIP and fact.direction == Direction.DO
-            if skipped and self.holds(fact.step, self._moves.journals.after(world.facts, save.moves)):
-                return Broken("as its condition says", f"{fact.step} is skipped, and its condition holds")
-        return None
-
-    def holds(self, name: str, facts: frozenset[Fact]) -> bool:
-        """Return True when the condition of a step holds, by the replies in the journal."""
-        step = self._moves.by_name[name]
-        results = replies(self._moves.machinery.journal(facts))  # type: ignore[arg-type]
-        return step.when is None or bool(decide(step.when, self._moves.machinery.data, results).holds)
 
     def _goes_back(self, world: World, save: Save) -> Broken | None:
         before = world.row and self._moves.definition.states[world.row.state]

@@ -19,6 +19,7 @@ from machines.step import EFFECTFUL, Kind, Step
 from machines.transitions import Trigger
 from machines.verify import participants
 from machines.verify.children import Children
+from machines.verify.decisions import Decisions
 from machines.verify.events import Edge, Event
 from machines.verify.forgetting import Forgetting
 from machines.verify.guesses import Guesses
@@ -49,6 +50,7 @@ class Moves:
         self.journals, self.network, self._guesses = Journals(machinery), Network(self), Guesses(self)
         self.children, self.kin_properties = Children(self), KinProperties(self)
         self.properties, self.people, self.wait_ends = Properties(self), People(self), WaitEnds(self)
+        self.decisions = Decisions(self)
         #: True: a signal or an answer may come between a call and its commit.
         self.races = any(step.waits or step.later for step in self.definition.steps)
         self.turns, self.forgetting = Turns(machinery, merged=reduced), Forgetting(self)
@@ -206,7 +208,7 @@ class Moves:
             broken = Broken("nothing forward", f"{send.step} is sent, and the saga goes back")
         elif world.process is not None and world.process.overdue:
             broken = Broken("in time", f"{send.step} is sent, and the deadline was over before")
-        elif send.purpose == "do" and self.by_name[send.step].when and not self._guesses.holds(send.step, world.facts):
+        elif send.purpose == "do" and self.by_name[send.step].when and not self.decisions.truth(send.step, world.facts):
             broken = Broken("as its condition says", f"{send.step} is sent, and its condition does not hold")
         if send.purpose == "undo" and any(
             each.trigger == Trigger.SKIP and each.step == send.step for each in world.facts

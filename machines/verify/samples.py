@@ -8,15 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from machines import samples
-from machines.condition_logic import example
 from machines.conditions import Condition, references_of
-from machines.deciding import decide
 from machines.fields import FieldKind
 from machines.keeps import kept_of
 from machines.references import FillError, look_up, split
 from machines.saga import Saga
 from machines.step import Step
 from machines.verify.replying import put
+from machines.verify.truth import disputed, example, truth_for
 
 _ANY = FieldKind.ANYTHING
 #: Values of which some test says neither yes nor no.
@@ -45,6 +44,9 @@ def _data_of(definition: Saga) -> Iterator[Mapping[str, Any]]:
     about = [each for each in _conditions(definition) if not any(split(ref)[0] in names for ref in references_of(each))]
     if len(about) > MOST_CONDITIONS:
         raise OverflowError(f"it has {len(about)} conditions about its data, and {MOST_CONDITIONS} are explored")
+    for condition in _conditions(definition):  # an engine that decides it otherwise has a path that shows it
+        for sample in disputed(condition, dict(definition.data)):
+            yield _filled(data, [(name, value) for name, value in sample.items() if split(name)[0] not in names])
     for results in itertools.product((True, False), repeat=len(about)):
         holding = [each for each, holds in zip(about, results, strict=True) if holds]
         failing = [each for each, holds in zip(about, results, strict=True) if not holds]
@@ -62,9 +64,9 @@ def bodies_of(definition: Saga, step: Step, body: Any, items: int) -> Iterator[A
     for condition in _conditions(definition):
         if not any(split(reference)[0] == step.name for reference in references_of(condition)):
             continue
-        for holding, failing in (([condition], []), ([], [condition])):
-            found: Mapping[str, Any] = example(holding, failing, {}) or {}
-            own = {split(name)[1]: value for name, value in found.items() if split(name)[0] == step.name}
+        found = (example(holding, failing, {}) or {} for holding, failing in (([condition], []), ([], [condition])))
+        for sample in (*disputed(condition, {}), *found):
+            own = {split(name)[1]: value for name, value in sample.items() if split(name)[0] == step.name}
             yield _filled(body, own.items())
             yield from _undecided(step, condition, body)
     for each in _lists(definition):
@@ -88,7 +90,7 @@ def _undecided(step: Step, condition: Condition, body: Any) -> Iterator[Any]:
 
 def _decides_not(test: Condition, step: Step, path: str, body: Any) -> bool:
     value = look_up(f"{step.name}.{_source(step, path)}", {}, {step.name: body})
-    return decide(test, {}, {step.name: put({}, path, value)}).holds is None
+    return truth_for(test, {}, {step.name: put({}, path, value)}) is None
 
 
 def _tests(condition: Condition) -> Iterator[Condition]:

@@ -11,7 +11,7 @@ from machines.references import parts
 from machines.step import Kind, Step
 from machines.transitions import State, Trigger
 from machines.verify.properties import Broken
-from machines.verify.world import Fact, Save, World
+from machines.verify.world import Fact, Save, World, with_sources
 from machines.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -56,12 +56,10 @@ class WaitEnds:
 
     def _ends(self, world: World, save: Save) -> Iterator[tuple[State, Fact]]:
         """Yield each move of the engine out of a state that waits, with this state."""
-        source = world.row.state if world.row is not None else ""
-        for fact in save.moves:
+        for source, fact in with_sources(world, save):
             at = self._moves.definition.states.get(source)
             if at is not None and at.waits is not None and not fact.by_hand and fact.dest != source:
                 yield at, fact
-            source = fact.dest
 
     def _of(self, world: World, save: Save, at: State, fact: Fact) -> Broken | None:
         name = self._moves.awaited(at.name)

@@ -4,7 +4,7 @@ Every part is a tuple, so two equal states are one state. What no decision reads
 Times are replaced by two facts: the deadline is over (`late`), and the wait of the present state is over (`over`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 #: When a stored saga is claimed: never, when its wait is over, at once, or when the lease of its process ends.
@@ -220,6 +220,14 @@ class World(NamedTuple):
     def arrived(self) -> int:
         """The column `arrived`: the number of arrivals. One end of a child stands for all."""
         return len(self.arrivals) + (self.ends != NO_END)
+
+
+def with_sources(world: World, save: Save) -> Iterator[tuple[str, Fact]]:
+    """Yield each move of a commit with the state before it; "" before the first move of a saga."""
+    source = world.row.state if world.row is not None else ""
+    for fact in save.moves:
+        yield source, fact
+        source = fact.dest
 
 
 class Bodies:
