@@ -1,7 +1,7 @@
 """/admin: the state of all sagas at one glance."""
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,14 +10,14 @@ from flask import render_template
 from app.access.permissions import Role, keeps_to_tenant, needs
 from app.admin.chart import chart
 from app.admin.pages import pages
+from app.admin.participants import queues
 from app.services import services
 from app.store import unknown_effects
 from app.store.lists import SagaFilter
 from app.store.statistics import Minute, counts_by_status, oldest_unfinished, started_lately
 from app.store.tenants import acting_tenant
-from app.views.participants import waiting
 from app.views.states import attention_of
-from machines.statuses import FINISHED
+from machines.statuses import FINISHED, Status
 
 blueprint = pages("overview")
 #: Seconds that the counts of the last hour are cached; each open page requests them every 2 s.
@@ -31,14 +31,21 @@ _OLDEST, _GROUPS = 8, 5
 @keeps_to_tenant
 def show() -> str:
     registry = services().registry
-    rows, minutes = counts_by_status(), _last_hour()
+    rows, minutes, waits = counts_by_status(), _last_hour(), queues()
+    backing_off: Counter[tuple[str, str]] = Counter()
+    for queue in waits:
+        backing_off.update(queue.by_saga)
     groups = attention_of(registry).groups(SagaFilter(case=("open", "")))
     now: dict[str, int] = defaultdict(int)
+    under_way = 0
     sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in registry.names}
     for row in rows:
-        now[row.status] += row.sagas
+        under_way += row.sagas if row.status != Status.STUCK else 0
+        held = min(backing_off[row.definition, row.status], row.sagas)
+        now[row.status] += row.sagas - held
         saga = sagas.setdefault(row.definition, {"now": {}, "oldest_s": 0.0})
-        saga["now"][row.status] = row.sagas
+        saga["now"][row.status] = row.sagas - held
+        saga["backing_off"] = saga.get("backing_off", 0) + held
         saga["oldest_s"] = max(saga["oldest_s"], row.oldest_s)
     for name, saga in sagas.items():
         saga["chart"] = chart(minute for minute in minutes if minute.definition == name)
@@ -48,6 +55,7 @@ def show() -> str:
     return render_template(
         "admin/overview.html",
         now=now,
+        under_way=under_way,
         overstayed=groups[0].total_overstayed if groups else 0,
         unknown=groups[0].total_unknown if groups else 0,
         still_unknown=unknown_effects.count(registry),
@@ -55,7 +63,7 @@ def show() -> str:
         chart=chart(minutes),
         groups=groups[:_GROUPS],
         oldest=oldest_unfinished(_OLDEST),
-        queues=waiting(registry, services().participant_store),
+        queues=waits,
     )
 
 

@@ -20,7 +20,8 @@ from app.views.participants import sentence
 from app.views.saga_filters import narrowed
 from app.views.states import participants_of
 from app.views.tickets import deed
-from app.views.titles import Titles
+from app.views.titles import Titles, participant_title
+from app.views.waits import waits_for
 from diagrams.descriptions import named
 from machines.lines import shortened
 from machines.progress import person
@@ -64,6 +65,8 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
             each, Titles(services().registry, services().participants).participant(each.name)
         ),
         "person": person,
+        "participant": participant_title,
+        "waits_for": lambda row: waits_for(services().registry, row),
         "deed": deed,
     }
     app.jinja_env.tests["cancel"] = formatting.is_cancel

@@ -1,8 +1,9 @@
 """/admin/participants: the services that the sagas call. An operator pauses and resumes them."""
 
 import time
+from collections.abc import Sequence
 
-from flask import flash, redirect, render_template, url_for
+from flask import flash, redirect, render_template, request, url_for
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response
 
@@ -15,11 +16,13 @@ from app.services import services
 from app.store.tenants import acting_tenant
 from app.views import participants
 from app.views.links import links_of_participant
-from app.views.participants import Health, health, troubled
+from app.views.participants import Health, Queue, health, troubled, waiting
 
 blueprint = pages("participants")
 #: Seconds that the strip on every page is cached, because each open page requests it every 2 s.
 CACHE_S = 1.0
+#: Key of the request's environment for the participants in trouble that all parts of its page show.
+_READING = "saga.participants"
 
 
 @blueprint.get("/admin/participants")
@@ -52,16 +55,35 @@ def strip() -> list[Health]:
     Return none while the database cannot be read: the page then shows that instead. Return none for a tenant, because
     the sentences count the sagas of all tenants.
     """
-    parts = services()
     if acting_tenant() is not None:
         return []
-    cached = parts.troubled
-    if cached is None or time.monotonic() - cached[0] > CACHE_S:
-        try:
-            cached = parts.troubled = (time.monotonic(), troubled(parts.registry, parts.participant_store))
-        except SQLAlchemyError:
-            return []
-    return cached[1]
+    if _READING in request.environ:
+        shown: list[Health] = request.environ[_READING]
+        return shown
+    cached = services().troubled
+    if cached is not None and time.monotonic() - cached[0] <= CACHE_S:
+        return cached[1]
+    try:
+        return _read()
+    except SQLAlchemyError:
+        return []
+
+
+def queues() -> Sequence[Queue]:
+    """Return the sagas that wait for each participant now, see `waiting`. The strip of the same page counts them so."""
+    parts = services()
+    found = waiting(parts.registry, parts.participant_store)
+    if acting_tenant() is None:
+        _read(found)
+    return found
+
+
+def _read(known: Sequence[Queue] | None = None) -> list[Health]:
+    """Read the participants in trouble, for this request and for the next ones. known: the sagas that wait."""
+    parts = services()
+    found = troubled(parts.registry, parts.participant_store, known)
+    parts.troubled, request.environ[_READING] = (time.monotonic(), found), found
+    return found
 
 
 def _done(words: str) -> Response:

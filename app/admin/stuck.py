@@ -12,12 +12,12 @@ from app.access.permissions import Role, keeps_to_tenant, needs
 from app.access.principal import principal
 from app.admin.forms import StuckQuery, query_of
 from app.admin.pages import pages
+from app.admin.participants import queues
 from app.admin.saved_views import views_of
 from app.errors import InvalidError
 from app.services import services
 from app.store import cases
 from app.store.lists import SagaFilter
-from app.views.participants import waiting
 from app.views.saga_filters import attention as attention_filter
 from app.views.states import attention_of, participant_of, participants_of, state_of
 from app.views.validation import cursor_at
@@ -81,7 +81,7 @@ def show() -> str:
         types=registry.names_with_branches,
         participants=participants_of(registry),
         cases=cases.of([row.id for row in found[:PAGE]]),
-        queues=() if causes else waiting(registry, services().participant_store),
+        queues=() if causes else queues(),
         snoozed=attention.count_of(SagaFilter(case=("snoozed", ""))),
         **views_of("stuck"),
     )

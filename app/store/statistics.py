@@ -33,7 +33,7 @@ from app.store.models import ENDED, UNFINISHED, JournalRow, SagaRow
 from app.store.processes import Processes, running_processes
 from app.store.queries import Reach, within
 from machines.registry import Registry
-from machines.statuses import FINISHED
+from machines.statuses import FINISHED, Status
 
 _SAGA = SagaRow.__table__
 _OUTBOX, _PARKED, _DELIVERY = OutboxRow.__table__, ParkedRow.__table__, DeliveryRow.__table__
@@ -158,12 +158,19 @@ def counts_by_status() -> Sequence[Row[Any]]:
 
 
 def oldest_unfinished(limit: int) -> Sequence[Row[Any]]:
-    """Return the unfinished sagas that started first, without those that are to start later."""
+    """Return the unfinished sagas that started first, without those that nobody has begun, or that start later."""
     age_s = (-seconds_until(SagaRow.created_at)).label("age_s")
-    shown = (SagaRow.id, SagaRow.definition, SagaRow.status, SagaRow.created_at, age_s)
+    shown = (
+        SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.owner,
+        SagaRow.attempt, SagaRow.deferrals, SagaRow.created_at, age_s,
+    )  # fmt: skip
+    begun = and_(SagaRow.due_at.is_not(None), SagaRow.entered_at <= db_now())
     # MATERIALIZED, because otherwise PostgreSQL may read all sagas in the order of creation.
     found = (
-        select(*shown).where(UNFINISHED, SagaRow.entered_at <= db_now()).cte("unfinished").prefix_with("MATERIALIZED")
+        select(*shown)
+        .where(UNFINISHED, or_(SagaRow.status != Status.PENDING, begun))
+        .cte("unfinished")
+        .prefix_with("MATERIALIZED")
     )
     return db.session.execute(select(found).order_by(found.c.created_at, found.c.id).limit(limit)).all()
 

@@ -1,7 +1,8 @@
 """The participants as people see them: breaker, pause, calls of the last minute, and the sagas that wait for them."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.views.formatting import duration
 from app.views.states import participant_of, participants_of, state_of, states_with
 from diagrams.descriptions import named
 from machines.registry import Registry
+from machines.statuses import Status, status_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,8 @@ class Queue:
     longest_s: float = 0.0
     #: Seconds until the first of these calls; below 0 when it is due. None: no saga waits.
     next_s: float | None = None
+    #: (definition, status) → the number of these sagas.
+    by_saga: Mapping[tuple[str, Status], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,18 +109,23 @@ def health(registry: Registry, store: ParticipantStore) -> list[Health]:
     return _health_of(registry, store, store.reports(), store.paused())
 
 
-def troubled(registry: Registry, store: ParticipantStore) -> list[Health]:
-    """Return the participants that are paused or do not answer. Without such a participant no saga is counted."""
+def troubled(registry: Registry, store: ParticipantStore, queues: Sequence[Queue] | None = None) -> list[Health]:
+    """Return the participants that are paused or do not answer. Without such a participant no saga is counted.
+
+    queues: of `waiting`; None: they are read if needed.
+    """
     reports, paused = store.reports(), store.paused()
     if not paused and not any(each.breaker for seen in _seen(reports).values() for each in seen):
         return []
-    return [each for each in _health_of(registry, store, reports, paused) if each.state != "ok"]
+    return [each for each in _health_of(registry, store, reports, paused, queues) if each.state != "ok"]
 
 
 def _health_of(
-    registry: Registry, store: ParticipantStore, reports: Sequence[Row[Any]], paused: Mapping[str, Row[Any]]
-) -> list[Health]:
-    queues, seen = {each.participant: each for each in waiting(registry, store)}, _seen(reports)
+    registry: Registry, store: ParticipantStore, reports: Sequence[Row[Any]], paused: Mapping[str, Row[Any]],
+    known: Sequence[Queue] | None = None,
+) -> list[Health]:  # fmt: skip
+    queues = {each.participant: each for each in (waiting(registry, store) if known is None else known)}
+    seen = _seen(reports)
     names = sorted({*participants_of(registry), *paused, *seen})
     found = [
         _health(name, seen.get(name, ()), len(reports), queues.get(name, Queue(participant=name)), paused.get(name))
@@ -139,10 +148,19 @@ def waiting(registry: Registry, store: ParticipantStore) -> list[Queue]:
             sagas=sum(row.sagas for row in rows),
             longest_s=max(row.longest_s for row in rows),
             next_s=min(row.next_s for row in rows),
+            by_saga=_by_saga(registry, rows),
         )
         for name, rows in by_name.items()
     ]
     return sorted(found, key=lambda each: -each.sagas)
+
+
+def _by_saga(registry: Registry, rows: Iterable[Row[Any]]) -> Mapping[tuple[str, Status], int]:
+    sagas: Counter[tuple[str, Status]] = Counter()
+    for row in rows:
+        state = registry.get(row.definition, row.definition_version).states[row.state]
+        sagas[row.definition, status_of(state.phase, pending=False)] += row.sagas
+    return sagas
 
 
 def pause(parts: Services, name: str, actor: str, reason: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.participant_settings.model import ParticipantSettings
+from app.services import services
 from app.store.models import SagaRow
 from machines.history import StepEffect
 from machines.registry import Registry, UnknownSagaError
@@ -43,6 +44,18 @@ class Titles:
             return self._registry.newest(name) if version is None else self._registry.get(name, version)
         except UnknownSagaError:
             return None
+
+
+def participant_title(name: str) -> str:
+    """Return a participant as people read it in a sentence: its title from the settings, else its name.
+
+    Outside of an application there are no settings.
+    """
+    try:
+        found = services().participants.get(name)
+    except RuntimeError:
+        return name
+    return (found.title if found else "") or name
 
 
 def money_of(

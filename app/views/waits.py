@@ -17,7 +17,7 @@ from app.store.saga_ids import short_id
 from app.views.formatting import brief, duration
 from app.views.masking import shown
 from app.views.polls import Polls, polls_of
-from app.views.states import participant_of
+from app.views.states import participant_of, state_of
 from machines.children import Group
 from machines.history import replies
 from machines.references import FillError, look_up
@@ -73,6 +73,14 @@ def family_of(definition: Saga | None, saga: SagaRow, reach: queries.Reach = Non
 def is_backing_off(saga: SagaRow | Row[Any]) -> bool:
     """Return True when the saga waits before its next attempt."""
     return backs_off(saga.status, held=saga.owner is not None, tries=saga.attempt + saga.deferrals)
+
+
+def waits_for(registry: Registry, saga: SagaRow | Row[Any]) -> str:
+    """Return the participant that a saga which backs off waits for; "": it waits for none."""
+    if not is_backing_off(saga):
+        return ""
+    at = state_of(registry, (saga.definition, saga.definition_version, saga.state))
+    return participant_of(at) or "" if at and not at.poll else ""
 
 
 def wait_of(

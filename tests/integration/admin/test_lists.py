@@ -253,6 +253,11 @@ def test_overview_counts_unfinished_sagas_and_the_last_hour(walk):
     }  # fmt: skip
 
 
+def test_a_draft_is_no_old_saga(client):
+    services().sagas.create("checkout", {"client_id": 4, "magasin_id": 1})
+    assert oldest_unfinished(1) == []
+
+
 def test_older_saga_is_not_counted_in_the_last_hour(walk):
     saga = walk(*DONE)
     saga_id = saga.id if db.engine.dialect.name == "postgresql" else saga.id.hex

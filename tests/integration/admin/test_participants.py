@@ -84,6 +84,31 @@ def test_page_says_who_is_waited_for_instead_of_no_action(client, waiting, aged,
     assert "panier is paused: no call is sent until somebody resumes it." in seen(client.get(path))
 
 
+def test_saga_that_waits_has_a_status_of_its_own_and_is_counted_once(client, waiting, walk):
+    """One table, one saga that runs and two that wait for their participant."""
+    walk("succeeded")
+    waiting(2)
+    words = seen(client.get("/admin"))
+    assert "2 waiting for panier" in words
+    assert re.search(r"0 stuck .*\b1 running 0 compensating 0 pending", words)
+    assert "of the 3 under way" in words
+    assert re.search(r"checkout 0 1 2 0 0 ", words), "stuck, running, waiting, compensating, pending"
+    assert words.partition("Oldest unfinished")[2].partition("By saga")[0].count(" waiting for panier ") == 2
+    assert seen(client.get("/admin/sagas")).count(" waiting for panier waiting for panier") == 2, "the pill, and why"
+    saga = next(each for each in db.session.query(SagaRow) if each.deferrals)
+    assert re.search(r"v1 waiting for panier ", seen(client.get(f"/admin/sagas/{saga.id}")))
+
+
+def test_all_parts_of_a_page_show_one_count(client, beat, waiting):
+    """The head of the page was read before more sagas came to wait."""
+    beat("web:1", panier=OPEN)
+    waiting(3)
+    assert "and 3 sagas wait." in seen(client.get("/admin/audit"))
+    waiting(2)
+    words = seen(client.get("/admin"))
+    assert re.findall(r"(\d) (?:sagas wait\b|waiting for panier)", words) == ["5"] * 3
+
+
 def test_page_says_what_each_process_sees(client, beat, waiting):
     beat("web:1", panier=OPEN)
     beat("web:2", panier=WELL)
