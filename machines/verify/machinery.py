@@ -11,10 +11,11 @@ from uuid import UUID
 
 from machines.attempts import later_answer, understood
 from machines.call import Call
-from machines.history import AFTER_DOUBT, BRANCH, NOTHING_FOUND
+from machines.history import AFTER_DOUBT, BRANCH, NOTHING_FOUND, replies
 from machines.later import arrival_name
 from machines.outcomes import Outcome
 from machines.progress import UNDECIDED
+from machines.references import FillError, end_name, roots_of
 from machines.replies import Reply
 from machines.restoring import restore, restored_in_doubt
 from machines.running import Move, RunningSaga
@@ -138,6 +139,16 @@ class Machinery:
         reason = move.reason or ""
         unsent = move.status_code is None and move.step in self._calling
         return reason if unsent or reason.startswith(UNDECIDED) else ""
+
+    def unfit_at_end(self, call: Call, facts: frozenset[Fact]) -> str:
+        """Return why a call of `at_end=` cannot be built from the data and the replies; "" when it can."""
+        results = replies(self.journal(facts))  # type: ignore[arg-type]
+        known = self.data, results, roots_of(str(SAGA_ID), end_name("completed"), Direction.DO)
+        try:
+            _ = call.filled_path(*known), call.filled_headers(*known), call.filled_body(*known)
+        except FillError as error:
+            return str(error)
+        return ""
 
     def replies(self, saga: RunningSaga, call: Call, *, undoes: bool) -> Mapping[Truth, list[tuple[str, Reply]]]:
         """Return every reply to a call, by its truth."""

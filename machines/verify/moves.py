@@ -201,6 +201,10 @@ class Moves:
     # A request -----------------------------------------------------------------------------------------------------
 
     def _sends(self, world: World, send: Send) -> Iterator[Edge]:
+        if send.unfit:
+            event = Event("not built", send.step, send.purpose)
+            yield Edge(event, world._replace(process=None), Broken("can be sent", send.unfit))
+            return
         broken = None
         if send.purpose == "do" and world.row is not None and world.row.goes_back:
             broken = Broken("nothing forward", f"{send.step} is sent, and the parent has asked the saga to compensate")

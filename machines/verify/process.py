@@ -55,6 +55,8 @@ class Send(NamedTuple):
     can_expire: bool
     #: True: the process may send the step's action next, without a further commit.
     acts_next: bool
+    #: Why this call, or the poll for its answer, cannot be built: then nothing is sent, and nothing can be.
+    unfit: str = ""
 
 
 class Turn(NamedTuple):
@@ -121,15 +123,23 @@ class _Calls(Attempts):
         at, loop = saga.current, self._loop
         assert at.step is not None
         direction = direction or at.direction
+        purpose = _purpose(saga, call, direction)
         try:
             _, sent, _ = filled(saga, call, direction, {}, lambda _id, step: f"https://saga.example/replies/{step}")
         except FillError as error:
+            if purpose not in ("do", "read"):  # a call forward may be refused so: the saga goes back
+                raise _Left(_never_sent(at.step.name, purpose, call, str(error))) from None
             return understood(saga, call, direction, Reply(error=str(error), sent=False, impossible=True))
-        purpose = _purpose(saga, call, direction)
         replies = loop.machinery.replies(saga, call, undoes=direction is Direction.UNDO)
         name = loop.learn()
         if name is None:
             meanings = loop.machinery.meanings(saga, call, direction)
+            if at.step.asks is not None and purpose == "do":
+                for known, outcome in meanings[Truth.ACCEPTED]:
+                    if outcome is Outcome.IN_DOUBT:  # it has all that the poll asks by
+                        reply = next(reply for each, reply in replies[Truth.ACCEPTED] if each == known)
+                        why = understood(saga, call, direction, replace(reply))[0].reason
+                        raise _Left(_never_sent(at.step.name, "poll", at.step.asks, why))
             left = saga.failed_attempts < at.retry.attempts and not saga.must_not_send
             acts_next = purpose == "probe" and at.phase is Phase.FORWARD and left
             raise _Left(
@@ -145,6 +155,11 @@ class _Calls(Attempts):
         truth, _, name = name.partition(": ")
         reply = next(reply for known, reply in replies[Truth(truth)] if known == name)
         return understood(saga, call, direction, replace(reply))
+
+
+def _never_sent(step: str, purpose: str, call: Call, why: str) -> Send:
+    unfit = f"the {purpose} of {step} ({call}) cannot be built: {why}"
+    return Send(purpose=purpose, step=step, key="", replies={}, can_expire=False, acts_next=False, unfit=unfit)
 
 
 def _purpose(saga: RunningSaga, call: Call, direction: Direction) -> str:

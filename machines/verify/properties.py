@@ -31,7 +31,7 @@ PROPERTIES: Mapping[str, str] = {
     "somebody goes on": "while a saga has not ended and is not stuck, a process continues it",
     "ends": "every saga ends or is stuck: no path goes round for ever",
     "undo knows its id": "an undo that needs a value of its step's reply can get it again when the reply is lost",
-    "can be sent": "after the point of no return each call can be built, and each condition decided",
+    "can be sent": "each undo, probe, poll and call of at_end= can be built; after the pivot all calls and conditions",
     CAN_COMPLETE: "the saga can be completed without a person",
     "pivot too early": "no step after the point of no return is refused, when it could stand before",
     "stale read": "no action uses what was read before a long wait",
@@ -87,7 +87,7 @@ class Properties:
         phase = self._moves.definition.states[world.row.state].phase
         if phase not in (Phase.COMPENSATED, Phase.COMPLETED, Phase.STUCK):
             return None
-        if phase is not Phase.STUCK and (broken := self._wrong_end(world, phase)):
+        if phase is not Phase.STUCK and (broken := self._wrong_end(world, phase) or self._unfit_at_end(world)):
             return broken
         return self._false_report(world) or self._moves.kin_properties.of_end(world, phase, self._report(world))
 
@@ -101,6 +101,15 @@ class Properties:
             if phase is Phase.COMPLETED and not entry.effects and effect is not Effect.SKIPPED:
                 return Broken("all done", f"the saga is completed, but {step.name} has no effect")
         return None
+
+    def _unfit_at_end(self, world: World) -> Broken | None:
+        """Return a broken property when the call of `at_end=` cannot be built."""
+        assert world.row is not None
+        call = self._moves.definition.states[world.row.state].at_end
+        why = "" if call is None else self._moves.machinery.unfit_at_end(call, world.facts)
+        if not why:
+            return None
+        return Broken("can be sent", f"the call of at_end= {world.row.state} ({call}) cannot be built: {why}")
 
     def _false_report(self, world: World, *, passed: bool = False) -> Broken | None:
         report = self._report(world)

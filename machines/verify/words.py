@@ -18,6 +18,7 @@ SENTENCES = {
     "stop": "The process is asked to stop.",
     "dies before its call": "The process dies before it sends the {what} of {step}.",
     "dies after its call": "The process dies just after it has sent the {what} of {step}.",
+    "not built": "The {what} of {step} cannot be built, so it is not sent.",
     "dies before its commit": "The process dies before it commits {what}.",
     "claim": "Another process claims the saga in {what}.",
     "arrives": "The delayed call of {step} arrives late, and is {what}.",
