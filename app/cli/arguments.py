@@ -208,14 +208,17 @@ def moment_from(option: str, field: Moment, text: str) -> datetime:
         raise MalformedError(f"{option}: {error.messages[0].rstrip('.')}") from None
 
 
-def data_from(definition: Saga, text: str | None, pairs: Sequence[str]) -> Mapping[str, Any]:
+def data_from(
+    definition: Saga, text: str | None, pairs: Sequence[str], command: str | None = None
+) -> Mapping[str, Any]:
     """Return the data of a new saga. Raise MalformedError for illegal data.
 
     text: JSON, `@FILE`, or `-` for standard input.
     pairs: `field=value`; a pair overrides the same field of the JSON.
+    command: the command that the error gives as an example, without its data; default: the start of the saga.
     """
-    schema = data_schema(definition)
-    return _checked(definition.data, lambda given: load(schema, given), _example_command(definition), text, pairs)
+    schema, example_command = data_schema(definition), _example_command(definition, command)
+    return _checked(definition.data, lambda given: load(schema, given), example_command, text, pairs)
 
 
 def signal_body_from(
@@ -289,11 +292,11 @@ def _value(fields: Mapping[str, Field], name: str, text: str) -> Any:
         return text
 
 
-def _example_command(definition: Saga) -> str:
-    data = example(definition.data)
+def _example_command(definition: Saga, command: str | None) -> str:
+    data, command = example(definition.data), command or f"saga start {definition.name}"
     if any(isinstance(value, (list, dict)) for value in data.values()):
-        return f"saga start {definition.name} --data {shlex.quote(orjson.dumps(data).decode())}"
-    return " ".join([f"saga start {definition.name}", *_pairs(data)])
+        return f"{command} --data {shlex.quote(orjson.dumps(data).decode())}"
+    return " ".join([command, *_pairs(data)])
 
 
 def _pairs(data: Mapping[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from app.calls.client import HttpClient
+from app.cli.arguments import Seconds
 from app.cli.conform_arguments import desk_for, step_named, subject_from, urls_by_participant
 from app.cli.group import FAULT
 from app.cli.output import write_json
@@ -67,7 +68,7 @@ _CONNECTIONS = 8  # more than the calls that are sent at once
     "--patience",
     default=PATIENCE_S,
     show_default=True,
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1),
     metavar="SECONDS",
     help="The longest wait for a later answer, for a call in doubt, and for the participant after --crash.",
 )

@@ -68,7 +68,7 @@ def subject_from(
     def data(more: Sequence[str]) -> Mapping[str, Any]:
         names = {pair.partition("=")[0] for pair in more}
         pairs = [pair for pair in given["pairs"] if pair.partition("=")[0] not in names]
-        return data_from(definition, text, [*pairs, *more])
+        return data_from(definition, text, [*pairs, *more], f"saga conform {definition.name}.{step.name} --url URL")
 
     if given["look"] and not given["look"].startswith("/"):
         raise click.UsageError(f"--look: {given['look']!r} must be a path, such as /bookings.")

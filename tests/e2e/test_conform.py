@@ -279,7 +279,8 @@ def test_equal_replies_prove_nothing_without_a_look(airline):
     (["seat.hold", "--url", "http://127.0.0.1:1", "--look", "bookings"], "'bookings' must be a path"),
     (["seat.hold", "--url", "http://127.0.0.1:1", "--undo", "POST /x"], "step hold has an undo in the table"),
     (["seat.hold", "--url", "http://127.0.0.1:1", "--reply", "x"], "'x' is no STEP=JSON; the steps are hold."),
-    (["seat.hold", "--url", "http://127.0.0.1:1", "town=Oslo"], "town: "),
+    (["seat.hold", "--url", "http://127.0.0.1:1", "town=Oslo"], "Try: saga conform seat.hold --url URL city=Oslo"),
+    (["seat.hold", "--url", "http://127.0.0.1:1", "--patience", "nan"], "'nan' is no number."),
     (["seat.hold", "--url", "http://127.0.0.1:1"], "127.0.0.1:1 refused the connection"),
 ])  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(arguments, words):
