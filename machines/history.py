@@ -156,6 +156,27 @@ class Answer:
     at: datetime
 
 
+class Found(StrEnum):
+    """What a person has found out about an effect that the journal does not decide."""
+
+    HAPPENED = "happened"
+    NOT_HAPPENED = "not_happened"
+    PUT_RIGHT = "put_right"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What a person has recorded about the unknown effects of a saga that has ended."""
+
+    #: Names of the steps.
+    steps: frozenset[str]
+    found: Found
+    #: The person, such as `user:otto`.
+    by: str
+    at: datetime
+    reason: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepEffect:
     """One step that changes something, and its effect according to the journal."""
@@ -182,6 +203,8 @@ class StepEffect:
     because: str = ""
     #: What the participant answered to a person, where the journal alone does not decide, see machines.answers.
     answer: Answer | None = None
+    #: What a person has found out; None: nobody has, or the journal decides.
+    finding: Finding | None = None
     #: What the sagas that the step has started have left, beside their ends.
     below: "Sequence[Below]" = ()
     #: True: the step is unknown only because something below it is.

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from machines.amounts import Amount, money_text
+from machines.answers import as_found
 from machines.history import Effect, StepEffect
 from machines.progress import person
 from machines.saga import Saga
@@ -58,6 +59,7 @@ def money_words(
     amount = effect.step.amount
     if amount is None or (text := money_text(amount, data, results)) is None:
         return ""
+    effect = as_found(effect)
     moved = _moved(amount, effect, client if saga.client else None)
     says = "" if effect.effect is Effect.UNDONE else _says(effect)
     return f"{text} {moved}{says}{_back(amount, effect, phase)}{_denied(effect)}"

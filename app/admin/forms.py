@@ -7,9 +7,9 @@ from flask import request
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 from app.store.lists import ORDERS
+from app.views.effects import FOUND
 from app.views.known_names import check_state, check_step, check_type
 from app.views.saga_filters import CASES, AttentionWords, FilterWords, order_of
-from app.views.unknown_effects import FOUND
 from app.views.validation import LONGEST_REASON, Cursor, Resolution, load, storable
 from machines.progress import OPERATOR_ACTIONS
 from machines.send_now import SEND_NOW

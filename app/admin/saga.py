@@ -28,13 +28,14 @@ from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.store.releases import releases_of
 from app.views.child_rows import item_words, part_words
+from app.views.effects import FOUND
 from app.views.links import links_of_call, links_of_saga
 from app.views.masking import shown
 from app.views.past import past_of
 from app.views.questions import ask, askable_step, last_question
 from app.views.summary import unknown_effects
 from app.views.tickets import ticket
-from app.views.unknown_effects import FOUND, check, check_found
+from app.views.unknown_effects import check
 from app.views.waits import family_of
 from machines.saga import Saga
 from machines.statuses import FINISHED
@@ -154,7 +155,7 @@ def _page(saga: SagaRow, query: Mapping[str, Any] = MappingProxyType({}), notice
         links=links_of_saga(services().links, saga),
         links_of_call=partial(links_of_call, services().links, saga),
         left_unknown=unknown,
-        checked=check_found(saga.id) if unknown else None,
+        checked=next((each.finding for each in unknown if each.finding), None) if unknown else None,
         findings=FOUND,
         **_case(saga, details),
         can_start=saga.parent_id is None and saga.definition in services().registry.names,

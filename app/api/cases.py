@@ -14,9 +14,10 @@ from app.services import services
 from app.store import cases, queries
 from app.store.database import db
 from app.views.cases import Note, Snooze, Taking, case_json, check_snooze
+from app.views.effects import FOUND
 from app.views.effects_json import effects_json
 from app.views.questions import answer_json, ask
-from app.views.unknown_effects import FOUND, check
+from app.views.unknown_effects import check
 from app.views.validation import LONGEST_REASON, load, storable
 
 blueprint = Blueprint("cases", __name__, url_prefix="/api/v1/sagas")

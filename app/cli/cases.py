@@ -14,9 +14,10 @@ from app.store.database import db
 from app.store.models import SagaRow
 from app.values import written
 from app.views.cases import case_json, check_snooze
+from app.views.effects import FOUND
 from app.views.moments import Moment
 from app.views.questions import answer_json, ask
-from app.views.unknown_effects import FOUND, check
+from app.views.unknown_effects import check
 
 _seen_option = click.option(
     "--seen", metavar="ACTOR", help="Who looks after it now, such as user:otto; default: nobody."
@@ -49,7 +50,7 @@ def ask_now(saga_id: str, actor: str | None, *, as_json: bool) -> None:
 @saga.command("checked")
 @click.argument("saga_id", metavar="ID")
 @click.option(
-    "--found", type=click.Choice(tuple(FOUND)), required=True,
+    "--found", type=click.Choice(tuple(map(str, FOUND))), required=True,
     help="; ".join(f"{name}: {words}" for name, words in FOUND.items()) + ".",
 )  # fmt: skip
 @reason_option

@@ -10,6 +10,7 @@ from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import action_names, refused_actions, sends_now
 from app.views.known_effects import effects_now
 from app.views.polls import polls_of
+from machines.answers import as_found
 from machines.history import Effect, StepEffect, StepResult, is_probe, outcome, polls, replies, sends_call, steps_of
 from machines.outcomes import Outcome
 from machines.saga import Saga
@@ -61,7 +62,7 @@ def path_of(
     definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], effects: Sequence[StepEffect]
 ) -> list[StepOnPath]:
     """Return the steps of a saga. effects: of `app.views.known_effects.effects_now`."""
-    known = {effect.step.name: effect.effect for effect in effects}
+    known = {effect.step.name: as_found(effect).effect for effect in effects}
     return [
         _step_on_path(definition, saga, journal, view, known.get(view.step.name))
         for view in steps_of(definition, saga, journal)

@@ -6,14 +6,12 @@ compare both.
 """
 
 from collections.abc import Sequence
-from typing import Any
-from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, exists, func, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, exists, func, not_, or_, select, tuple_
 from sqlalchemy.orm import aliased
 
 from app.store.access_models import AuditRow
-from app.store.audit import Entry, newest_of, record
+from app.store.audit import Entry, record
 from app.store.citus import is_distributed
 from app.store.database import db
 from app.store.models import ENDED, LEAVES_UNKNOWN, JournalRow, SagaRow
@@ -49,11 +47,6 @@ def still_unknown(registry: Registry) -> ColumnElement[bool]:
 def count(registry: Registry) -> int:
     """Return the number of sagas of `still_unknown`."""
     return db.session.scalar(select(func.count()).select_from(SagaRow).where(still_unknown(registry))) or 0
-
-
-def check_of(saga_id: UUID) -> Row[Any] | None:
-    """Return the audit row with what a person has recorded last about the effects of a saga; None: nothing."""
-    return newest_of(db.engine, saga_id, CHECKED)
 
 
 def record_check(saga: SagaRow, steps: Sequence[str], actor: str, found: str, reason: str) -> None:

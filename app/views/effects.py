@@ -1,11 +1,24 @@
 """The effects that a saga has left at its participants, in words; app.views.known_effects reads them."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from app.views.formatting import moment
 from diagrams.descriptions import named
-from machines.history import Below, Effect, StepEffect
+from machines.history import Below, Effect, Found, StepEffect
 from machines.progress import person
 from machines.step import Step
 from machines.transitions import Direction
+
+#: What a person can record about an unknown effect → the words for it.
+FOUND: Mapping[str, str] = MappingProxyType({
+    Found.HAPPENED: "it happened, and it may stay",
+    Found.NOT_HAPPENED: "it did not happen",
+    Found.PUT_RIGHT: "it happened, and it is undone by hand",
+})  # fmt: skip
+_BRIEFLY: Mapping[Found, str] = MappingProxyType({
+    Found.HAPPENED: "happened", Found.NOT_HAPPENED: "did not happen", Found.PUT_RIGHT: "undone by hand",
+})  # fmt: skip
 
 
 def step_words(step: Step) -> str:
@@ -25,6 +38,8 @@ def effect_words(effect: StepEffect) -> str:
     """Return the effect of a step in two or three words, with what nobody but a person has confirmed."""
     if effect.in_flight:
         return "under way"
+    if effect.finding is not None:
+        return f"{_BRIEFLY[effect.finding.found]}, says {person(effect.finding.by)}"
     confirmed = effect.answer is not None and effect.answer.happened
     if effect.by_hand and not confirmed:
         return f"{effect.effect}, by hand"
@@ -33,7 +48,16 @@ def effect_words(effect: StepEffect) -> str:
 
 def description(effect: StepEffect) -> str:
     """Return the effect of a step in one sentence, for the operator."""
-    return _of_call(effect) if effect.step.starts is None else " ".join((_of_children(effect), *below_words(effect)))
+    words = _of_call(effect) if effect.step.starts is None else " ".join((_of_children(effect), *below_words(effect)))
+    return f"{words} {checked_words(effect, 'it')}" if effect.finding else words
+
+
+def checked_words(effect: StepEffect, name: str) -> str:
+    """Return what a person has found out about an effect, as a sentence; "": nothing. name: of the effect."""
+    found = effect.finding
+    if found is None:
+        return ""
+    return f"{person(found.by)} checked {name} at {moment(found.at)} UTC: {FOUND[found.found]}."
 
 
 def below_words(effect: StepEffect) -> list[str]:
@@ -48,6 +72,8 @@ def by_hand_below(effect: StepEffect) -> list[str]:
 
 def _of_below(below: Below) -> str:
     effect, name = below.effect, f"{step_words(below.effect.step)} of {below.saga}"
+    if effect.finding is not None:
+        return checked_words(effect, name)
     if effect.by_hand:
         undo = "the undo of " if effect.direction is Direction.UNDO else ""
         return f"{_who(effect)} resolved {undo}{name} by hand; {answer_words(effect) or 'no participant confirmed it'}."

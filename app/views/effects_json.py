@@ -30,7 +30,7 @@ def effects_json(parts: Services, saga: SagaRow) -> dict[str, Any]:
 
 
 def _effect_json(parts: Services, effect: StepEffect, money: str) -> dict[str, Any]:
-    answer = effect.answer
+    answer, finding = effect.answer, effect.finding
     return {
         "step": effect.step.name,
         "effect": effect.effect,
@@ -42,4 +42,7 @@ def _effect_json(parts: Services, effect: StepEffect, money: str) -> dict[str, A
         "money": parts.redact(money) if money else None,
         "happened": answer and answer.happened,
         "answered_at": answer and answer.at.isoformat(),
+        "found": finding and finding.found,
+        "checked_by": finding and finding.by,
+        "checked_at": finding and finding.at.isoformat(),
     }

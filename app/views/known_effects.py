@@ -9,11 +9,11 @@ from uuid import UUID
 
 from app.services import services
 from app.store import queries
-from app.store.answers import answers_of
+from app.store.answers import FoundOut, found_out
 from app.store.loading import is_in_doubt, table_of
 from app.store.models import JournalRow, SagaRow
 from app.store.saga_ids import short_id
-from machines.answers import is_open, with_answers
+from machines.answers import as_found, is_open, with_answers
 from machines.history import Below, Effect, StepEffect, effects_of
 from machines.renaming import as_named_now
 from machines.saga import Saga
@@ -36,17 +36,23 @@ def effects_now(definition: Saga | None, row: SagaRow, journal: Sequence[Journal
 def effects_of_all(sagas: Sequence[tuple[Saga, SagaRow, Sequence[JournalRow]]]) -> dict[UUID, list[StepEffect]]:
     """Return the effects of each of these sagas, see `effects_now`, without those of the sagas below them.
 
-    The answers are read in one query, and only for sagas whose journal does not decide.
+    What people found out is read in one query, and only for sagas whose journal does not decide.
     """
     found: dict[UUID, tuple[Sequence[JournalRow], list[StepEffect]]] = {}
     for definition, row, moves in sagas:
         journal, in_doubt = as_named_now(moves), is_in_doubt(row) and row.status != Status.PENDING
         found[row.id] = journal, effects_of(definition, row.state, journal, in_doubt=in_doubt)
-    answers = answers_of([saga_id for saga_id, (_, effects) in found.items() if any(map(is_open, effects))])
+    known = found_out([saga_id for saga_id, (_, effects) in found.items() if any(map(_is_undecided, effects))])
     return {
-        saga_id: with_answers(effects, answers.get(saga_id, ()), journal)
+        saga_id: with_answers(effects, people.answers, journal, people.finding)
         for saga_id, (journal, effects) in found.items()
+        for people in [known.get(saga_id, FoundOut())]
     }
+
+
+def _is_undecided(effect: StepEffect) -> bool:
+    """Return True when people may know more about an effect than the journal does."""
+    return is_open(effect) or (effect.effect is Effect.UNKNOWN and not effect.in_flight)
 
 
 def _with_sagas_below(definition: Saga, row: SagaRow, effects: Sequence[StepEffect]) -> list[StepEffect]:
@@ -69,7 +75,7 @@ def _has_started(effect: StepEffect) -> bool:
 def _with(effect: StepEffect, below: Sequence[Below]) -> StepEffect:
     if not below:
         return effect
-    is_unknown = any(each.effect.effect is Effect.UNKNOWN for each in below)
+    is_unknown = any(each.effect.effect is Effect.UNKNOWN and each.effect.finding is None for each in below)
     if is_unknown and effect.effect is not Effect.UNKNOWN:
         return replace(effect, effect=Effect.UNKNOWN, below=below, only_below=True)
     stays = any(each.stays for each in below) and effect.effect in (Effect.NOT_DONE, Effect.UNDONE)
@@ -92,7 +98,7 @@ def _below(saga_id: UUID) -> dict[str, list[Below]]:
 
 def _of_child(child: SagaRow, effect: StepEffect) -> Below | None:
     """Return an effect of a child as its parent shows it; None: the child's end says all of it."""
-    stays = child.status == Status.COMPENSATED and effect.effect is Effect.TOOK_EFFECT
+    stays = child.status == Status.COMPENSATED and as_found(effect).effect is Effect.TOOK_EFFECT
     is_unknown = effect.effect is Effect.UNKNOWN and not effect.in_flight and not effect.step.starts
     if not (effect.by_hand or stays or is_unknown):
         return None

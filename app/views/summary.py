@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
-from app.views.effects import answer_words, below_words, step_words
+from app.views.effects import answer_words, below_words, checked_words, step_words
 from app.views.formatting import moment
 from app.views.waits import ALONE, Family, Wait, sentence, stuck_words, wait_of
 from machines.history import Effect, StepEffect, skipped_steps
@@ -76,7 +76,8 @@ def _completed(definition: Saga, effects: Sequence[StepEffect], journal: Sequenc
 
 
 def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -> str:
-    unknown = [effect for effect in effects if effect.effect is Effect.UNKNOWN]
+    unknown = [effect for effect in effects if effect.effect is Effect.UNKNOWN and effect.finding is None]
+    checked = [checked_words(effect, step_words(effect.step)) for effect in effects if effect.finding]
     left = [
         step_words(effect.step) for effect in effects if effect.effect is Effect.TOOK_EFFECT and effect.answer is None
     ]
@@ -84,7 +85,7 @@ def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -
     parts = [
         f"{step_words(effect.step)} took effect and is not undone: {answer_words(effect)}."
         for effect in effects
-        if effect.effect is Effect.TOOK_EFFECT and effect.answer is not None
+        if effect.effect is Effect.TOOK_EFFECT and effect.answer is not None and effect.finding is None
     ]
     for effect in unknown:
         name, participant = step_words(effect.step), effect.call.participant
@@ -100,9 +101,9 @@ def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -
         parts.append(f"{_listed(left)} took effect and {'is' if len(left) == 1 else 'are'} not undone.")
     below = (words for effect in effects if effect not in unknown for words in below_words(effect))
     by_hand = _then(" ".join(filter(None, (_resolved_by_hand(effects, journal, Direction.UNDO), *below))))
-    if parts:
+    if parts or checked:
         rest = " Every other step that was done is undone." if undone else ""
-        return f"Compensated, but {' '.join(parts)}{rest}{by_hand}"
+        return f"Compensated{', but' if parts else '.'} {' '.join((*parts, *checked))}{rest}{by_hand}"
     if not undone:
         return "Compensated: nothing had been done."
     return f"Compensated: every step that was done is undone.{by_hand}"

@@ -10,9 +10,8 @@ from app.store.access_models import AuditRow
 from app.store.answers import ASKED
 from app.store.models import SagaRow
 from app.store.unknown_effects import CHECKED
-from app.views.effects import description, effect_words
+from app.views.effects import FOUND, description, effect_words
 from app.views.formatting import moment
-from app.views.unknown_effects import FOUND
 from diagrams.descriptions import named
 from machines.history import PROBED, StepEffect
 from machines.progress import person

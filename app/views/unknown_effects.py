@@ -1,9 +1,6 @@
-"""The effects of ended sagas that nobody knows, and what a person has found out about them."""
+"""The effects of ended sagas that nobody knows, and the finding of a person about them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,31 +11,13 @@ from app.services import Services
 from app.store import queries
 from app.store.loading import table_of
 from app.store.models import SagaRow
-from app.store.unknown_effects import check_of, record_check
+from app.store.unknown_effects import record_check
 from app.views.known_effects import effects_now
 from app.views.summary import unknown_effects
 from diagrams.descriptions import named
 from machines.history import Effect, StepEffect
 from machines.registry import Registry
 from machines.statuses import FINISHED
-
-#: What a person can record → the words for it.
-FOUND: Mapping[str, str] = MappingProxyType({
-    "happened": "it happened, and it may stay",
-    "not_happened": "it did not happen",
-    "put_right": "it happened, and it is undone by hand",
-})  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """What a person has recorded about the unknown effects of a saga."""
-
-    actor: str
-    at: datetime
-    #: Words of FOUND.
-    found: str
-    reason: str
 
 
 def unknown_of(registry: Registry, saga: SagaRow) -> list[StepEffect]:
@@ -66,12 +45,6 @@ def _where(effect: StepEffect) -> str:
     step = named(effect.step.title, effect.step.name)
     happened = " has happened" if effect.effect is Effect.TOOK_EFFECT else ""
     return f"{step}{happened} {'in its sagas' if effect.step.starts else f'at {effect.call.participant}'}"
-
-
-def check_found(saga_id: UUID) -> Check | None:
-    """Return what a person has recorded last; None: nothing."""
-    row = check_of(saga_id)
-    return row and Check(actor=row.actor, at=row.at, found=FOUND[row.after["found"]], reason=row.reason)
 
 
 def check(parts: Services, saga: SagaRow, actor: str, found: str, reason: str) -> None:

@@ -3,7 +3,7 @@
 from marshmallow import fields
 
 from app.api.schemas.base import Reply, maybe, moment, one_of
-from machines.history import Effect
+from machines.history import Effect, Found
 from machines.outcomes import Outcome
 
 
@@ -47,6 +47,11 @@ class StepEffect(Reply):
         fields.Boolean, metadata={"description": "what the participant answered to a person; null: nobody has asked"}
     )
     answered_at = maybe(fields.String, metadata={"format": "date-time"})
+    found = maybe(
+        fields.String, metadata={"description": f"what a person has found: {', '.join(Found)}; null: nobody has looked"}
+    )
+    checked_by = maybe(fields.String, metadata={"description": "who has found it, such as user:otto; null: nobody"})
+    checked_at = maybe(fields.String, metadata={"format": "date-time"})
 
 
 class Effects(Reply):

@@ -29,11 +29,17 @@ ORDER = table("order", HOLD, DELIVER, END)
 NOBODY = r"deliver is still unknown: Ship the parcel \(ship\) of deliver [0-9a-f]{8} is still unknown\."
 BY_HAND = r"otto resolved Ship the parcel \(ship\) of deliver [0-9a-f]{8} by hand; no participant confirmed it\."
 
+STAYS = (
+    r"deliver took effect and is not undone\. Every other step that was done is undone\. "
+    r"ada checked Ship the parcel \(ship\) of deliver [0-9a-f]{8} at [-:0-9 ]+ UTC: it happened, and it may stay\."
+)
+
 
 @pytest.mark.parametrize(
     ("action", "status", "words", "effect"),
     [
         ("compensate", "compensated", NOBODY, ("unknown", "unknown")),
+        ("checked", "compensated", STAYS, ("took effect", "took effect")),
         ("resolve", "completed", rf"Completed\. {BY_HAND}", ("took effect", "took effect, partly by hand")),
     ],
 )
@@ -42,8 +48,11 @@ def test_parent_says_what_a_person_has_decided_in_its_child(family, monkeypatch,
     scene, client = family(ORDER, table("deliver", SHIP), replies={"ship": [LOST] * 9})
     child = UUID(str(the(scene, "deliver")["id"]))
     given = [{}] if action == "resolve" else []
-    getattr(scene.service, action)(child, "user:otto", "seen", *given, 0.0)
+    getattr(scene.service, action.replace("checked", "compensate"))(child, "user:otto", "seen", *given, 0.0)
     settle(scene)
+    if action == "checked":
+        body = {"found": "happened", "reason": "it is there"}
+        assert client.post(f"/api/v1/sagas/{child}/checked", json=body).status_code == 200
     db.session.rollback()
     parent = the(scene, "order")
     assert parent["status"] == status

@@ -1,5 +1,7 @@
 """Ended sagas with an effect that nobody knows: the list, the count, and what a person records about it."""
 
+import re
+
 import pytest
 from sqlalchemy import select, update
 
@@ -42,6 +44,37 @@ def test_ended_saga_with_an_unknown_effect_is_listed_until_it_is_checked(client,
     row = audit.page(db.engine, limit=1, saga_id=saga.id)[0]
     assert (row.action, row.actor, row.target) == ("saga.checked", "user:ada", "checkout")
     assert row.after == {"steps": ["enregistrer_vente"], "found": "not_happened"}
+
+
+@pytest.mark.parametrize(
+    ("found", "words", "brief"),
+    [
+        ("happened", "it happened, and it may stay", "happened, says ada"),
+        ("not_happened", "it did not happen", "did not happen, says ada"),
+        ("put_right", "it happened, and it is undone by hand", "undone by hand, says ada"),
+    ],
+)
+def test_what_a_person_has_found_is_said_everywhere(client, walk, monkeypatch, found, words, brief):  # noqa: PLR0917
+    monkeypatch.setenv("COLUMNS", "200")
+    saga = walk(*GIVEN_UP)
+    for recorded in ("put_right", found):  # the last one counts
+        assert (
+            client.post(f"/api/v1/sagas/{saga.id}/checked", json={"found": recorded, "reason": "x"}).status_code == 200
+        )
+    page, effects = client.get(f"/admin/sagas/{saga.id}"), client.get(f"/api/v1/sagas/{saga.id}/effects").json
+    shown = client.application.test_cli_runner().invoke(args=["saga", "show", str(saga.id)]).output
+    markdown = re.search(r'<textarea id="ticket".*?>(.*?)</textarea>', page.text, re.DOTALL)[1].replace("\\", "")
+    headline = (
+        rf"Compensated\. ada checked Record the sale \(enregistrer_vente\) at [-:0-9 ]+ UTC: {words}\. Every other"
+    )
+    for text in (seen(page), markdown, effects["summary"], re.sub(r"\s+", " ", shown)):
+        assert re.search(headline, text), text
+        assert "still unknown" not in text.partition("What people did")[0], text
+    sale = next(each for each in effects["effects"] if each["step"] == "enregistrer_vente")
+    assert (sale["effect"], sale["words"], sale["found"], sale["checked_by"]) == ("unknown", brief, found, "user:ada")
+    assert sale["description"].endswith(f" UTC: {words}.")
+    assert f'<span class="pill unknown">{brief}</span>' in page.text
+    assert "Record another finding" in seen(page)
 
 
 def test_undo_of_which_the_probe_found_nothing_is_listed(client, walk):

@@ -7,7 +7,7 @@ import pytest
 from app.views.effects import description
 from machines import paid, taken
 from machines.fields import amount, integer
-from machines.history import Answer, Effect, StepEffect, effects_of
+from machines.history import Answer, Effect, Finding, Found, StepEffect, effects_of
 from machines.testing import failed, given, refused
 from machines.titles import money_words, state_title
 from machines.transitions import Direction, Phase
@@ -66,7 +66,8 @@ def test_money_words_do_not_claim_that_money_was_taken_when_only_its_undo_is_kno
     assert open_ == "109.88 may have been taken from customer 4; its undo is not confirmed"
 
 
-NO, YES = (Answer(step="hold", happened=happened, at=dt.datetime(2026, 1, 1, tzinfo=dt.UTC)) for happened in (0, 1))
+AT = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+NO, YES = (Answer(step="hold", happened=happened, at=AT) for happened in (0, 1))
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,21 @@ NO, YES = (Answer(step="hold", happened=happened, at=dt.datetime(2026, 1, 1, tzi
 def test_money_words_name_who_says_that_a_step_happened(answer, phase, said):
     found = {"by_hand": True, "by": "user:otto", "answer": answer}
     assert words(Effect.TOOK_EFFECT, phase, probe=LOOK, **found) == said
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Found.HAPPENED, "109.88 taken from customer 4, says otto, not given back"),
+        (Found.NOT_HAPPENED, "109.88 not taken from customer 4, says otto"),
+        (Found.PUT_RIGHT, "109.88 taken from customer 4, and given back by hand, says otto"),
+    ],
+)
+@pytest.mark.parametrize("direction", Direction)
+def test_money_words_say_what_a_person_has_found(found, said, direction):
+    finding = Finding(steps=frozenset({"hold"}), found=found, by="user:otto", at=AT, reason="seen")
+    uncertain = direction is Direction.UNDO
+    assert words(Effect.UNKNOWN, Phase.COMPENSATED, direction, finding=finding, uncertain=uncertain) == said
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from app.views.effects import description, effect_words
 from app.views.summary import summary
 from machines import Saga, compensatable, get, pivot, post, read, sub, together
 from machines.checkout import CHECKOUT
-from machines.history import Answer, Effect, StepEffect, effects_of
+from machines.history import Answer, Effect, Finding, Found, StepEffect, effects_of
 from machines.testing import given, refused
 from machines.transitions import Direction
 
@@ -92,8 +92,10 @@ def test_resolved_step_is_described_as_done_by_hand():
 
 
 SOLD = next(step for step in CHECKOUT.steps if step.name == "enregistrer_vente")
-ANSWERS = {
-    happened: Answer(step=SOLD.name, happened=happened, at=datetime(2026, 1, 1, tzinfo=UTC)) for happened in (0, 1)
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+ANSWERS = {happened: Answer(step=SOLD.name, happened=happened, at=AT) for happened in (0, 1)}
+FINDINGS = {
+    found: Finding(steps=frozenset({SOLD.name}), found=found, by="user:otto", at=AT, reason="seen") for found in Found
 }
 
 
@@ -105,6 +107,9 @@ ANSWERS = {
         ({"by_hand": True, "answer": ANSWERS[0]}, "took effect, by hand"),
         ({"by_hand": True, "answer": ANSWERS[1]}, "took effect"),
         ({"in_flight": True}, "under way"),
+        ({"finding": FINDINGS[Found.HAPPENED]}, "happened, says otto"),
+        ({"finding": FINDINGS[Found.NOT_HAPPENED]}, "did not happen, says otto"),
+        ({"finding": FINDINGS[Found.PUT_RIGHT]}, "undone by hand, says otto"),
     ],
 )
 def test_words_of_an_effect_say_what_only_a_person_has_confirmed(found, words):
