@@ -14,7 +14,7 @@ from machines.call import Call
 from machines.fields import Field, FieldKind
 from machines.keeps import Kept, kept_of
 from machines.outcomes import Outcome
-from machines.references import is_index, parts, split
+from machines.references import is_index, parts, split, within
 from machines.replies import Reply, outcome_of
 from machines.saga import Saga
 from machines.samples import example_of
@@ -29,7 +29,7 @@ def done(definition: Saga, step: Step, call: Call, given: Any = None) -> tuple[i
 
     Raise ValueError where `means=` does not say what a success looks like, and the test gives no body.
     """
-    body = success(step, call, fields(definition, step, call)) if given is None else given
+    body = success(step, call, fields(definition, step, call), invents=False) if given is None else given
     named = [key for key in call.means if isinstance(key, int)]
     for status in (*_SUCCESSES, *named):
         if outcome_of(Reply(status=status, body=body), call=call) is Outcome.SUCCEEDED:
@@ -52,12 +52,16 @@ def fields(definition: Saga, step: Step, call: Call | None) -> dict[str, Any]:
     return body
 
 
-def success(step: Step, call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a body in which each field of `means=` has a value that means a success, where one is known."""
+def success(step: Step, call: Call, body: Mapping[str, Any], *, invents: bool = True) -> dict[str, Any]:
+    """Return a copy of a body in which each field of `means=` has a value that means a success, where one is known.
+
+    invents: a field whose type the table does not say gets a value that no meaning names.
+    """
     good = deepcopy(dict(body))
     for path, meaning in _meant(call):
         named = [value for value, outcome in meaning.items() if Outcome(outcome) is Outcome.SUCCEEDED]
-        value = next((value for value in (*named, *_unnamed(step, call, path, meaning)) if value is not None), None)
+        unnamed = _unnamed(step, call, path, meaning, good if invents else None)
+        value = next((value for value in (*named, *unnamed) if value is not None), None)
         if value is not None:
             put(good, parts(path), value)
     return good
@@ -67,7 +71,7 @@ def meaningless(step: Step, call: Call, body: Mapping[str, Any]) -> dict[str, An
     """Return a copy of a body in which no field has a value that `means=` names, where another value is known."""
     plain = deepcopy(dict(body))
     for path, meaning in _meant(call):
-        value = next(_unnamed(step, call, path, meaning), None)
+        value = next(_unnamed(step, call, path, meaning, plain), None)
         if value is not None:
             put(plain, parts(path), value)
     return plain
@@ -80,10 +84,36 @@ def _meant(call: Call) -> Iterator[tuple[str, Mapping[Any, Any]]]:
             yield path, meaning
 
 
-def _unnamed(step: Step, call: Call, path: str, meaning: Mapping[Any, Any]) -> Iterator[Any]:
-    """Yield values of a field of the body that `means=` does not name; none where its type is not known."""
-    field = type_of(step, call, path)
-    return (value for value in _values(field, len(meaning)) if value not in meaning) if field else iter(())
+def _unnamed(
+    step: Step, call: Call, path: str, meaning: Mapping[Any, Any], body: Mapping[str, Any] | None
+) -> Iterator[Any]:
+    """Yield values of a field of the body that `means=` does not name.
+
+    Where the type is not known, yield one only when what the body has there, or lacks, means no success; none without
+    a body.
+    """
+    if field := type_of(step, call, path):
+        yield from (value for value in _values(field, len(meaning)) if value not in meaning)
+    elif body is not None and Outcome(meaning.get(_value_at(body, path), Outcome.SUCCEEDED)) is not Outcome.SUCCEEDED:
+        yield another(meaning)
+
+
+def _value_at(body: Any, path: str) -> Any:
+    """Return the value at a path of a body; None: it is missing."""
+    try:
+        return within(body, parts(path))
+    except (LookupError, TypeError):
+        return None
+
+
+def another(meaning: Mapping[Any, Any]) -> Any:
+    """Return a value of the type of the named ones that is none of them; None: both booleans are named."""
+    if any(isinstance(value, bool) for value in meaning):
+        return next((value for value in (True, False) if value not in meaning), None)
+    numbers = [value for value in meaning if isinstance(value, int | float)]
+    if numbers:
+        return max(numbers) + 1
+    return next(value for value in ("another", "yet another", "a third one") if value not in meaning)
 
 
 def type_of(step: Step, call: Call, path: str) -> Field | None:

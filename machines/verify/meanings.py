@@ -16,7 +16,7 @@ from machines.references import parts
 from machines.replies import ERROR_FIELDS
 from machines.saga import Saga
 from machines.step import Kind, Step
-from machines.testing.successes import type_of
+from machines.testing.successes import another, type_of
 from machines.verify.events import Event
 
 #: Name of an untrue meaning among the properties.
@@ -135,7 +135,7 @@ def _unnamed(step: Step, call: Call, path: str, meaning: Mapping[Any, Any]) -> I
     elif named and any(isinstance(value, bool) for value in meaning):
         yield from (value for value in (True, False) if value not in meaning)
     elif (named and field is not None) or _has_further_values(call, path, meaning, named=named):
-        yield another(meaning)
+        yield from (value for value in (another(meaning),) if value is not None)
 
 
 def _has_further_values(call: Call, path: str, meaning: Mapping[Any, Any], *, named: bool) -> bool:
@@ -154,14 +154,6 @@ def _has_further_values(call: Call, path: str, meaning: Mapping[Any, Any], *, na
 def _is_of_error(path: str) -> bool:
     """Return True for a field by whose name only an error has it: no success comes with a further value of it."""
     return not ERROR_FIELDS.isdisjoint(parts(path))
-
-
-def another(meaning: Mapping[Any, Any]) -> Any:
-    """Return a value of the type of the named ones that is none of them."""
-    numbers = [value for value in meaning if isinstance(value, int | float)]
-    if numbers:
-        return max(numbers) + 1
-    return next(value for value in ("another", "yet another", "a third one") if value not in meaning)
 
 
 def subject_of(step: Step, call: Call, key: int | str) -> str:

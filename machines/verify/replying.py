@@ -14,8 +14,8 @@ from machines.references import parts
 from machines.replies import Reply
 from machines.saga import Saga
 from machines.step import Step
-from machines.testing.successes import acceptance, fields, headers, meaningless, success
-from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, another, doubtful, subject_of
+from machines.testing.successes import acceptance, another, fields, headers, meaningless, success
+from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, subject_of
 
 #: Name of a success that lacks the fields of the table.
 WITHOUT_FIELDS = "200 without the fields"

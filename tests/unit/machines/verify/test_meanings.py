@@ -111,6 +111,11 @@ def test_probe_that_says_no_for_what_may_be_done_is_a_flaw(means, retry):
 
 
 TRUE = {
+    "a missing field refuses": selling({"id": {None: REFUSED}}),
+    "a missing field of an object refuses": selling({"order.id": {None: REFUSED}}),
+    "false and a missing field refuse": selling({"ok": {False: REFUSED, None: REFUSED}}),
+    "a missing field refuses the undo": holding(undo={"id": {None: REFUSED}}),
+    "a missing error succeeds": selling({"error": {None: SUCCEEDED, "NO": REFUSED}, 200: IN_DOUBT}),
     "the example of a field refuses": selling(
         {"state.of": {1: REFUSED}}, keeps={"state": object_of({"of": integer(high=1)})}
     ),
