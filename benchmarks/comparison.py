@@ -8,9 +8,12 @@ metrics, log and validation, as in production.
 import statistics
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
-from benchmarks.harness import Harness, settings
+from benchmarks import restate
+from benchmarks.harness import Harness, Server, settings
 from benchmarks.report import Table
 
 CONNECTIONS = (1, 16)
@@ -35,6 +38,7 @@ CONTENDERS = (
     Contender(name="bare calls, nothing durable", module="bare"),
     BY_HAND,
     Contender(name="DBOS 3.4", module="dbos"),
+    *([Contender(name="Restate 1.7, on its own disk", module="restate")] if restate.INSTALLED else []),
     Contender(name="ours", module="ours"),
     Contender(name="ours on SQLite, one process", module="ours", on_sqlite=True),
 )
@@ -51,7 +55,7 @@ def measure(bench: Harness, contenders: tuple[Contender, ...] = CONTENDERS, roun
         sys.stderr.write(f"  round {number + 1} of {rounds}\n")
         for contender in (*contenders[number % len(contenders) :], *contenders[: number % len(contenders)]):
             bench.settle()
-            with bench.server(contender.module, 1 if contender.on_sqlite else 2, **environments[contender]) as server:
+            with _served(bench, contender, environments[contender]) as server:
                 bench.load(server.url, max(CONNECTIONS), WARM_UP_S)
                 for connections in CONNECTIONS:
                     durations = bench.load(server.url, connections, SECONDS)
@@ -66,6 +70,13 @@ def measure(bench: Harness, contenders: tuple[Contender, ...] = CONTENDERS, roun
             for contender in contenders
         ],
     )
+
+
+def _served(bench: Harness, contender: Contender, environment: Mapping[str, str]) -> AbstractContextManager[Server]:
+    workers = 1 if contender.on_sqlite else 2
+    if contender.module == "restate":
+        return restate.serve(bench, workers, environment)
+    return bench.server(contender.module, workers, **environment)
 
 
 def _row(

@@ -1,4 +1,7 @@
-"""A loop of `requests` calls that records each step with one SQL statement: the alternative without an orchestrator."""
+"""A loop of `requests` calls that records each step with one SQL statement: the alternative without an orchestrator.
+
+In its best form: each thread keeps its connections open, and the statements are prepared.
+"""
 
 import os
 import threading
@@ -21,6 +24,8 @@ _TABLE = (
     "CREATE TABLE IF NOT EXISTS handwritten (id uuid PRIMARY KEY, state text NOT NULL, data jsonb NOT NULL, "
     "at timestamptz NOT NULL DEFAULT now())"
 )
+_BEGIN = "PREPARE begin_order AS INSERT INTO handwritten (id, state, data) VALUES ($1, 'begun', $2)"
+_RECORD = "PREPARE record AS UPDATE handwritten SET state = $1, at = now() WHERE id = $2"
 
 
 def cursor() -> Any:
@@ -29,18 +34,17 @@ def cursor() -> Any:
         connection = psycopg2.connect(os.environ["DATABASE_URL"])
         connection.autocommit = True
         _of_thread.cursor = connection.cursor()
+        with suppress(psycopg2.errors.UniqueViolation):  # another thread creates the table at the same time
+            _of_thread.cursor.execute(_TABLE)
+        _of_thread.cursor.execute(_BEGIN)
+        _of_thread.cursor.execute(_RECORD)
     return _of_thread.cursor
-
-
-with suppress(psycopg2.errors.UniqueViolation):  # the other process creates the table at the same time
-    cursor().execute(_TABLE)
 
 
 @application.post("/order")
 def order() -> Response:
     data, order_id = request.get_json(), str(uuid.uuid4())
-    insert = "INSERT INTO handwritten (id, state, data) VALUES (%s, 'begun', %s)"
-    cursor().execute(insert, (order_id, request.get_data(as_text=True)))
+    cursor().execute("EXECUTE begin_order (%s, %s)", (order_id, request.get_data(as_text=True)))
     for number, step in enumerate(STEPS):
         if call(step, order_id, data) == REFUSED:
             for earlier in reversed(STEPS[:number]):
@@ -55,5 +59,5 @@ def call(step: str, order_id: str, data: Any) -> int:
     if response.status_code != REFUSED:
         response.raise_for_status()
     state = f"{step} {response.status_code}"
-    cursor().execute("UPDATE handwritten SET state = %s, at = now() WHERE id = %s", (state, order_id))
+    cursor().execute("EXECUTE record (%s, %s)", (state, order_id))
     return response.status_code
