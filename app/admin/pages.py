@@ -61,9 +61,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "shown": shown,
         "breakable": breakable,
         "brief": formatting.brief,
-        "outage": lambda each: sentence(
-            each, Titles(services().registry, services().participants).participant(each.name)
-        ),
+        "outage": sentence,
         "person": person,
         "participant": participant_title,
         "waits_for": lambda row: waits_for(services().registry, row),

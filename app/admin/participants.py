@@ -17,6 +17,7 @@ from app.store.tenants import acting_tenant
 from app.views import participants
 from app.views.links import links_of_participant
 from app.views.participants import Health, Queue, health, troubled, waiting
+from app.views.titles import participant_title
 
 blueprint = pages("participants")
 #: Seconds that the strip on every page is cached, because each open page requests it every 2 s.
@@ -39,7 +40,7 @@ def show() -> str:
 @needs(Role.OPERATOR)
 def pause(name: str) -> Response:
     participants.pause(services(), name, principal().actor, form_reason())
-    return _done(f"{name} is paused: no calls are sent to it. Sagas that need it wait.")
+    return _done(f"{participant_title(name)} is paused: no calls are sent to it. Sagas that need it wait.")
 
 
 @blueprint.post("/admin/participants/<name>/resume")

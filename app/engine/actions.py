@@ -77,12 +77,15 @@ def send_now(engine: Engine, actor: str, reason: str, saga: Instance) -> None:
         saga.sent_now = saga.next_attempt
 
 
-def why_paused(at: State, is_paused: Callable[[str], bool]) -> str:
-    """Return why nothing is sent from a state: a person has paused its participant; "": nobody has."""
+def why_paused(at: State, is_paused: Callable[[str], bool], title: Callable[[str], str] = str) -> str:
+    """Return why nothing is sent from a state: a person has paused its participant; "": nobody has.
+
+    title: the name of the participant as its reader knows it.
+    """
     participant = at.poll.participant if at.poll else at.participant
     if at.is_pause or not participant or not is_paused(participant):
         return ""
-    return f"{participant} is paused, so nothing would be sent; resume it first"
+    return f"{title(participant)} is paused, so nothing would be sent; resume it first"
 
 
 def _trigger(engine: Engine, name: str, saga: Instance) -> Trigger:

@@ -11,6 +11,7 @@ from app.store.participants import ParticipantStore
 from app.views.formatting import cause
 from app.views.participants import sentence, troubled
 from app.views.states import attention_of, participant_of, state_of
+from app.views.titles import participant_title
 from machines.lines import one_line
 from machines.registry import Registry
 from machines.statuses import Status
@@ -55,7 +56,8 @@ def subjects(registry: Registry, store: ParticipantStore, redact: Callable[[Any]
 
 def _of_cause(registry: Registry, group: Any, redact: Callable[[Any], Any]) -> Subject:
     state = state_of(registry, (group.definition, group.definition_version, group.state))
-    participant, error = participant_of(state), one_line(redact(cause(group.error)))
+    participant = participant_title(participant_of(state) or "")
+    error = one_line(redact(cause(group.error)))
     number = f"{group.sagas} saga{'s are' if group.sagas > 1 else ' is'}"
     query = {
         "type": group.definition, "version": group.definition_version, "state": group.state, "status": group.status,

@@ -16,6 +16,7 @@ from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
 from app.views.effects import answer_words, step_words
 from app.views.planned_calls import Kin, Planned, planned_calls
+from app.views.titles import participant_title
 from machines.by_hand import needed_by_hand
 from machines.families import Place
 from machines.history import StepEffect, replies, skipped_steps
@@ -92,7 +93,7 @@ def actions_of(
         in_doubt=is_in_doubt(row) and row.status != Status.PENDING,
         send_now=sends_now(saga, row),
         refused=refused_actions(parts.sagas, saga, row, results)
-        | {SEND_NOW: why_paused(saga.states[row.state], parts.pauses.names.__contains__)},
+        | {SEND_NOW: why_paused(saga.states[row.state], parts.pauses.names.__contains__, participant_title)},
         by_branches=_by_branches(parts.sagas, saga, row, results),
         answered=_answered(saga.states[row.state], effects),
         kin=Kin(registry=parts.registry) if saga.starts_others else None,

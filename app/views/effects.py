@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from app.views.formatting import moment
+from app.views.titles import participant_title
 from diagrams.descriptions import named
 from machines.history import Below, Effect, Found, StepEffect
 from machines.progress import person
@@ -30,7 +31,7 @@ def answer_words(effect: StepEffect) -> str:
     """Return what the participant answered to a person, as a clause: `bank answered at … UTC that …`; "": nothing."""
     if effect.answer is None or effect.step.probe is None:
         return ""
-    asked, at = effect.step.probe.participant, f"{moment(effect.answer.at)} UTC"
+    asked, at = participant_title(effect.step.probe.participant), f"{moment(effect.answer.at)} UTC"
     return f"{asked} answered at {at} that it {'has' if effect.answer.happened else 'had not'} happened"
 
 
@@ -87,7 +88,7 @@ def _who(effect: StepEffect) -> str:
 
 def _of_call(effect: StepEffect) -> str:
     """Return the effect of a step that calls a participant."""
-    participant, name = effect.call.participant, step_words(effect.step)
+    participant, name = participant_title(effect.call.participant), step_words(effect.step)
     answer = answer_words(effect)
     if effect.by_hand:
         return f"{_who(effect)} resolved it by hand; {answer or f'{participant} did not confirm it'}."

@@ -15,6 +15,7 @@ from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.views.known_effects import effects_now
 from app.views.summary import unknown_effects
+from app.views.titles import participant_title
 from diagrams.descriptions import named
 from machines.history import PROBED, StepEffect, replies
 from machines.outcomes import Outcome
@@ -112,7 +113,7 @@ def answer_json(parts: Services, saga: SagaRow, body: Any) -> dict[str, object]:
 
 def advised(definition: Saga, step: Step, outcome: Outcome, *, ended: bool) -> tuple[str, str]:
     """Return the recommended action, and why. ended: the saga has ended, so no action is possible."""
-    asked = step.probe.participant if step.probe else ""
+    asked = participant_title(step.probe.participant) if step.probe else ""
     if outcome not in (Outcome.SUCCEEDED, Outcome.REFUSED):
         return "", f"{asked} gives no clear answer, so nothing is certain. Ask again later, or ask its people."
     name = named(step.title, step.name)

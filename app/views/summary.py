@@ -10,6 +10,7 @@ from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
 from app.views.effects import answer_words, below_words, checked_words, step_words
 from app.views.formatting import moment
+from app.views.titles import participant_title
 from app.views.waits import ALONE, Family, Wait, sentence, stuck_words, wait_of
 from machines.history import Effect, StepEffect, skipped_steps
 from machines.progress import person
@@ -88,7 +89,7 @@ def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -
         if effect.effect is Effect.TOOK_EFFECT and effect.answer is not None and effect.finding is None
     ]
     for effect in unknown:
-        name, participant = step_words(effect.step), effect.call.participant
+        name, participant = step_words(effect.step), participant_title(effect.call.participant)
         if effect.step.starts is not None:
             below_it = " ".join(below_words(effect)) or "see the sagas that it has started."
             parts.append(f"{name} is still unknown: {below_it}")
@@ -113,17 +114,20 @@ def _stuck(at: State, effects: Sequence[StepEffect]) -> str:
     name = step_words(at.step) if at.step else at.name
     what = f"the undo of {name}" if at.undoes else name
     effect = next((effect for effect in effects if effect.step == at.step), None)
+    participant = (
+        participant_title(effect.call.participant) if effect is not None and effect.step.starts is None else ""
+    )
     if effect is not None and effect.step.starts is not None:
         reason = _stuck_children(effect)
     elif effect is not None and not at.undoes and effect.answer is not None:
-        refused = f" {effect.call.participant} refused it." if effect.refused else ""
+        refused = f" {participant} refused it." if effect.refused else ""
         reason = f"{refused} {answer_words(effect)}."
     elif effect is None or effect.effect not in (Effect.UNKNOWN, Effect.TOOK_EFFECT):
-        reason = f" {effect.call.participant} refused it: nothing happened." if effect and effect.refused else ""
+        reason = f" {participant} refused it: nothing happened." if effect and effect.refused else ""
     elif effect.refused:
-        reason = f" {effect.call.participant} refused it."
+        reason = f" {participant} refused it."
     else:
-        reason = f" Check at {effect.call.participant} whether it happened."
+        reason = f" Check at {participant} whether it happened."
     return f"The engine has stopped at {what}; a person must decide.{reason}"
 
 
@@ -140,7 +144,7 @@ def _stuck_children(effect: StepEffect) -> str:
 
 def _under_way(row: SagaRow, at: State, wait: Wait | None) -> str:
     name = step_words(at.step) if at.step else at.name
-    participant, undo = at.participant or "", "the undo of " if at.undoes else ""
+    participant, undo = participant_title(at.participant or ""), "the undo of " if at.undoes else ""
     begin = "Compensating" if at.undoes else "Running"
     if at.waits:
         subject = wait.subject if wait and at.awaits_child else at.waits
@@ -154,7 +158,11 @@ def _so_far(wait: Wait | None) -> str:
     """Return the polls of a saga that asks for an answer, as a sentence; "" for another saga."""
     if wait is None or wait.polls is None:
         return ""
-    held = f" {wait.paused} is paused, so no poll is sent until a person resumes it." if wait.paused else ""
+    held = (
+        f" {participant_title(wait.paused)} is paused, so no poll is sent until a person resumes it."
+        if wait.paused
+        else ""
+    )
     return f" It waits until {moment(wait.polls.until)} UTC; {wait.polls.words}.{held}"
 
 

@@ -12,6 +12,7 @@ from app.store.models import SagaRow
 from app.store.unknown_effects import CHECKED
 from app.views.effects import FOUND, description, effect_words
 from app.views.formatting import moment
+from app.views.titles import participant_title
 from diagrams.descriptions import named
 from machines.history import PROBED, StepEffect
 from machines.progress import person
@@ -68,7 +69,7 @@ def deed(row: AuditRow) -> str:
     words, after = _DEEDS.get(row.action, row.action), row.after or {}
     if row.action == ASKED:
         answer = after["answer"].removeprefix(PROBED)
-        words = f"asked {after['participant']} about {after['step']}, which answered: {answer}"
+        words = f"asked {participant_title(after['participant'])} about {after['step']}, which answered: {answer}"
     elif row.action == CHECKED:
         words = f"{words}: {FOUND[after['found']]}"
     return f"{words}: {row.reason}" if row.reason else words

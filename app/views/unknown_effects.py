@@ -14,6 +14,7 @@ from app.store.models import SagaRow
 from app.store.unknown_effects import record_check
 from app.views.known_effects import effects_now
 from app.views.summary import unknown_effects
+from app.views.titles import participant_title
 from diagrams.descriptions import named
 from machines.history import Effect, StepEffect
 from machines.registry import Registry
@@ -44,7 +45,8 @@ def _where(effect: StepEffect) -> str:
     """Return the step of an effect and where to look for it: its participant, or the sagas that it has started."""
     step = named(effect.step.title, effect.step.name)
     happened = " has happened" if effect.effect is Effect.TOOK_EFFECT else ""
-    return f"{step}{happened} {'in its sagas' if effect.step.starts else f'at {effect.call.participant}'}"
+    place = "in its sagas" if effect.step.starts else f"at {participant_title(effect.call.participant)}"
+    return f"{step}{happened} {place}"
 
 
 def check(parts: Services, saga: SagaRow, actor: str, found: str, reason: str) -> None:

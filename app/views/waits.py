@@ -18,6 +18,7 @@ from app.views.formatting import brief, duration
 from app.views.masking import shown
 from app.views.polls import Polls, polls_of
 from app.views.states import participant_of, state_of
+from app.views.titles import participant_title
 from machines.children import Group
 from machines.history import replies
 from machines.references import FillError, look_up
@@ -40,6 +41,8 @@ class Wait:
     backs_off: bool
     #: Polls of a saga that asks for an answer; None: it does not ask.
     polls: Polls | None = None
+    #: The subject with the participant's title, for people.
+    words: str = ""
     #: Participant of the next call or poll, while a person has paused it: nothing is sent. "": it is not paused.
     paused: str = ""
 
@@ -101,12 +104,15 @@ def wait_of(
     if is_backing_off(saga):
         subject = participant_of(at) or saga.state
         if subject in paused:
-            return Wait(subject=f"{subject} (paused)", until=None, backs_off=True, paused=subject)
+            words = f"{participant_title(subject)} (paused)"
+            return Wait(subject=f"{subject} (paused)", words=words, until=None, backs_off=True, paused=subject)
         reason = (journal[-1].reason if journal else None) or ""
         # A pause that has ended says nothing any more: the saga is due.
         known = {open_reason(subject): "breaker open", pause_reason(subject): ""}
         why = known.get(reason, brief(reason))
-        return Wait(subject=f"{subject} ({why})" if why else subject, until=saga.due_at, backs_off=True)
+        why = f" ({why})" if why else ""
+        words = f"{participant_title(subject)}{why}"
+        return Wait(subject=f"{subject}{why}", words=words, until=saga.due_at, backs_off=True)
     if at.awaits_child and saga.status != Status.PENDING:
         return Wait(subject=f"{at.waits}{_progress(at, saga, journal, family)}", until=None, backs_off=False)
     if at.waits and saga.status == Status.WAITING:
@@ -153,8 +159,8 @@ def stuck_words(family: Family) -> str:
 def sentence(wait: Wait, left_s: float) -> str:
     """Return the wait of a saga that backs off. left_s: seconds until the next attempt; below 0 when it is due."""
     if wait.paused:
-        return f"waiting for {wait.subject}: nothing is sent until a person resumes it"
-    return f"waiting for {wait.subject}, next try {f'in {duration(left_s)}' if left_s > 0 else 'now'}"
+        return f"waiting for {wait.words}: nothing is sent until a person resumes it"
+    return f"waiting for {wait.words}, next try {f'in {duration(left_s)}' if left_s > 0 else 'now'}"
 
 
 def sentences(registry: Registry, rows: Sequence[SagaRow | Row[Any]], paused: Collection[str]) -> dict[UUID, str]:

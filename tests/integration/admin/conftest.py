@@ -36,7 +36,12 @@ SETTINGS = {"PARTICIPANTS_URL": "http://127.0.0.1:9", "SECRET_KEY": "s" * 40, "L
 
 def seen(answer: TestResponse) -> str:
     """Return the text of a page, without tags."""
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", answer.get_data(as_text=True))))
+    return seen_text(answer.get_data(as_text=True))
+
+
+def seen_text(html: str) -> str:
+    """Return the text of a part of a page, without tags."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", html)))
 
 
 @pytest.fixture

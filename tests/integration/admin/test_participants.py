@@ -1,6 +1,7 @@
 """/admin/participants, the strip on every page, and the same in the API and the command line."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import update
@@ -14,13 +15,14 @@ from app.store.database import db, in_seconds
 from app.store.leases import Replicas
 from app.store.models import SagaRow
 from app.store.process_models import ReplicaRow
-from tests.integration.admin.conftest import seen
+from tests.integration.admin.conftest import seen, seen_text
 
 PATH = "/admin/participants"
 OPEN = {
     "calls": 12, "failed": 7, "p95_ms": 5000.0, "error": "503 Service Unavailable", "error_age_s": 3.0,
     "breaker": "open", "open_for_s": 42.0, "next_try_s": 20.0,
 }  # fmt: skip
+PAID = ("succeeded", "succeeded", "succeeded")
 WELL = {"calls": 30, "failed": 0, "p95_ms": 12.0, "error": None, "error_age_s": None}
 
 
@@ -107,6 +109,46 @@ def test_all_parts_of_a_page_show_one_count(client, beat, waiting):
     waiting(2)
     words = seen(client.get("/admin"))
     assert re.findall(r"(\d) (?:sagas wait\b|waiting for panier)", words) == ["5"] * 3
+
+
+@pytest.fixture
+def titled(client, monkeypatch):
+    """Set titles of three participants."""
+    known = services().participants
+    names = {"panier": "The basket", "ventes": "The sales desk", "client": "The bank"}
+    monkeypatch.setattr(services(), "participants", known | {
+        name: replace(known[name], title=title) for name, title in names.items()
+    })  # fmt: skip
+    return names
+
+
+def sentences(page):
+    """Return the text of a page without identifiers, addresses, choices of a form, and titles that name them."""
+    text = re.sub(r"<(option|textarea).*?</\1>", "", page.text, flags=re.DOTALL)
+    return seen_text(
+        re.sub(r'<(span|p|td|code|dd)[^>]*class="[^"]*\b(id|mono)\b[^"]*"[^>]*>.*?</\1>', "", text, flags=re.DOTALL)
+    )
+
+
+@pytest.mark.parametrize("outcomes", [
+    (), ("succeeded",), ("succeeded", "succeeded"), PAID, (*PAID, "exhausted"), (*PAID, "exhausted", "resolve"),
+])  # fmt: skip
+def test_every_sentence_names_a_participant_by_its_title(client, titled, walk, outcomes):
+    page = client.get(f"/admin/sagas/{walk(*outcomes).id}")
+    assert [found for name in titled for found in re.findall(rf".{{40}}\b{name}\b(?!:).{{40}}", sentences(page))] == []
+
+
+def test_outage_and_pause_name_a_participant_by_its_title(client, titled, beat, waiting, monkeypatch):
+    beat("web:1", panier=OPEN)
+    waiting(1)
+    client.post(f"{PATH}/panier/pause", data={"reason": "maintenance"})
+    monkeypatch.setattr(type(services().pauses), "names", frozenset({"panier"}))
+    saga = db.session.query(SagaRow).one()
+    for path in ("/admin", "/admin/sagas", "/admin/stuck", PATH, f"/admin/sagas/{saga.id}"):
+        page = client.get(path)
+        assert "The basket" in sentences(page), path
+        assert re.findall(r".{40}\bpanier\b.{40}", sentences(page).replace("The basket (panier)", "")) == [], path
+    assert "Not now: The basket is paused, so nothing would be sent" in sentences(page)
 
 
 def test_page_says_what_each_process_sees(client, beat, waiting):
