@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from machines.history import Answer, Effect, Finding, Found, JournalEntry, StepEffect, sends_call
+from machines.history import NO_ATTEMPT_LEFT, Answer, Effect, Finding, Found, JournalEntry, StepEffect, sends_call
 from machines.transitions import Direction, Trigger
 
 #: What a person has found → the effect.
@@ -28,14 +28,15 @@ def with_answers(
     moves: Sequence[JournalEntry],
     finding: Finding | None = None,
 ) -> list[StepEffect]:
-    """Return the effects with the newest answer about each step, and with who resolved it. answers: the oldest first.
+    """Return the effects with the newest answer about each step, and with who resolved it.
 
+    answers: to people, the oldest first.
     finding: what a person has recorded, which counts for the effects that the journal does not decide.
 
     A step that has happened took effect. A step that the participant did not have may still come, and no answer counts
     that is older than the last attempt of its step.
     """
-    newest = {answer.step: answer for answer in answers}
+    newest = {answer.step: answer for answer in sorted((*_to_engine(moves), *answers), key=lambda answer: answer.at)}
     by = {(move.step, move.direction): move.actor for move in moves if move.trigger == Trigger.RESOLVE}
     named = (
         replace(each, by=by.get((each.step.name, each.direction), "")) if each.by_hand else each for each in effects
@@ -45,6 +46,12 @@ def with_answers(
         for effect in named
     ]
     return [replace(each, finding=finding) if finding and _concerns(finding, each) else each for each in known]
+
+
+def _to_engine(moves: Sequence[JournalEntry]) -> list[Answer]:
+    """Return the answers to the last probes of the engine that did not find the step, and after which it stopped."""
+    stopped = [move for move in moves if (move.reason or "").startswith(NO_ATTEMPT_LEFT)]
+    return [Answer(step=move.step, happened=False, at=move.at) for move in stopped if move.step is not None]
 
 
 def as_found(effect: StepEffect) -> StepEffect:

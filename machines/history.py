@@ -147,7 +147,7 @@ class StepResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The clear answer of a participant to a person who asked about a step: the step's probe was sent, and only it."""
+    """The clear answer of a participant to the probe of a step, sent by a person or as the last call of the engine."""
 
     #: Name of the step.
     step: str

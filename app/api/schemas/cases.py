@@ -44,7 +44,7 @@ class StepEffect(Reply):
     description = fields.String(metadata={"description": "the effect in a sentence"})
     money = maybe(fields.String, metadata={"description": "what it did with money; null: its table does not say"})
     happened = maybe(
-        fields.Boolean, metadata={"description": "what the participant answered to a person; null: nobody has asked"}
+        fields.Boolean, metadata={"description": "what the participant answered to a probe; null: no clear answer"}
     )
     answered_at = maybe(fields.String, metadata={"format": "date-time"})
     found = maybe(

@@ -1,16 +1,18 @@
 """The calls of a saga, as a journal records them."""
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from app.views.effects import description
+from machines.answers import with_answers
 from machines.checkout import CHECKOUT
-from machines.history import AFTER_DOUBT, Effect, cause_of, effects_of, outcome_of_move, steps_of
+from machines.history import AFTER_DOUBT, Answer, Effect, cause_of, effects_of, outcome_of_move, steps_of
 from machines.outcomes import Outcome
 from machines.progress import Progress
 from machines.running import Move
@@ -144,6 +146,25 @@ def test_refusal_after_a_retry_is_in_doubt_only_when_an_attempt_may_have_worked(
     )
     certain = Effect.NOT_DONE if step == "confirmer" else Effect.TOOK_EFFECT
     assert found.effect is (Effect.UNKNOWN if doubted else certain)
+
+
+def test_last_probe_of_the_engine_is_an_answer_until_a_person_gets_another_one():
+    run = given(CHECKOUT).when(enregistrer_vente=[unheard] * 4).when_probed(enregistrer_vente=refused("none")).run()
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    moves = [SimpleNamespace(**asdict(move), at=at) for move in run.journal]
+    effects = effects_of(CHECKOUT, run.state, moves, in_doubt=False)
+    asked = Answer(step="enregistrer_vente", happened=True, at=at + timedelta(seconds=1))
+    found = [
+        next(each for each in with_answers(effects, answers, moves) if each.step.name == "enregistrer_vente")
+        for answers in ([], [asked])
+    ]
+    assert [each.answer for each in found] == [Answer(step="enregistrer_vente", happened=False, at=at), asked]
+    assert [each.effect for each in found] == [Effect.UNKNOWN, Effect.TOOK_EFFECT]
+    assert re.fullmatch(
+        "ventes was called and gave no clear answer: it may have happened, or not."
+        r" ventes answered at [-:0-9 ]+ UTC that it had not happened; a call may have arrived later\.",
+        description(found[0]),
+    )
 
 
 LAST_ATTEMPTS = [
