@@ -3,8 +3,9 @@
 from typing import TYPE_CHECKING
 
 from machines.transitions import DONE, Direction, Phase
+from machines.verify.machinery import lacked
 from machines.verify.properties import Broken
-from machines.verify.world import Save, World
+from machines.verify.world import Fact, Save, World
 
 if TYPE_CHECKING:
     from machines.verify.moves import Moves
@@ -22,7 +23,11 @@ class Guesses:
             if fact.unfit and self._moves.definition.states[fact.dest].phase is Phase.STUCK:
                 why = f"{fact.step} is not sent, and the saga is stuck after the point of no return: {fact.unfit}"
                 return Broken("can be sent", why)
-            if fact.by_hand or not fact.step or fact.trigger not in DONE or fact.step not in self._moves.index:
+            if fact.by_hand or not fact.step or fact.trigger not in DONE:
+                continue
+            if broken := self._lacks(fact):
+                return broken
+            if fact.step not in self._moves.index:
                 continue
             entry = world.ledger[self._moves.index[fact.step]]
             if fact.direction == Direction.DO and not entry.times:
@@ -36,6 +41,14 @@ class Guesses:
             or self._goes_back(world, save)
             or self._moves.properties.of_passed(world, save)
         )
+
+    def _lacks(self, fact: Fact) -> Broken | None:
+        """Return a broken property when the saga takes a call as done whose reply lacks a field."""
+        step = self._moves.by_name[fact.step]
+        if fact.direction != Direction.DO or step.call is None or step.starts is not None:
+            return None
+        name = lacked(self._moves.definition, step, self._moves.machinery.bodies.value(fact.body))
+        return Broken("no guess", f"the saga takes {step.name} as done, and its reply lacks {name}") if name else None
 
     def _goes_back(self, world: World, save: Save) -> Broken | None:
         before = world.row and self._moves.definition.states[world.row.state]

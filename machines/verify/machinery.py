@@ -12,10 +12,11 @@ from uuid import UUID
 from machines.attempts import later_answer, understood
 from machines.call import Call
 from machines.history import AFTER_DOUBT, BRANCH, NOTHING_FOUND, replies
+from machines.keeps import kept_of
 from machines.later import arrival_name
 from machines.outcomes import Outcome
 from machines.progress import UNDECIDED
-from machines.references import FillError, end_name, roots_of
+from machines.references import FillError, end_name, parts, roots_of, within
 from machines.replies import Reply
 from machines.restoring import restore, restored_in_doubt
 from machines.running import Move, RunningSaga
@@ -238,10 +239,26 @@ def _different(
         read, outcome = understood(saga, call, direction, replace(reply))
         has_body = read.body is not None and outcome in (Outcome.REFUSED_UNDO, Outcome.ACCEPTED)
         sent = read.sent or at.probe is None
-        meaning = (outcome, read.asks_to_wait, sent, read.final, has_body)
+        lacks = (
+            outcome is Outcome.SUCCEEDED and direction is Direction.DO and lacked(saga.definition, at.step, read.body)
+        )
+        meaning = (outcome, read.asks_to_wait, sent, read.final, has_body, lacks)
         decides = outcome is Outcome.SUCCEEDED and at.step is not None and varies(saga.definition, at.step)
         found.setdefault((*meaning, repr(read.body)) if decides else meaning, (name, outcome))
     return list(found.values())
+
+
+def lacked(definition: Saga, step: Step | None, stored: Any) -> str:
+    """Return the first field that the table keeps or needs of a step's reply and that is not stored; "": none."""
+    if step is None:
+        return ""
+    kept = (name for name, each in step.keeps.items() if not kept_of(name, each).field.optional)
+    for name in (*kept, *sorted(definition.needed_fields[step.name])):
+        try:
+            within(stored, parts(name))
+        except (LookupError, TypeError):
+            return name
+    return ""
 
 
 def _signals(waits: Waiting, body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:

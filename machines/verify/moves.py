@@ -248,7 +248,7 @@ class Moves:
         waits = outcome is Outcome.NOT_SENT or name == "503 with Retry-After"
         event, after = Event(f"call:{send.purpose}", send.step, done, name), self._told(world, f"{truth}: {name}")
         broken = None
-        if send.purpose == "again" and truth is done in (Truth.DONE, Truth.LEFT) and name != WITHOUT_FIELDS:
+        if send.purpose == "again" and truth is done in (Truth.DONE, Truth.LEFT) and not name.endswith(WITHOUT_FIELDS):
             point = after.process and self.turns.point(after.process)
             if not isinstance(point, Send):
                 why = f"the undo of {send.step} cannot be sent, although its participant answers: {name}"

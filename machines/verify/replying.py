@@ -17,8 +17,8 @@ from machines.step import Step
 from machines.testing.successes import acceptance, another, fields, headers, meaningless, success
 from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, subject_of
 
-#: Name of a success that lacks the fields of the table.
-WITHOUT_FIELDS = "200 without the fields"
+#: End of the name of a success that lacks the fields of the table.
+WITHOUT_FIELDS = " without the fields"
 #: Statuses that say of a poll only that its address is wrong, unknown yet or no longer known.
 _ABOUT_THE_ADDRESS = (400, 404, 410)
 _DETAIL: Mapping[str, Any] = {"detail": "no"}
@@ -60,6 +60,7 @@ def replies_to(
         found[Truth.UNTOUCHED].append(("404 without JSON", Reply(status=404)))
     for truth, name, reply in _declared(step, call, (body, accepting), accepted):
         found[truth].insert(0, (name, reply))
+    found[Truth.DONE] += _named_without_fields(call)
     if call is step.probe:
         found[Truth.UNSEEN] = list(found[Truth.REFUSED])
     return found
@@ -73,7 +74,7 @@ def _plain(step: Step, call: Call, body: Any) -> Iterator[tuple[str, Reply]]:
         if status not in call.means or Outcome(call.means[status]) is Outcome.SUCCEEDED:  # type: ignore[arg-type]
             yield str(status), Reply(status=status, body=good, headers=kept)
     if not any(isinstance(key, str) for key in call.means):  # there a missing field may say something else
-        yield WITHOUT_FIELDS, Reply(status=200, body={})
+        yield f"200{WITHOUT_FIELDS}", Reply(status=200, body={})
 
 
 def _declared(
@@ -105,6 +106,19 @@ def _declared(
     for each in unsure.values():
         if isinstance(each.key, str):
             yield Truth.UNKNOWN, each.reply, _reply(200, put(body, each.key, each.value), kept)
+
+
+def _named_without_fields(call: Call) -> Iterator[tuple[str, Reply]]:
+    """Yield each success that `means=` names, with no other field."""
+    bare = _undecided(call, {})
+    for key, meaning in call.means.items():
+        if isinstance(key, int):
+            if meaning == Outcome.SUCCEEDED:
+                yield f"{key}{WITHOUT_FIELDS}", _reply(key, bare)
+            continue
+        assert isinstance(meaning, Mapping)
+        for value in (each for each, outcome in meaning.items() if Outcome(outcome) is Outcome.SUCCEEDED):
+            yield f"200 with {key} {value!r}{WITHOUT_FIELDS}", _reply(200, put(bare, key, value))
 
 
 def _undecided(call: Call, body: Any) -> Any:

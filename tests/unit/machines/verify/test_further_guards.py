@@ -4,6 +4,7 @@ import pytest
 
 from machines import (
     REFUSED,
+    SUCCEEDED,
     Retry,
     approval,
     boolean,
@@ -73,7 +74,17 @@ def signalled_after_the_pivot():
     )
 
 
+def keeping(means=None):
+    make = post("shop", "/a", keeps={"id": text()}, means=means or {})
+    return saga(
+        compensatable("a", make, undo=post("shop", "/a/undo", id="a.id"), repeatable=True, done="A", refused="NO_A",
+                      retry=TWICE),
+        pivot("b", post("shop", "/b"), done="DONE", refused="NO_B", retry=TWICE),
+    )  # fmt: skip
+
+
 TABLES = {
+    "keeping": keeping, "keeping_what_is_named": lambda: keeping({409: SUCCEEDED}),
     "approved": approved, "signalled": signalled, "signalled_after_the_pivot": signalled_after_the_pivot,
     "paused": lambda: before_a_pivot(pause("ok", for_s=60, done="OK", refused="NO_OK")),
     "plain": plain, "accepted": accepted, "accepted_pivot": accepted_pivot, "answered_later": answered_later,
@@ -145,6 +156,14 @@ GUARDS = {
     "an_answer_is_taken_before_the_deadline": Guard(
         owner=Loop, function="_move_without_call", table="accepted",
         text="at.waits and saga.arrived and", without="at.waits and saga.arrived and not self._is_late(saga) and",
+    ),
+    "a_success_without_a_kept_field_is_in_doubt": Guard(
+        owner=replies_module, function="outcome_of", table="keeping", users=(attempts_module,),
+        text=" and not lacking", without="",
+    ),
+    "a_named_success_without_a_kept_field_is_in_doubt": Guard(
+        owner=replies_module, function="outcome_of", table="keeping_what_is_named", users=(attempts_module,),
+        text="meaning is Outcome.SUCCEEDED and lacking", without="False",
     ),
     "the_loop_commits_before_the_call": Guard(
         owner=Loop, function="_turn", table="plain",
