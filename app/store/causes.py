@@ -2,6 +2,9 @@
 
 `503 request 4711 failed` and `503 request 4712 failed` have one cause. `500 request 4711 failed` has another, because
 the HTTP status is kept.
+
+An error that says how the probe and the last attempt ended has the cause of the last attempt: what a probe answers
+after the same failure differs from saga to saga.
 """
 
 import re
@@ -14,7 +17,9 @@ _WORD = re.compile(r"[0-9A-Za-z_-]+")
 #: Parts of one number, date or time: 12.50, or 10:31:07.
 _PARTS = re.compile(r"#([.,:]#)+")
 #: HTTP status of an error such as `STUCK_PAY: pay: 503 closed`.
-_STATUS = re.compile(r": ([1-5][0-9][0-9]) ")
+_STATUS = re.compile(r": ([1-5][0-9][0-9])( |\Z)")
+#: State and step of an error, and what comes before its last attempt, see machines.attempts.
+_BEFORE_LAST = re.compile(r"\A([^:]*: [^:]*: ).*; the last attempt: ", re.DOTALL)
 
 
 @lru_cache(_REMEMBERED)
@@ -25,6 +30,7 @@ def cause(error: str | None) -> str | None:
     """
     if error is None:
         return None
+    error = _BEFORE_LAST.sub(r"\1", error)
     status = _STATUS.search(error)
     words = _WORD.sub(lambda word: "#" if any(map(str.isdigit, word[0])) else word[0], error)
     return f"{status[1] if status else ''}|{_PARTS.sub('#', words)}"

@@ -274,9 +274,10 @@ class cause_of(_SqlFunction[str]):  # noqa: N801
 
     type = String()
     inherit_cache = True
+    _last = "regexp_replace({0}, '^([^:]*: [^:]*: ).*; the last attempt: ', '\\1')"
     postgresql = (
-        "(coalesce(substring({0} FROM ': ([1-5][0-9][0-9]) '), '') || '|' || regexp_replace("
-        "regexp_replace({0}, '[0-9A-Za-z_-]*[0-9][0-9A-Za-z_-]*', '#', 'g'), '#([.,:]#)+', '#', 'g'))"
+        f"(coalesce(substring({_last} FROM ': ([1-5][0-9][0-9])( |$)'), '') || '|' || regexp_replace("
+        f"regexp_replace({_last}, '[0-9A-Za-z_-]*[0-9][0-9A-Za-z_-]*', '#', 'g'), '#([.,:]#)+', '#', 'g'))"
     )
     sqlite = "saga_cause({0})"
 

@@ -86,6 +86,17 @@ def test_errors_that_differ_in_ids_and_numbers_have_one_cause(walk):
     assert [error.rpartition(" ")[2] for error, _ in errors] == ["10:30:07", "10:31:07", "10:32:07"]
 
 
+def test_a_group_is_made_by_the_last_attempt_whatever_the_probes_answered(walk):
+    for answer in ("404 no such sale", "503 busy", "timeout"):
+        walk(*STUCK, reason=f"still unknown: {answer}; the last attempt: 500 broken")
+    walk(*STUCK, reason="still unknown: timeout; the last attempt: 502 broken")
+    walk(*STUCK, reason="still unknown: timeout; the last attempt: 500")
+    walk(*STUCK, reason="still unknown: timeout; the last attempt: 502")
+    groups = trouble().groups(SagaFilter())
+    assert [group.sagas for group in groups] == [3, 1, 1, 1], "outcome, status and text of the last attempt"
+    assert count(SagaFilter(cause=groups[0].cause)) == 3
+
+
 def test_sagas_of_a_cause_are_found_without_computing_causes_in_the_database(walk, aged, monkeypatch):
     for number in range(3):
         walk(*STUCK, reason=f"503 request {number}")
@@ -110,7 +121,10 @@ def test_sagas_of_a_cause_are_found_without_computing_causes_in_the_database(wal
 @pytest.mark.parametrize(
     "error",
     ["", "no number", ": 503 ", "E: pay: 503 order 12.50, 3 left", "a-1_b-- c", "\u0661 é1 ½", "1" * 500, "z" * 500,
-     "E: x: 099 y: 404 z", "10:31:07.5, 4:", "# #.#", "line\n12\n34"],
+     "E: x: 099 y: 404 z", "10:31:07.5, 4:", "# #.#", "line\n12\n34", "E: pay: 503", "E: pay: 503\n",
+     "E: pay: still unknown: 404 a; the last attempt: 503 b", "x; the last attempt: y",
+     "E: p: \n; the last attempt: q: r", "E: p: a; the last attempt: b; the last attempt: c",
+     ": : ; the last attempt: "],
 )  # fmt: skip
 def test_both_databases_compute_the_cause_that_python_does(client, error):
     assert client
