@@ -42,6 +42,14 @@ def test_the_diagram_is_drawn_as_it_was(client, walk):
     assert f"{path}?version=" in client.get(f"/admin/sagas/{saga.id}?at=2").text
 
 
+def test_the_slider_and_the_picture_name_states_by_their_titles(client, walk):
+    saga = walk("succeeded", "succeeded", "succeeded", "exhausted")
+    page = client.get(f"/admin/sagas/{saga.id}").text
+    said = re.findall(r'(?:aria-valuetext|alt)="([^"]+)"', page)
+    assert len([words for words in said if "stuck: Record the sale" in words]) == 2
+    assert not [words for words in said if saga.state in words]
+
+
 def test_a_moment_that_the_journal_lacks_is_not_found(client, walk):
     saga = walk("succeeded")
     for path in (f"/admin/sagas/{saga.id}", f"/api/v1/sagas/{saga.id}/diagram.svg"):
