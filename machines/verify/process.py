@@ -148,7 +148,7 @@ class _Calls(Attempts):
                     step=at.step.name,
                     key=sent["Idempotency-Key"],
                     replies=meanings,
-                    can_expire=saga.may(Trigger.EXPIRE),
+                    can_expire=saga.may(Trigger.EXPIRE) or (at.awaits_answer and at.step.kind is Kind.PIVOT),
                     acts_next=acts_next,
                 )
             )  # fmt: skip

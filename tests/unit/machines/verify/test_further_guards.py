@@ -165,6 +165,10 @@ GUARDS = {
         owner=replies_module, function="outcome_of", table="keeping_what_is_named", users=(attempts_module,),
         text="meaning is Outcome.SUCCEEDED and lacking", without="False",
     ),
+    "the_probes_of_a_waiting_pivot_end_after_the_deadline": Guard(
+        owner=Progress, function="conclude", table="answered_later",
+        text="late and (pivot_waits or (", without="late and ((",
+    ),
     "the_loop_commits_before_the_call": Guard(
         owner=Loop, function="_turn", table="plain",
         text="(saga.current.effectful and saga.unsaved) or not", without="False or not",
