@@ -41,7 +41,7 @@ def late_retries(definition: Saga) -> Iterator[str]:
         if state.retry.retries and whole_s > definition.deadline_s:
             yield (
                 f"{state.step.name}: its {state.retry.attempts} attempts and the waits between them may last "
-                f"{duration(whole_s)}, and deadline_s={definition.deadline_s:.10g} ends the saga before; "
+                f"{duration(whole_s)}, and its deadline of {duration(definition.deadline_s)} ends the saga before; "
                 f"make deadline_s longer than {whole_s:.10g}, or attempts= smaller"
             )
 
@@ -56,11 +56,11 @@ def _stay_s(step: Step, registry: Registry) -> float:
 
 
 def _flaw(definition: Saga, step: Step, stay_s: float) -> Flaw:
-    longest, limit_s = duration(stay_s), f"deadline_s={definition.deadline_s:.10g}"
-    why = f"the saga and its children may wait {longest} up to {step.name}, and {limit_s} ends this before"
+    longest, limit = duration(stay_s), f"its deadline of {duration(definition.deadline_s)}"
+    why = f"the saga and its children may wait {longest} up to {step.name}, and {limit} ends this before"
     path = (
         f"The saga waits in {step.name}: {longest} with the waits before it.",
-        f"The deadline of the saga is over: {limit_s}.",
+        f"The deadline of the saga is over: {duration(definition.deadline_s)}.",
         f"The saga goes back, and compensates what still waits. Make deadline_s longer than {stay_s:.10g}.",
     )
     return Flaw(SHORT, step.name, why, path)
