@@ -1,6 +1,7 @@
 """The command `saga verify`: an exhaustive search of a table."""
 
 import gc
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from machines.verify.words import lines_of, sentence, summary
 
 #: Seconds between two reports of a search on the terminal.
 _REPORT_EVERY_S = 2.0
-_NAME_EVERY = "give the name of a saga, or --all"
+_NAME_EVERY, _NOT_BOTH = "give the name of a saga, or --all", "give the name of a saga or --all, and not both"
 
 
 @click.command("verify")
@@ -62,7 +63,9 @@ def verify(  # noqa: PLR0917  one parameter for each option
     """  # noqa: D301  click needs the backspace character
     gc.disable()  # the search makes no reference cycles, and many tuples
     if every == (name is not None):
-        raise click.UsageError(_NAME_EVERY)
+        raise click.UsageError(_NOT_BOTH if every else _NAME_EVERY)
+    if draw is not None and not os.access(Path(draw).parent, os.W_OK):
+        raise click.UsageError(f"--draw {draw}: {Path(draw).parent} is no folder in which a file can be written")
     sound = True
     registry = _registry(sagas)
     proofs = Proofs(registry, most_states=states, accepted=accept)

@@ -83,10 +83,19 @@ def test_search_that_reaches_its_bound_is_no_proof(sagas):
     assert (result.exit_code, "NOT COMPLETE" in result.stdout) == (1, True)
 
 
-@pytest.mark.parametrize(("arguments", "code"), [((), 2), (("sale", "--all"), 2), (("nothing",), 6)])
-def test_bad_input_is_one_line(sagas, arguments, code):
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((), 2, "give the name of a saga, or --all"),
+        (("sale", "--all"), 2, "and not both"),
+        (("sale", "--draw", "/nonexistent/a.svg"), 2, "/nonexistent is no folder"),
+        (("nothing",), 6, "there is no saga nothing"),
+    ],
+)
+def test_bad_input_is_one_line(sagas, arguments, code, said):
     result = run(*arguments, "--sagas", sagas)
-    assert (result.exit_code, result.stderr.count("\n")) == (code, 1)
+    assert (result.exit_code, result.stderr.count("\n"), result.stdout) == (code, 1, "")
+    assert said in result.stderr
 
 
 def test_table_is_searched_after_the_tables_that_it_starts(sagas):
