@@ -124,6 +124,13 @@ def test_swagger_page_has_a_strict_policy_and_all_files(app, path):
     assert not re.search(r"<script>|<style|style=|https?://", page + (SWAGGER / "init.js").read_text())
 
 
+def test_swagger_page_leaves_the_main_landmark_to_swagger_ui(app):
+    page = app.test_client().get("/docs").text
+    without_scripts = page[page.index("<noscript>") : page.index("</noscript>")]
+    assert "<main>" in without_scripts
+    assert "<main" not in page.replace(without_scripts, ""), "Swagger UI has its own, and a page has one"
+
+
 def test_swagger_ui_files_have_the_recorded_sums():
     for digest, name in re.findall(r"^([0-9a-f]{64})  (\S+)$", (SWAGGER / "README.md").read_text(), re.MULTILINE):
         assert hashlib.sha256((SWAGGER / name).read_bytes()).hexdigest() == digest, name
