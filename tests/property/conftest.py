@@ -3,6 +3,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import UUID
 
 import pytest
@@ -63,7 +64,9 @@ def _parts(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
     # Ascending ids, so that the same draws have the same order of sagas.
     numbers = itertools.count(1)
     monkeypatch.setattr("app.store.instance.new_id", lambda: UUID(int=next(numbers)))
-    monkeypatch.setattr("app.store.instance.child_id", lambda _parent: UUID(int=next(numbers)))
+    monkeypatch.setattr("app.store.children.child_id", lambda _parent: UUID(int=next(numbers)))
+    # The condition for a still unknown effect asks which database it is for, and no application runs here.
+    monkeypatch.setattr("app.store.unknown_effects.db", SimpleNamespace(engine=database))
     log_settings = structlog.get_config()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger("critical")
