@@ -281,3 +281,19 @@ def test_every_outcome_has_the_participant_that_is_never_reachable_and_names_wha
     assert "send: never reachable" not in cases
     lost_request = cases["pay: its request is lost, then it is refused"].run()
     assert next(call.answer for call in lost_request.calls if call == "pay") == "unheard"
+
+
+@pytest.mark.parametrize("unclear", [busy(5), lost], ids=["asked to wait", "lost"])
+def test_refusal_of_a_retry_by_hand_is_doubted_after_an_attempt_without_a_clear_answer(unclear):
+    answers = [refused("LOCKED"), unclear, refused("LOCKED")]
+    saga = given(table()).when(pay=refused()).when_undone(reserve=answers).run()
+    assert saga.error.endswith("409 LOCKED")
+    saga.retry("look again").after(minutes=1)
+    assert (saga.status, saga.calls[-2:]) == ("stuck", ["undo reserve"] * 2)
+    assert saga.error.endswith("409 LOCKED, after an attempt that may have worked")
+
+
+def test_refusal_of_a_retry_by_hand_is_believed_when_no_attempt_was_in_doubt():
+    saga = given(table()).when(pay=refused()).when_undone(reserve=[refused("LOCKED"), down, refused("GONE")]).run()
+    saga.retry("look again").after(minutes=1)
+    assert saga.error.endswith("409 GONE")
