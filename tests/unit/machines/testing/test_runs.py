@@ -297,3 +297,18 @@ def test_refusal_of_a_retry_by_hand_is_believed_when_no_attempt_was_in_doubt():
     saga = given(table()).when(pay=refused()).when_undone(reserve=[refused("LOCKED"), down, refused("GONE")]).run()
     saga.retry("look again").after(minutes=1)
     assert saga.error.endswith("409 GONE")
+
+
+def test_call_that_may_be_sent_once_is_sent_again_when_a_person_says_so():
+    saga = given(table(retry=NEVER)).when(pay=[lost, ok]).run()
+    assert (saga.status, saga.calls) == ("stuck", ["reserve", "pay"])
+    assert saga.retry("they looked").ended == "SENT"
+    assert saga.calls == ["reserve", "pay", "pay", "send"]
+
+
+def test_call_that_a_person_sends_again_is_sent_only_once_even_when_it_is_asked_to_wait():
+    saga = given(table(retry=NEVER)).when(pay=[lost, busy(5)]).run()
+    saga.retry("they looked").after(minutes=1)
+    assert (saga.status, saga.calls) == ("stuck", ["reserve", "pay", "pay"])
+    again = given(table(retry=NEVER)).when(pay=[lost, down, ok]).run()
+    assert again.retry("they looked").ended == "SENT", "an attempt that was not sent does not count"
