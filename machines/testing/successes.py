@@ -29,7 +29,7 @@ def done(definition: Saga, step: Step, call: Call, given: Any = None) -> tuple[i
 
     Raise ValueError where `means=` does not say what a success looks like, and the test gives no body.
     """
-    body = success(step, call, fields(definition, step, call), invents=False) if given is None else given
+    body = success(step, call, fields(definition, step, call)) if given is None else given
     named = [key for key in call.means if isinstance(key, int)]
     for status in (*_SUCCESSES, *named):
         if outcome_of(Reply(status=status, body=body), call=call) is Outcome.SUCCEEDED:
@@ -52,15 +52,12 @@ def fields(definition: Saga, step: Step, call: Call | None) -> dict[str, Any]:
     return body
 
 
-def success(step: Step, call: Call, body: Mapping[str, Any], *, invents: bool = True) -> dict[str, Any]:
-    """Return a copy of a body in which each field of `means=` has a value that means a success, where one is known.
-
-    invents: a field whose type the table does not say gets a value that no meaning names.
-    """
+def success(step: Step, call: Call, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a body in which each field of `means=` has a value that means a success, where one is known."""
     good = deepcopy(dict(body))
     for path, meaning in _meant(call):
         named = [value for value, outcome in meaning.items() if Outcome(outcome) is Outcome.SUCCEEDED]
-        unnamed = _unnamed(step, call, path, meaning, good if invents else None)
+        unnamed = _unnamed(step, call, path, meaning, good)
         value = next((value for value in (*named, *unnamed) if value is not None), None)
         if value is not None:
             put(good, parts(path), value)
@@ -84,17 +81,14 @@ def _meant(call: Call) -> Iterator[tuple[str, Mapping[Any, Any]]]:
             yield path, meaning
 
 
-def _unnamed(
-    step: Step, call: Call, path: str, meaning: Mapping[Any, Any], body: Mapping[str, Any] | None
-) -> Iterator[Any]:
+def _unnamed(step: Step, call: Call, path: str, meaning: Mapping[Any, Any], body: Mapping[str, Any]) -> Iterator[Any]:
     """Yield values of a field of the body that `means=` does not name.
 
-    Where the type is not known, yield one only when what the body has there, or lacks, means no success; none without
-    a body.
+    Where the type is not known, yield one only when what the body has there, or lacks, means a refusal.
     """
     if field := type_of(step, call, path):
         yield from (value for value in _values(field, len(meaning)) if value not in meaning)
-    elif body is not None and Outcome(meaning.get(_value_at(body, path), Outcome.SUCCEEDED)) is not Outcome.SUCCEEDED:
+    elif meaning.get(_value_at(body, path)) == Outcome.REFUSED:
         yield another(meaning)
 
 
