@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 from urllib.parse import quote
 from uuid import UUID
@@ -23,7 +24,7 @@ from machines.call import post
 from machines.fields import anything, integer, list_of, object_of, optional, personal, secret, text
 from machines.history import replies
 from machines.registry import Registry
-from machines.replay.stand_ins import redacted, without_secrets
+from machines.replay.stand_ins import StandIns, redacted, without_secrets
 from machines.saga import Saga
 from machines.step import pivot
 
@@ -89,7 +90,7 @@ def of_views(row, moves):
     saga, journal = shown(Registry([SALE]), row, moves)
     yield written([saga.data, saga.error]).decode()
     yield written([move_json(move) for move in journal]).decode()
-    for replaced in (without_secrets, redacted):
+    for replaced in (without_secrets, partial(redacted, stand_ins=StandIns())):
         data, rows = replaced(SALE, saga.data, journal)
         assert data["email"] != row.data["email"]
         yield f"customer {written([data, [each.reply for each in rows]]).decode()}"

@@ -117,7 +117,7 @@ def test_no_two_boxes_of_a_table_with_later_answers_overlap(table):
 
 def test_the_preview_of_a_cancellation_while_the_answer_is_awaited_undoes_the_step():
     found = preview(SALE, "AWAITING_PAY", Trigger.CANCEL, in_doubt=False)
-    assert [stop.state.name for stop in found.course] == ["DECLINED", "UNDOING_PAY", "CALLED_OFF"]
+    assert [stop.state.name for stop in found.course] == ["UNDOING_PAY", "CALLED_OFF"]
 
 
 @pytest.mark.parametrize("draw", [svg, graphviz, markdown, mermaid, plantuml])
@@ -150,7 +150,7 @@ def test_the_sequences_go_through_waits_and_show_their_refusals():
 
 def test_the_preview_of_a_cancellation_shows_the_way_back():
     found = preview(LOAN, "HELD", Trigger.CANCEL, in_doubt=False)
-    assert [stop.state.name for stop in found.course] == ["STOPPED", "UNDOING_HOLD", "CALLED_OFF"]
+    assert [stop.state.name for stop in found.course] == ["UNDOING_HOLD", "CALLED_OFF"]
 
 
 def test_the_preview_of_a_retry_goes_through_later_waits_to_the_end():
