@@ -207,7 +207,7 @@ class StepEffect:
     finding: Finding | None = None
     #: What the sagas that the step has started have left, beside their ends.
     below: "Sequence[Below]" = ()
-    #: True: the step is unknown only because something below it is.
+    #: True: the step is unknown, or has taken effect, only because something below it is, or has.
     only_below: bool = False
 
 

@@ -41,6 +41,8 @@ def effect_words(effect: StepEffect) -> str:
         return "under way"
     if effect.finding is not None:
         return f"{_BRIEFLY[effect.finding.found]}, says {person(effect.finding.by)}"
+    if effect.only_below and effect.effect is Effect.TOOK_EFFECT:
+        return f"{effect.effect} in part"
     confirmed = effect.answer is not None and effect.answer.happened
     if effect.by_hand and not confirmed:
         return f"{effect.effect}, by hand"
@@ -126,6 +128,8 @@ def _of_children(effect: StepEffect) -> str:
     if effect.in_flight:
         doing = "being undone" if effect.direction == Direction.UNDO else "under way"
         return f"{start} {are} {doing}: see the sagas that {name} has started."
+    if effect.only_below and effect.effect is Effect.TOOK_EFFECT:
+        return f"{start} went back, and not all of it is undone."
     if effect.effect is Effect.UNKNOWN and effect.refused and group:
         return f"A branch of {name} went back. Other branches may have done something: see their sagas."
     descriptions = {

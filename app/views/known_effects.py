@@ -78,8 +78,9 @@ def _with(effect: StepEffect, below: Sequence[Below]) -> StepEffect:
     is_unknown = any(each.effect.effect is Effect.UNKNOWN and each.effect.finding is None for each in below)
     if is_unknown and effect.effect is not Effect.UNKNOWN:
         return replace(effect, effect=Effect.UNKNOWN, below=below, only_below=True)
-    stays = any(each.stays for each in below) and effect.effect in (Effect.NOT_DONE, Effect.UNDONE)
-    return replace(effect, effect=Effect.TOOK_EFFECT if stays else effect.effect, below=below)
+    if any(each.stays for each in below) and effect.effect in (Effect.NOT_DONE, Effect.UNDONE):
+        return replace(effect, effect=Effect.TOOK_EFFECT, below=below, only_below=True)
+    return replace(effect, below=below)
 
 
 def _below(saga_id: UUID) -> dict[str, list[Below]]:

@@ -39,7 +39,7 @@ STAYS = (
     ("action", "status", "words", "effect"),
     [
         ("compensate", "compensated", NOBODY, ("unknown", "unknown")),
-        ("checked", "compensated", STAYS, ("took effect", "took effect")),
+        ("checked", "compensated", STAYS, ("took effect", "took effect in part")),
         ("resolve", "completed", rf"Completed\. {BY_HAND}", ("took effect", "took effect, partly by hand")),
     ],
 )
@@ -63,6 +63,7 @@ def test_parent_says_what_a_person_has_decided_in_its_child(family, monkeypatch,
         assert re.search(words, text), text
         assert "every step" not in text.replace("Every other step", ""), text
         assert "nothing is left" not in text, text
+        assert status == "completed" or "is done" not in text, text
     deliver = next(each for each in found["effects"] if each["step"] == "deliver")
     assert (deliver["effect"], deliver["words"]) == effect
     assert "Record what you found" not in page.text, "the page of the child records it"
