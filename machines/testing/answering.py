@@ -87,7 +87,8 @@ class Answering:
     def act(self, step: Step, answer: Answer) -> tuple[int, Any]:
         """Let the participant do the step or not, as the answer says. Return status and body of its reply."""
         if answer.acts:
-            return self.participants.do(step, answer.body)
+            status, body = self.participants.do(step, answer.body)
+            return status if answer.status in (None, ok.status) else answer.status, body
         status, body = answer.status or 0, {} if answer.body is None else answer.body
         if answer.status is None or outcome_of(Reply(status=status, body=body), call=step.call) not in _REFUSALS:
             if answer.status == accepted.status and answer.body is None:

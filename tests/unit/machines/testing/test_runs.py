@@ -7,6 +7,7 @@ import pytest
 from machines import (
     NEVER,
     Saga,
+    callback,
     compensatable,
     date,
     delete,
@@ -22,6 +23,7 @@ from machines import (
 from machines.discovery import discover
 from machines.testing import (
     NotAllowedError,
+    accepted,
     always,
     busy,
     died,
@@ -312,3 +314,13 @@ def test_call_that_a_person_sends_again_is_sent_only_once_even_when_it_is_asked_
     assert (saga.status, saga.calls) == ("stuck", ["reserve", "pay", "pay"])
     again = given(table(retry=NEVER)).when(pay=[lost, down, ok]).run()
     assert again.retry("they looked").ended == "SENT", "an attempt that was not sent does not count"
+
+
+def test_later_answer_that_acts_keeps_its_status():
+    told = pivot("pay", post("bank", "/payments"), done="PAID", refused="DECLINED", later=callback(within_s=60))
+    shop = Saga(
+        name="shop", version=1, initial="ASKED", completed="PAID", compensated="BACK", data={}, participants=("bank",),
+        steps=(told,),
+    )  # fmt: skip
+    saga = given(shop).when(pay=accepted).run()
+    assert saga.answer("pay", replies(409, acts=True)).ended == "BACK"
