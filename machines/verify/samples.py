@@ -61,20 +61,33 @@ def bodies_of(definition: Saga, step: Step, body: Any, items: int) -> Iterator[A
     items: see `data_of`.
     """
     yield body
-    for condition in _conditions(definition):
-        if not any(split(reference)[0] == step.name for reference in references_of(condition)):
-            continue
+    about = [each for each in _conditions(definition) if any(split(ref)[0] == step.name for ref in references_of(each))]
+    decided = _decided(step, about, body) if len(about) > 1 else body
+    for condition in about:
         found = (example(holding, failing, {}) or {} for holding, failing in (([condition], []), ([], [condition])))
         for sample in (*disputed(condition, {}), *found):
-            own = {split(name)[1]: value for name, value in sample.items() if split(name)[0] == step.name}
-            yield _filled(body, own.items())
-            yield from _undecided(step, condition, body)
+            yield _filled(decided, _own(step, sample))
+            yield from _undecided(step, condition, decided)
     for each in _lists(definition):
         root, path = split(each)
         if root == step.name:
             source = _source(step, path)
             item = (_items(source, body) or [{}])[:1]
             yield from (put(body, source, item * number) for number in (items, 0))
+
+
+def _decided(step: Step, conditions: Sequence[Condition], body: Any) -> Any:
+    """Return a body in which each field without a type has a value that decides the conditions, so they vary alone."""
+    if step.keeps:
+        return body
+    for condition in conditions:
+        body = _filled(body, _own(step, example([condition], [], {}) or {}))
+    return body
+
+
+def _own(step: Step, sample: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return the values of a sample that are in the reply of a step."""
+    return [(split(name)[1], value) for name, value in sample.items() if split(name)[0] == step.name]
 
 
 def _undecided(step: Step, condition: Condition, body: Any) -> Iterator[Any]:

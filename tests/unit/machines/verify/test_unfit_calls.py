@@ -2,7 +2,22 @@
 
 import pytest
 
-from machines import Retry, compensatable, computed, each, get, integer, pivot, poll, post
+from machines import (
+    Retry,
+    above,
+    compensatable,
+    computed,
+    each,
+    equal,
+    get,
+    integer,
+    is_true,
+    pivot,
+    poll,
+    post,
+    read,
+    retriable,
+)
 from machines.fields import list_of
 from machines.registry import Registry
 from machines.verify import verify
@@ -57,3 +72,30 @@ def test_verify_finds_an_undo_of_an_item_that_cannot_be_built():
     table = sale(items)
     result = verify(table, registry=Registry([table]))
     assert [each.why.partition(" cannot")[0] for each in result.faults] == ["the undo of a (POST shop/undo)"]
+
+
+def test_two_conditions_about_one_untyped_reply_are_both_decided():
+    """Without types, the sample that decides one condition left the other one undecided: the undo was never built."""
+    table = sale(
+        read("q", get("shop", "/q"), done="Q", refused="NO_Q"),
+        compensatable("small", post("shop", "/s"), undo=post("shop", "/s/undo"), done="S", refused="NO_S",
+                      when=above("q.size", 10), doing="DOING_S"),
+        hold(undo=post("shop", "/undo", number=BAD), when=equal("q.kind", "x"), doing="DOING_A"),
+    )  # fmt: skip
+    found = verify(table)
+    assert [(fault.broken, fault.why.endswith(FAILED)) for fault in found.faults] == [("can be sent", True)]
+
+
+def test_state_behind_two_conditions_about_one_untyped_reply_is_reached():
+    shop = saga(
+        read("q", get("shop", "/q"), done="Q", refused="NO_Q"),
+        compensatable("small", post("shop", "/s"), undo=post("shop", "/s/undo"), done="S", refused="NO_S",
+                      when=above("q.size", 10), doing="DOING_S"),
+        hold(when=is_true("q.flag"), doing="DOING_A"),
+        pivot("b", post("shop", "/b"), done="B", refused="NO_B"),
+        retriable("tell", post("shop", "/t"), done="TOLD", when=is_true("q.flag"), doing="TELLING"),
+        retriable("end", post("shop", "/e"), done="DONE"),
+    )  # fmt: skip
+    found = verify(shop)
+    assert not found.faults, [fault.why for fault in found.faults]
+    assert not found.unreached, found.unreached
