@@ -114,7 +114,7 @@ def test_tutorial_works_word_for_word(shell, instead):
     assert "exit code 1" in follow(page.partition("## What it needs\n")[0], shell, instead)
     assert 'failures="1"' in shell.run("cat conform.xml")
     page = (ROOT / "docs" / "verify.md").read_text()
-    assert '"findings":[],"saga":"ticket"' in follow(page.partition("\n| exit code")[0], shell, instead)
+    assert '"findings":[],"notes":[],"saga":"ticket"' in follow(page.partition("\n| exit code")[0], shell, instead)
 
 
 def test_examples_run_by_hand_as_their_page_says(shell, instead):
