@@ -73,22 +73,26 @@ class Answering:
             log.calls.append((saga.id, Logged(request=request, answer=answer.name, label=label)))
         if request.purpose == "do" and answer.sent and answer.status is None and not answer.acts:
             self.on_way[request.step] += 1
-        status, body = self._reply(step, request.purpose, answer)
+        status, body = self.reply(step, request.purpose, answer)
         if answer.dies:
             raise ProcessDiedError
         if answer.status is None:
             return Reply(error=answer.error, sent=answer.sent, retry_after_s=answer.retry_after_s)
-        if answer.acts and answer.status != ok.status:
-            status = answer.status
         call = step.poll if request.purpose == "poll" else step.call
         reply_headers = headers_of(step, answer, call)
         return Reply(status=status, body=body, headers=reply_headers, retry_after_s=answer.retry_after_s)
 
-    def act(self, step: Step, answer: Answer) -> tuple[int, Any]:
+    def reply(self, step: Step, purpose: str, answer: Answer) -> tuple[int, Any]:
+        """Return status and body of the reply to a request, after its participant has done what the answer says."""
+        status, body = self._made(step, purpose, answer)
+        if answer.acts and answer.status not in (None, ok.status):
+            status = answer.status
+        return status, body
+
+    def _act(self, step: Step, answer: Answer) -> tuple[int, Any]:
         """Let the participant do the step or not, as the answer says. Return status and body of its reply."""
         if answer.acts:
-            status, body = self.participants.do(step, answer.body)
-            return status if answer.status in (None, ok.status) else answer.status, body
+            return self.participants.do(step, answer.body)
         status, body = answer.status or 0, {} if answer.body is None else answer.body
         if answer.status is None or outcome_of(Reply(status=status, body=body), call=step.call) not in _REFUSALS:
             if answer.status == accepted.status and answer.body is None:
@@ -96,15 +100,15 @@ class Answering:
             return status, body  # only a refusal is remembered
         return self.participants.refuse(step, status, answer.body)
 
-    def _reply(self, step: Step, purpose: str, answer: Answer) -> tuple[int, Any]:
-        """Return status and body of the reply to a request, after its participant has done what the answer says."""
+    def _made(self, step: Step, purpose: str, answer: Answer) -> tuple[int, Any]:
+        """Return what the participant replies to a request when it does what the answer says."""
         match purpose:
             case "do":
-                return self.act(step, answer)
+                return self._act(step, answer)
             case "poll" if answer.acts:
                 return self.participants.finish(step, answer.body)
             case "poll":
-                return self.act(step, answer)
+                return self._act(step, answer)
             case "undo" if answer.acts:
                 return self.participants.undo(step, answer.body)
             case "probe" if answer.acts and answer.body is None:

@@ -82,7 +82,7 @@ class Run(Shown):
             raise NotAllowedError(f"the saga is in {self.state}, and {step} has not been called yet")
         if not isinstance(answer, Answer):
             raise TypeError(f"the answer to {step} is {shown(answer)}; write one answer, such as ok or refused(…)")
-        status, body = self._answering.act(found, answer)
+        status, body = self._answering.reply(found, "do", answer)
         reply = Reply(status=status, body=body, headers=headers_of(found, answer, found.call))
         stored, lacking = later_answer(self.definition, found, reply)
         if lacking:
