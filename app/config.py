@@ -17,6 +17,7 @@ from app.settings import (
     HOST,
     HOW_TO_MAKE,
     LONGEST_S,
+    MOST_THREADS,
     NO_PROXIES,
     PORT,
     SHARED,
@@ -41,7 +42,6 @@ from machines.table import participant_variable
 MOST_CONNECTIONS = 10_000
 #: Upper bound of settings in days, ten years; a larger number is a typing error.
 MOST_DAYS = 3650
-MOST_THREADS = 16384
 #: Upper bound of settings that count failures or claims; a larger number is a typing error.
 MOST_TIMES = 1_000_000
 MOST_WORKERS = 256

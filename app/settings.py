@@ -38,8 +38,8 @@ _DECIMAL = re.compile(r"[0-9]*\.?[0-9]+")
 TENANT = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 #: Stands for each tenant that is not named.
 EACH_OTHER_TENANT = "*"
-#: Largest limit of a tenant; no process has more threads.
-MOST_AT_ONCE = 16_384
+#: Largest number of sagas that one process runs at once.
+MOST_THREADS = 16_384
 HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…, or in a file named by SECRET_KEY_FILE"
 HOW_TO_MAKE_DATA_KEY = "make one with `openssl rand -base64 32` and keep it: in a file named by DATA_KEY_FILE"
 DATA_KEY_BYTES = 32
@@ -223,8 +223,8 @@ def tenants_at_once(environ: Mapping[str, str], name: str, default: Mapping[str,
     for part in environ.get(name, "").split(",") if environ.get(name) else ():
         tenant, _, number = part.strip().partition("=")
         known = TENANT.fullmatch(tenant) or tenant == EACH_OTHER_TENANT
-        if not known or tenant in found or "." in number or not 0 < _decimal(number) <= MOST_AT_ONCE:
-            each = f"tenant=number, separated by commas, such as acme=48,*=16; the numbers are 1 to {MOST_AT_ONCE}"
+        if not known or tenant in found or "." in number or not 0 < _decimal(number) <= MOST_THREADS:
+            each = f"tenant=number, separated by commas, such as acme=48,*=16; the numbers are 1 to {MOST_THREADS}"
             raise ConfigError(f"{name} has {part.strip()[:40]!r}; write each tenant once as {each}")
         found[tenant] = int(number)
     return found or default
