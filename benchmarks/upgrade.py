@@ -1,8 +1,8 @@
 """Measure the migrations since an earlier revision, on PostgreSQL with a million sagas, while replicas take orders.
 
 `python -m benchmarks.upgrade REVISION [SAGAS]`. Two replicas of REVISION serve orders, and two writers commit sagas as
-a replica does. Printed are the longest request and the longest write before and during the migrations, and how often
-a replica was not ready. The exit code is 1 when a request failed, a replica was not ready, or a write took over 1 s.
+a replica does. Printed are the longest request and the longest write before and during the migrations, and then during `saga
+partition`, and how often a replica was not ready. The exit code is 1 when a request failed, a replica was not ready, or a write took over 1 s.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from benchmarks.harness import Harness, free_port, open_harness, settings
 from benchmarks.releases import tree_of
 
 SAGAS, CLIENTS, WRITERS, BEFORE_S, LIMIT_S = 1_000_000, 2, 2, 15.0, 1.0
+AFTER_S = 3.0  # the load goes on after each command
 PAUSE_S = 0.02  # between two requests of a client and between two commits of a writer
 READY_S = 0.2  # between two looks at /ready
 CART = {"client_id": 4, "magasin_id": 1}
@@ -147,24 +148,36 @@ def filled(bench: Harness, sagas: int) -> str:
     return url
 
 
+def run(url: str, *command: str) -> tuple[float, int]:
+    """Run a command of this tree on the database. Return how long it took, in seconds, and its exit code."""
+    began = time.monotonic()
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "flask", "--app", "app", *command],
+        cwd=harness.ROOT, env=os.environ | {"DATABASE_URL": url}, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    return time.monotonic() - began, done.returncode
+
+
 def measure(bench: Harness, tree: Path, sagas: int) -> int:
-    """Print what was seen before and during the migrations. Return the exit code."""
+    """Print what was seen before and during the migrations and the partitioning. Return the exit code."""
     participants = bench.participants()
     bench.root = tree
     url = filled(bench, sagas)
     with Load(url, [replica(bench, url, participants) for _ in range(2)]) as load:
         time.sleep(BEFORE_S)
         before, load.seen = load.seen, Seen()
-        began = time.monotonic()
-        upgrade = [sys.executable, "-m", "flask", "--app", "app", "db", "upgrade"]
-        environment = os.environ | {"DATABASE_URL": url}
-        done = subprocess.run(upgrade, cwd=harness.ROOT, env=environment, check=False, capture_output=True, text=True)  # noqa: S603
-        took_s, during = time.monotonic() - began, load.seen
-        time.sleep(2)
-    sys.stdout.write(f"{sagas:,} sagas; the migrations took {took_s:.1f} s and ended with {done.returncode}\n")
-    sys.stdout.write(before.line("before") + during.line("during"))
-    sys.stdout.writelines(f"  {problem[:200]}\n" for problem in during.problems[:10])
-    return int(done.returncode != 0 or bool(during.problems) or max(during.writes) > LIMIT_S)
+        upgraded_s, failed = run(url, "db", "upgrade")
+        time.sleep(AFTER_S)
+        during, load.seen = load.seen, Seen()
+        partitioned_s, failed_too = run(url, "saga", "partition")
+        time.sleep(AFTER_S)
+        partitioning = load.seen
+    sys.stdout.write(f"{sagas:,} sagas; the migrations took {upgraded_s:.1f} s and ended with {failed}; ")
+    sys.stdout.write(f"`saga partition` took {partitioned_s:.1f} s and ended with {failed_too}\n")
+    sys.stdout.write(before.line("before") + during.line("migrations") + partitioning.line("partitioning"))
+    problems = [*during.problems, *partitioning.problems]
+    sys.stdout.writelines(f"  {problem[:200]}\n" for problem in problems[:10])
+    return int(bool(failed or failed_too or problems) or max(during.writes + partitioning.writes) > LIMIT_S)
 
 
 def main() -> int:
