@@ -1,8 +1,9 @@
 """Measure the migrations since an earlier revision, on PostgreSQL with a million sagas, while replicas take orders.
 
 `python -m benchmarks.upgrade REVISION [SAGAS]`. Two replicas of REVISION serve orders, and two writers commit sagas as
-a replica does. Printed are the longest request and the longest write before and during the migrations, and then during `saga
-partition`, and how often a replica was not ready. The exit code is 1 when a request failed, a replica was not ready, or a write took over 1 s.
+a replica does. Printed are the longest request and the longest write before and during the migrations, and then during
+`saga partition`, and how often a replica was not ready. The exit code is 1 when a request failed, a replica was not
+ready, or a write took over 1 s.
 """
 
 import argparse
