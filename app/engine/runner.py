@@ -220,7 +220,7 @@ class Runner:
         return time.monotonic() < self._paced_until
 
     def _has_room(self, saga: Instance) -> bool:
-        return self._shares.room(saga.definition.name) and self._tenants.has_room(saga.tenant)
+        return self._shares.has_room(saga.definition.name) and self._tenants.has_room(saga.tenant)
 
     def _claim(
         self, overdue_s: float, most: int, names: Sequence[str] | None, tenants: TenantRoom | None

@@ -3,11 +3,10 @@
 Where no table has either, a claim is one statement for all tables, as if this module did not exist.
 """
 
-import threading
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from app.engine.running import Running
 from machines.saga import Saga
 
 Claimed = TypeVar("Claimed")
@@ -29,25 +28,17 @@ class Shares:
             [table.name for table in latest if table.priority == priority]
             for priority in sorted({table.priority for table in latest}, reverse=True)
         ]
-        self._running, self._counting = Counter[str](), threading.Lock()
-        self._turn = 0
+        self._running, self._turn = Running(self._limits.get), 0
         #: Limited tables of which more sagas may be due than this process was allowed to claim.
         self._held_back: set[str] = set()
 
-    def room(self, name: str) -> bool:
+    def has_room(self, name: str) -> bool:
         """Return True when this process may run one more saga of the table."""
-        return name not in self._limits or self._running[name] < self._limits[name]
+        return self._running.has_room(name)
 
     def count(self, name: str, change: int) -> bool:
-        """Count sagas of a table that begin or end here. Return True when the table's held back sagas may go on.
-
-        This is so when half of the limit is free, because a claim of one saga costs as much as a claim of several.
-        """
-        if name not in self._limits:
-            return False
-        with self._counting:
-            self._running[name] += change
-            return change < 0 and name in self._held_back and self._running[name] <= self._limits[name] // 2
+        """Count sagas of a table that begin or end here. Return True when the table's held back sagas may go on."""
+        return self._running.count(name, change, self._held_back)
 
     def claim(self, room: int, claim: Claim[Claimed]) -> list[Claimed]:
         """Claim up to `room` sagas: those of a higher priority first, and of each table no more than its limit."""
@@ -71,6 +62,7 @@ class Shares:
         A limited table has a statement of its own. Within one priority the first one changes from claim to claim, so
         that no table is always the last.
         """
+        running = self._running.numbers()
         for names in self._classes:
             limited = [name for name in names if name in self._limits]
             others = [name for name in names if name not in self._limits]
@@ -82,5 +74,5 @@ class Shares:
                     yield None, part
                     continue
                 self._held_back.add(name)
-                if (left := self._limits[name] - self._running[name]) > 0:
+                if (left := self._limits[name] - running[name]) > 0:
                     yield left, part

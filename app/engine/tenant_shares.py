@@ -3,10 +3,10 @@
 Without this setting a claim is one statement for all tenants, as if this module did not exist.
 """
 
-import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from app.engine.running import Running
 from app.settings import EACH_OTHER_TENANT
 from app.store.instance import Instance
 from app.store.tenant_room import TenantRoom
@@ -23,28 +23,17 @@ class TenantShares:
 
     def __init__(self, limits: Mapping[str, int]) -> None:
         self._limits, self._others = dict(limits), limits.get(EACH_OTHER_TENANT)
-        self._running, self._counting = Counter[str](), threading.Lock()
+        self._running = Running(self._limit)
         #: Tenants that were at their limit at the last claim: more of their sagas may be due.
         self._held_back: frozenset[str] = frozenset()
 
     def has_room(self, tenant: str | None) -> bool:
         """Return True when this process may run one more saga of the tenant."""
-        limit = self._limit(tenant)
-        return limit is None or self._running[str(tenant)] < limit
+        return tenant is None or self._running.has_room(tenant)
 
     def count(self, tenant: str | None, change: int) -> bool:
-        """Count sagas of a tenant that begin or end here. Return True when its held back sagas may go on.
-
-        This is so when half of the limit is free, because a claim of one saga costs as much as a claim of several.
-        """
-        limit = self._limit(tenant)
-        if limit is None or tenant is None:
-            return False
-        with self._counting:
-            self._running[tenant] += change
-            if not self._running[tenant]:
-                del self._running[tenant]  # the number of tenants has no limit
-            return change < 0 and tenant in self._held_back and self._running[tenant] <= limit // 2
+        """Count sagas of a tenant that begin or end here. Return True when its held back sagas may go on."""
+        return tenant is not None and self._running.count(tenant, change, self._held_back)
 
     def limited(self, claim: Claim) -> Callable[[int, Sequence[str] | None], Sequence[Instance]]:
         """Return the function that claims within the limits. It is for one claim, which may have several statements."""
@@ -68,12 +57,11 @@ class TenantShares:
 
         return claim_within
 
-    def _limit(self, tenant: str | None) -> int | None:
-        return None if tenant is None else self._limits.get(tenant, self._others)
+    def _limit(self, tenant: str) -> int | None:
+        return self._limits.get(tenant, self._others)
 
     def _room(self, taken: Mapping[str, int]) -> TenantRoom:
-        with self._counting:
-            running = Counter(self._running)
+        running = self._running.numbers()
         tenants = {*self._limits, *running, *taken} - {EACH_OTHER_TENANT}
         limits = {tenant: limit for tenant in tenants if (limit := self._limit(tenant)) is not None}
         left = {tenant: limit - running[tenant] - taken.get(tenant, 0) for tenant, limit in limits.items()}
