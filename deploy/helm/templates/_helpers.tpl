@@ -21,6 +21,9 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 imagePullSecrets: {{ toYaml . | nindent 2 }}
 {{- end }}
 automountServiceAccountToken: false
+{{- with .root.Values.serviceAccountName }}
+serviceAccountName: {{ . | quote }}
+{{- end }}
 # Kubernetes would set a variable such as REDIS_PORT for each service; such variables could be taken for settings.
 enableServiceLinks: false
 securityContext:
@@ -34,6 +37,7 @@ volumes:
   - name: sagas
     configMap: {name: {{ . | quote }}}
   {{- end }}
+  {{- with .root.Values.extraVolumes }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
 
 {{- /* The settings stand in the pod itself, so a changed setting replaces the pods, and the hook needs no ConfigMap. */ -}}
@@ -51,13 +55,13 @@ env:
   - {name: {{ $name }}, value: {{ $value | quote }}}
   {{- end }}
   {{- end }}
-  - {name: HOST, value: 0.0.0.0}
   {{- if .root.Values.sagas.configMap }}
   - {name: SAGAS, value: /sagas}
   {{- end }}
   {{- range $name, $value := .env }}
   - {name: {{ $name }}, value: {{ $value | toString | quote }}}
   {{- end }}
+  {{- with .root.Values.extraEnv }}{{ toYaml . | nindent 2 }}{{ end }}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
@@ -67,6 +71,7 @@ volumeMounts:
   {{- if .root.Values.sagas.configMap }}
   - {name: sagas, mountPath: /sagas, readOnly: true}
   {{- end }}
+  {{- with .root.Values.extraVolumeMounts }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
 
 {{- /* Where the pods of a role run: spread over zones and hosts, unless `affinity` says otherwise. */ -}}

@@ -8,6 +8,8 @@ import yaml
 from helm_python import Chart, lint
 from helm_python.errors import HelmError
 
+from app import create_app
+from app.config import from_environment
 from app.version import VERSION
 from tests.unit.deploy.compose import ROOT, composed
 
@@ -20,6 +22,10 @@ GATEWAY, MONITORING = ({"namespaceSelector": {"matchLabels": {"name": name}}} fo
 EVERYTHING = {
     "image": {"digest": f"sha256:{64 * 'a'}"},
     "sagas": {"configMap": "our-sagas"},
+    "extraEnv": [{"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": "cluster-app", "key": "uri"}}}],
+    "extraVolumes": [{"name": "notices", "secret": {"secretName": "notices"}}],
+    "extraVolumeMounts": [{"name": "notices", "mountPath": "/run/notices", "readOnly": True}],
+    "serviceAccountName": "sagas",
     "worker": {"keda": {"enabled": True}, "tolerations": [{"key": "sagas", "operator": "Exists"}]},
     "prune": {"enabled": True},
     "ingress": {"enabled": True, "className": "nginx", "tlsSecret": "tls"},
@@ -90,6 +96,42 @@ def test_each_pod_runs_the_command_of_the_stack_and_has_no_further_rights():
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
         assert container["resources"]["limits"]["memory"]
         assert {"name": "SAGAS", "value": "/sagas"} in container["env"]
+
+
+def test_each_pod_gets_the_variables_and_files_of_the_installation():
+    for role, pod in pods(rendered(EVERYTHING)):
+        (container,) = pod["containers"]
+        assert EVERYTHING["extraEnv"][0] in container["env"], role
+        assert EVERYTHING["extraVolumes"][0] in pod["volumes"], role
+        assert EVERYTHING["extraVolumeMounts"][0] in container["volumeMounts"], role
+        assert pod["serviceAccountName"] == "sagas", role
+
+
+def test_pods_listen_on_the_address_of_the_settings():
+    for values, address in (({}, "0.0.0.0"), ({"settings": {"HOST": "::"}}, "::")):
+        hosts = [
+            env["value"]
+            for _, pod in pods(rendered(values))
+            for env in pod["containers"][0]["env"]
+            if env["name"] == "HOST"
+        ]
+        assert hosts == [address] * 3
+
+
+def test_ingress_and_route_lead_to_every_path_but_the_metrics(sqlite_url):
+    app = create_app(from_environment({"DATABASE_URL": sqlite_url}))
+    served = {"/" + rule.rule.split("/")[1] for rule in app.url_map.iter_rules()}
+    manifests = rendered(EVERYTHING)
+    (ingress,), (route,) = (of(kind, manifests).values() for kind in ("Ingress", "HTTPRoute"))
+    paths = {path["path"]: path["pathType"] for path in ingress["spec"]["rules"][0]["http"]["paths"]}
+    assert paths.keys() == served - {"/metrics"}
+    matches = {match["path"]["value"]: match["path"]["type"] for match in route["spec"]["rules"][0]["matches"]}
+    assert matches.keys() == paths.keys()
+    assert (
+        [path for path in paths if paths[path] == "Exact"]
+        == [path for path in matches if matches[path] == "Exact"]
+        == ["/"]
+    )
 
 
 def test_prune_passes_the_retention_of_keys_only_when_it_is_set():
@@ -203,6 +245,34 @@ def test_chart_and_image_have_the_release():
     assert all("@sha256:" in pod["containers"][0]["image"] for _, pod in pods(rendered(EVERYTHING)))
 
 
+#: Values whose keys are not the chart's own: settings, labels, annotations, and what Kubernetes itself defines.
+FREE = {
+    "settings",
+    "resources",
+    "nodeSelector",
+    "affinity",
+    "podAnnotations",
+    "annotations",
+    "labels",
+    "dashboardLabels",
+}
+
+
+def misspelled(values):
+    """Yield overrides of the values that each have one key that the chart does not know."""
+    yield {"replicaCount": 2}
+    for name, value in values.items():
+        if isinstance(value, dict) and name not in FREE:
+            yield from ({name: wrong} for wrong in misspelled(value))
+
+
+def test_misspelled_key_is_refused_wherever_it_stands():
+    values = yaml.safe_load((FOLDER / "values.yaml").read_text())
+    for wrong in misspelled(values):
+        with pytest.raises(HelmError, match="additional properties 'replicaCount' not allowed"):
+            rendered(wrong)
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -211,7 +281,9 @@ def test_chart_and_image_have_the_release():
         {"orchestrator": {"replicas": "two"}},
         {"image": {"digest": "latest"}},
         {"networkPolicy": {"enabled": True, "from": []}},
-        {"workers": {"replicas": 2}},
+        {"orchestrator": {"port": "http"}},
+        {"prune": {"enabled": True, "schedule": 3}},
+        {"httpRoute": {"enabled": True, "parentRefs": []}},
         {"monitoring": {"enabled": True, "dashboards": "yes"}},
     ],
 )
