@@ -3,9 +3,9 @@
 It is wording: nothing is sent because of it, and it may change under a running saga.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation, localcontext
 from typing import Any
 
 from machines.lines import shortened
@@ -14,6 +14,8 @@ from machines.words import word
 
 #: Largest number of characters of an amount; a reply may hold any text.
 _LONGEST = 40
+#: Digits of a sum: enough for any amounts of this length.
+_PRECISION = 3 * _LONGEST
 _CENTS = 2
 
 
@@ -55,12 +57,6 @@ def paid(reference: str, currency: str = "", /) -> Amount:
     return Amount("paid", (reference,) if currency == "" else (reference, currency))
 
 
-def money_text(amount: Amount, data: Mapping[str, Any], results: Mapping[str, Any]) -> str | None:
-    """Return the amount of one saga with its currency, such as "109.88 EUR"; None while it is not known."""
-    text = amount_text(amount, data, results)
-    return text if text is None else f"{text} {amount.currency}".strip()
-
-
 def amount_text(amount: Amount, data: Mapping[str, Any], results: Mapping[str, Any]) -> str | None:
     """Return the amount of one saga as a number that people read; None: it is not known. results: step → its reply."""
     try:
@@ -75,3 +71,14 @@ def amount_text(amount: Amount, data: Mapping[str, Any], results: Mapping[str, A
     exponent = exact.as_tuple().exponent
     exact = exact.quantize(Decimal("0.01")) if isinstance(exponent, int) and -_CENTS < exponent < 0 else exact
     return shortened(f"{exact:f}", _LONGEST)
+
+
+def added(numbers: Sequence[str]) -> str:
+    """Return the exact sum of the numbers of `amount_text`. What is no number is not added: "10 + ten"."""
+    if len(numbers) == 1:
+        return numbers[0]
+    try:
+        with localcontext(prec=_PRECISION):
+            return f"{sum(map(Decimal, numbers)):f}"
+    except InvalidOperation:
+        return shortened(" + ".join(numbers), _LONGEST)

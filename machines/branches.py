@@ -57,6 +57,13 @@ def is_branch_name(name: str) -> bool:
     return "." in name
 
 
+def started_names(parent: str, step: Step) -> list[str]:
+    """Return the name of the saga, or of each branch, that a step of this saga starts."""
+    if step.group is not None:
+        return [branch_name(parent, step, branch) for branch in step.group.branches]
+    return [step.starts] if step.starts is not None else []
+
+
 def branch_tables(parent: Saga) -> Iterator[BranchTable]:
     """Yield the table of each branch of a table, also of the groups within a branch. Raise TableError."""
     return (table for table, _ in branches_with_step(parent))

@@ -1,9 +1,10 @@
 """The registry of all saga definitions, by name and version."""
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
 
-from machines.branches import branch_tables
+from machines.branches import branch_tables, started_names
 from machines.check_children import child_problems
 from machines.saga import Saga, collecting
 from machines.secrets import SecretFields
@@ -100,6 +101,15 @@ class Registry:
     def names_with_branches(self) -> list[str]:
         """The names of all sagas that exist or may exist, with those of branches."""
         return sorted({table.name for table in self._by_version.values()})
+
+    @cached_property
+    def with_money(self) -> frozenset[str]:
+        """The names of the sagas that move money, or whose steps start a saga that is one of these."""
+        found = frozenset(table.name for table in self if any(step.amount is not None for step in table.steps))
+        steps = [(table.name, step) for table in self for step in table.steps if step.starts is not None]
+        while more := {name for name, step in steps if not found.isdisjoint(started_names(name, step))} - found:
+            found |= more
+        return found
 
     def get(self, name: str, version: int) -> Saga:
         try:

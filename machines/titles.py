@@ -5,9 +5,10 @@ person looks.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from machines.amounts import Amount, money_text
+from machines.amounts import Amount, amount_text
 from machines.answers import as_found
 from machines.history import Effect, StepEffect
 from machines.progress import person
@@ -16,6 +17,29 @@ from machines.transitions import Direction, Phase, State
 
 #: Word of the table → the move of the money, with the preposition before the customer, and the word for the undo.
 _WORDS = {"taken": ("taken", "from", "given back"), "paid": ("paid", "to", "taken back")}
+#: Phases of a saga that keeps what its steps have taken.
+GOES_ON = (Phase.FORWARD, Phase.WAITING, Phase.COMPLETED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Money:
+    """What a step has done with money."""
+
+    #: The number, such as "109.88", and the code of its currency; "": the table names none.
+    number: str
+    currency: str
+    #: What has happened to it, such as "taken from customer 4, not given back".
+    fate: str
+    #: False: the money has not moved.
+    moved: bool
+
+    @property
+    def text(self) -> str:
+        """The amount, such as "109.88 EUR"."""
+        return f"{self.number} {self.currency}".strip()
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.fate}"
 
 
 def state_title(saga: Saga, name: str) -> str:
@@ -43,26 +67,22 @@ def _derived_title(state: State, title: str) -> str:
             return ""
 
 
-def money_words(
-    saga: Saga,
-    effect: StepEffect,
-    client: str | None,
-    *,
-    phase: Phase,
-    data: Mapping[str, Any],
-    results: Mapping[str, Any],
-) -> str:
-    """Return what a step has done with money, such as "109.88 EUR taken from customer 4, not given back".
+def money_moved(
+    effect: StepEffect, client: str | None, *, phase: Phase, data: Mapping[str, Any], results: Mapping[str, Any]
+) -> Money | None:
+    """Return what a step has done with money, as text "109.88 EUR taken from customer 4, not given back".
 
-    "": its table names no amount, or the amount is not known. phase: of the saga's state. results: step → its reply.
+    None: its table names no amount, or the amount is not known. client: the customer; None: not known. phase: of the
+    saga's state. results: step → its reply.
     """
     amount = effect.step.amount
-    if amount is None or (text := money_text(amount, data, results)) is None:
-        return ""
+    if amount is None or (number := amount_text(amount, data, results)) is None:
+        return None
     effect = as_found(effect)
-    moved = _moved(amount, effect, client if saga.client else None)
     says = "" if effect.effect is Effect.UNDONE else _says(effect)
-    return f"{text} {moved}{says}{_back(amount, effect, phase)}{_denied(effect)}"
+    fate = f"{_moved(amount, effect, client)}{says}{_back(amount, effect, phase)}{_denied(effect)}"
+    moved = effect.effect not in (Effect.NOT_DONE, Effect.SKIPPED)
+    return Money(number=number, currency=amount.currency, fate=fate, moved=moved)
 
 
 def _moved(amount: Amount, effect: StepEffect, client: str | None) -> str:
@@ -90,7 +110,7 @@ def _back(amount: Amount, effect: StepEffect, phase: Phase) -> str:
         return f", and {back}{by_hand}"
     if effect.effect is Effect.UNKNOWN and effect.direction == Direction.UNDO:
         return f", and may have been {back}"
-    if effect.effect is Effect.TOOK_EFFECT and phase not in (Phase.FORWARD, Phase.WAITING, Phase.COMPLETED):
+    if effect.effect is Effect.TOOK_EFFECT and phase not in GOES_ON:
         return f", not {back}"
     return ""
 

@@ -11,7 +11,7 @@ from app.services import services
 from app.store.lists import SagaFilter, newest
 from app.store.tenants import acting_for, acting_tenant
 from app.values import written
-from app.views.amounts import numbers_of
+from app.views.amounts import amounts_for_export
 from app.views.states import final_states
 from machines.statuses import FINISHED
 
@@ -19,7 +19,10 @@ from machines.statuses import FINISHED
 MOST_SAGAS, PART = 10_000, 500
 COLUMNS = (
     "id", "type", "version", "status", "state", "client", "order", "store", "created_at", "took_s", "error", "amount",
+    "money",
 )  # fmt: skip
+#: The amount of a saga as a number, and what has happened to it, in words.
+Amount = tuple[str | None, str]
 #: First characters by which a spreadsheet would run a text as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -37,7 +40,7 @@ def exported(wanted: SagaFilter, form: str) -> Response:
     return answer
 
 
-def _rows(wanted: SagaFilter, tenant: str | None) -> Iterator[tuple[Any, str | None]]:
+def _rows(wanted: SagaFilter, tenant: str | None) -> Iterator[tuple[Any, Amount]]:
     """Yield the sagas and their amounts, the newest first.
 
     The next part is read only when the reader has taken the part before. tenant: of the sender; the request no longer
@@ -47,22 +50,23 @@ def _rows(wanted: SagaFilter, tenant: str | None) -> Iterator[tuple[Any, str | N
     for _ in range(MOST_SAGAS // PART):
         with acting_for(tenant):
             found = newest(wanted, final_states(registry), PART, after, registry)
-            amounts = numbers_of(registry, found)
-        yield from ((row, amounts.get(row.id)) for row in found)
+            amounts = amounts_for_export(registry, found)
+        yield from ((row, amounts.get(row.id, (None, ""))) for row in found)
         if len(found) < PART:
             return
         after = found[-1].created_at, found[-1].id
 
 
-def _values(row: Any, amount: str | None) -> tuple[object, ...]:
+def _values(row: Any, amount: Amount) -> tuple[object, ...]:
     took, error = took_s(row), services().redact(row.error) if row.error else None
     return (
         str(row.id), row.definition, row.definition_version, row.status, row.state, row.client, row.order_ref,
-        row.store, row.created_at.isoformat(), None if took is None else round(took, 3), error, amount,
+        row.store, row.created_at.isoformat(), None if took is None else round(took, 3), error,
+        amount[0], services().redact(amount[1]),
     )  # fmt: skip
 
 
-def _csv(rows: Iterator[tuple[Any, str | None]]) -> Iterator[str]:
+def _csv(rows: Iterator[tuple[Any, Amount]]) -> Iterator[str]:
     yield _line(COLUMNS)
     for row in rows:
         yield _line(tuple(map(_cell, _values(*row))))
@@ -79,13 +83,13 @@ def _cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def _json(rows: Iterator[tuple[Any, str | None]]) -> Iterator[str]:
+def _json(rows: Iterator[tuple[Any, Amount]]) -> Iterator[str]:
     for row in rows:
         yield written(dict(zip(COLUMNS, _values(*row), strict=True))).decode() + "\n"
 
 
 #: Format → its media type and the function that writes it.
-_FORMATS: Mapping[str, tuple[str, Callable[[Iterator[tuple[Any, str | None]]], Iterator[str]]]] = {
+_FORMATS: Mapping[str, tuple[str, Callable[[Iterator[tuple[Any, Amount]]], Iterator[str]]]] = {
     "csv": ("text/csv", _csv),
     "json": ("application/x-ndjson", _json),
 }

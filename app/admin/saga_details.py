@@ -9,11 +9,11 @@ from app.services import services
 from app.store.causes import cause
 from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
+from app.views.amounts import MoneyLine, money_lines
 from app.views.available_actions import AvailableAction, actions_of
 from app.views.known_effects import effects_now
 from app.views.planned_calls import CallKey, filled
 from app.views.summary import summary
-from app.views.titles import money_of
 from app.views.waits import ALONE, Family, wait_of
 from machines.call import Call
 from machines.history import StepEffect, is_probe, outcome, polls, replies
@@ -57,8 +57,8 @@ class SagaDetails:
     actions: Sequence[AvailableAction]
     #: Step name → path and body of the call that decides the step's effect.
     sent: Mapping[str, tuple[str | None, Any]]
-    #: Step name → what the step has done with money; "" where its table does not say.
-    money: Mapping[str, str]
+    #: Step name → what the step, or the sagas that it has started, have done with money, where their tables say it.
+    money: Mapping[str, Sequence[MoneyLine]]
     gantt: Gantt | None
     #: Index of a row in the journal (the first row has 0) → the attempt that the row records.
     attempts: Mapping[int, Attempt]
@@ -92,7 +92,7 @@ def saga_details(
         paused=wait.paused if wait else "",
         effects=effects,
         sent={effect.step.name: _sent(effect, row, results) for effect in effects},
-        money={effect.step.name: money_of(definition, effect, row, results) for effect in effects},
+        money=money_lines(services().registry, definition, row, effects, results),
         actions=actions_of(services(), definition, row, journal, effects),
         gantt=gantt(journal),
         attempts=attempts,

@@ -16,9 +16,8 @@ from app.store.models import JournalRow, SagaRow
 from app.store.saga_ids import short_id
 from app.views.formatting import age, moment, short_duration, time_of_day
 from app.views.summary import summary
-from app.views.titles import money_of
 from app.views.waits import ALONE, Family, sentence, wait_of
-from machines.history import Effect, StepEffect, is_probe, polls, replies
+from machines.history import Effect, StepEffect, is_probe, polls
 from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
@@ -54,9 +53,10 @@ def whole(  # noqa: PLR0917
     *,
     effects: Sequence[StepEffect] = (),
     paused: Collection[str] = (),
+    money: Sequence[str] = (),
 ) -> Iterator[RenderableType]:
-    """Draw a saga. effects: of `app.views.known_effects.effects_now`. paused: the paused participants."""
-    yield from header(definition, saga, width, now, journal, family, effects=effects, paused=paused)
+    """Draw a saga. effects, paused and money: of `app.cli.saga_path.known_now`."""
+    yield from header(definition, saga, width, now, journal, family, effects=effects, paused=paused, money=money)
     yield Text()
     if definition is None:
         yield Text(f"This release does not know {saga.definition} v{saga.definition_version}: no path can be drawn.")
@@ -86,6 +86,7 @@ def header(  # noqa: PLR0917
     *,
     effects: Sequence[StepEffect] = (),
     paused: Collection[str] = (),
+    money: Sequence[str] = (),
 ) -> Iterator[RenderableType]:
     """Draw the saga's state, the saga's error, what it waits for, and the commands that the table allows."""
     owners = [f"{name} {printable(value)}" for name, value in (("client", saga.client), ("store", saga.store)) if value]
@@ -95,7 +96,7 @@ def header(  # noqa: PLR0917
         ("error", printable(saga.error or ""), "dim" if saga.status == Status.COMPLETED else "red"),
         ("whose", ", ".join(owners), ""),
         ("result", _result(definition, saga, journal, effects), ""),
-        *(("money", printable(words), "bold") for words in _money(definition, saga, journal, effects)),
+        *(("money", printable(words), "bold") for words in money if _has_stopped(saga) or family.stuck),
     ]
     without_table = definition is None and saga.status not in FINISHED
     present = _without_table(saga, now) if without_table else _waits(definition, saga, now, journal, family, paused)
@@ -114,21 +115,13 @@ def _result(
     definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow], effects: Sequence[StepEffect]
 ) -> str:
     """Return what an ended or stuck saga has left at its participants; "" for another saga."""
-    if definition is None or saga.status not in (*FINISHED, Status.STUCK):
+    if definition is None or not _has_stopped(saga):
         return ""
     return printable(summary(definition, saga, as_named_now(journal), effects))
 
 
-def _money(
-    definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow], effects: Sequence[StepEffect]
-) -> Iterator[str]:
-    """Yield what each step of an ended or stuck saga has done with money."""
-    if definition is None or saga.status not in (*FINISHED, Status.STUCK):
-        return
-    results = replies(journal)
-    for effect in effects:
-        if words := money_of(definition, effect, saga, results):
-            yield words
+def _has_stopped(saga: SagaRow) -> bool:
+    return saga.status in (*FINISHED, Status.STUCK)
 
 
 def _without_table(saga: SagaRow, now: datetime) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from app.cli.output import Mark
 from app.services import services
 from app.store.models import JournalRow, SagaRow
+from app.views.amounts import money_lines
 from app.views.available_actions import action_names, refused_actions, sends_now
 from app.views.known_effects import effects_now
 from app.views.polls import polls_of
@@ -90,8 +91,14 @@ def commands_for(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow])
 
 
 def known_now(definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, Any]:
-    """Return what `app.cli.drawing` needs beside the journal: the effects of the steps, and the paused participants."""
-    return {"effects": effects_now(definition, saga, journal), "paused": services().pauses.names}
+    """Return what `app.cli.drawing` needs beside the journal.
+
+    The effects of the steps, what was done with money, and the paused participants.
+    """
+    effects, registry = effects_now(definition, saga, journal), services().registry
+    money = money_lines(registry, definition, saga, effects, replies(journal)) if definition else {}
+    words = [str(line) for lines in money.values() for line in lines]
+    return {"effects": effects, "money": words, "paused": services().pauses.names}
 
 
 def _step_on_path(

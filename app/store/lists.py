@@ -58,7 +58,7 @@ Ends = Mapping[tuple[str, str], frozenset[str]]
 _SHOWN: tuple[Any, ...] = (
     SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
     SagaRow.order_ref, SagaRow.store, BRIEF_ERROR.label("error"), SagaRow.created_at, SagaRow.updated_at,
-    SagaRow.owner, SagaRow.attempt, SagaRow.deferrals, SagaRow.parent_step, SagaRow.child_number,
+    SagaRow.owner, SagaRow.attempt, SagaRow.deferrals, SagaRow.parent_id, SagaRow.parent_step, SagaRow.child_number,
 )  # fmt: skip
 
 
@@ -110,8 +110,7 @@ class SagaFilter:
     ids: tuple[UUID, ...] = ()
     #: The sagas that are stuck again after this bulk job; None: all.
     job: UUID | None = None
-    #: True: leave out the children that a step of another saga has started, except branches whose table `definitions`
-    #: names.
+    #: True: leave out the children that a step of another saga has started, with the exceptions of `root`.
     roots: bool = False
     #: Text of a search, see app.store.search.
     words: str | None = None
@@ -154,10 +153,7 @@ class SagaFilter:
             SagaRow.entered_at >= self.entered_from if self.entered_from else None,
             stuck_since,
             SagaRow.created_at < self.created_to if self.created_to else None,
-            SagaRow.client == search_text(self.client) if self.client is not None else None,
-            SagaRow.store == search_text(self.store) if self.store is not None else None,
-            SagaRow.order_ref == search_text(self.order) if self.order is not None else None,
-            *(self._tagged(name, value) for name, value in self.tags),
+            *self._named(SagaRow),
             func.coalesce(BRIEF_ERROR, "") == self.error if self.error is not None else None,
             func.coalesce(cause_of(BRIEF_ERROR), "") == self.cause if self.cause is not None else None,
             of_registry,
@@ -179,12 +175,20 @@ class SagaFilter:
     def root(self) -> tuple[ColumnElement[bool], ...]:
         """The condition for sagas without a parent within `reach`; no condition when the list shows children, too.
 
-        A branch always has a parent, so a filter by the table of a branch finds its sagas. The condition is no
-        part of `conditions`, because it excludes few sagas: it does not decide how a list is read.
+        A filter by the client, the store, the order or a tag also finds a child, unless its parent is found: the parent
+        says what its child has done. A branch always has a parent, so a filter by the table of a branch finds its saga.
+        The condition is no part of `conditions`, because it excludes few sagas: it does not decide how a list is read.
         """
         if not self.roots:
             return ()
-        root = SagaRow.parent_id.is_(None) if self.reach is None else not_(parent_within(self.reach))
+        parent = aliased(SagaRow)
+        if named := self._named(parent):
+            named += [parent.definition.in_(self.definitions)] if self.definitions else []
+            named += [parent.status.in_(self.statuses)] if self.statuses else []
+            found = select(parent.id).where(parent.id == SagaRow.parent_id, within(self.reach, parent), *named)
+            root = not_(found.exists())
+        else:
+            root = SagaRow.parent_id.is_(None) if self.reach is None else not_(parent_within(self.reach))
         branches = [name for name in self.definitions if is_branch_name(name)]
         return (or_(root, SagaRow.definition.in_(branches)) if branches else root,)
 
@@ -200,7 +204,15 @@ class SagaFilter:
         named = (self.order, self.parent, self.waiting_in, self.state_keys)
         return bool(self.words or self.tags or self.still_unknown) or any(value is not None for value in named)
 
-    def _tagged(self, name: str, value: str) -> ColumnElement[bool]:
+    def _named(self, saga: type[SagaRow]) -> list[ColumnElement[bool]]:
+        """Return the conditions for the client, the store, the order and the tags. saga: the row, or an alias of it."""
+        values = ((saga.client, self.client), (saga.store, self.store), (saga.order_ref, self.order))
+        return [
+            *(column == search_text(value) for column, value in values if value is not None),
+            *(self._tagged(saga, name, value) for name, value in self.tags),
+        ]
+
+    def _tagged(self, saga: type[SagaRow], name: str, value: str) -> ColumnElement[bool]:
         """Return the condition for sagas with a tag.
 
         The definition is also compared in the tag's row, so that the index of tags can use it.
@@ -208,7 +220,7 @@ class SagaFilter:
         tagged = select(SagaTagRow.saga_id).where(SagaTagRow.name == name, SagaTagRow.value == search_text(value))
         if self.definitions:
             tagged = tagged.where(SagaTagRow.definition.in_(self.definitions))
-        return SagaRow.id.in_(tagged)
+        return saga.id.in_(tagged)
 
 
 @dataclass(frozen=True, kw_only=True)

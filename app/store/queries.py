@@ -121,6 +121,13 @@ def _unfinished_below(saga_id: UUID, reach: Reach) -> Select[Any]:
     return select(found.c.id).where(found.c.status == Status.STUCK)
 
 
+def first_started(parents: Collection[UUID], definitions: Collection[str], most: int) -> Sequence[SagaRow]:
+    """Return the first `most` sagas that each step of these parents has started, of these definitions, in one query."""
+    started = SagaRow.parent_id.in_(parents), SagaRow.child_number <= most, SagaRow.definition.in_(definitions)
+    order = SagaRow.parent_id, SagaRow.parent_step, SagaRow.child_number
+    return db.session.scalars(select(SagaRow).where(*started).order_by(*order)).all()
+
+
 #: The statuses whose numbers the page of a parent shows of its children.
 CHILD_COUNTS = (Status.COMPLETED, Status.COMPENSATING, Status.COMPENSATED, Status.STUCK)
 
@@ -209,11 +216,13 @@ def journal(saga_id: UUID) -> Sequence[JournalRow]:
     return db.session.scalars(select(JournalRow).where(JournalRow.saga_id == saga_id).order_by(JournalRow.seq)).all()
 
 
-def journals(saga_ids: Sequence[UUID], replies_of: Collection[str] | None = None) -> dict[UUID, list[Any]]:
+def journals(
+    saga_ids: Sequence[UUID], replies_of: Collection[str] | None = None, moves_of: Collection[str] | None = None
+) -> dict[UUID, list[Any]]:
     """Return the journals of a page of sagas in one query.
 
     replies_of: the steps whose successful replies are read, because replies may be long; None: all replies are read.
-    The renames of a migration are always read.
+    moves_of: the steps whose moves are read; None: all moves. The renames of a migration are always read.
     """
     found: dict[UUID, list[Any]] = {saga_id: [] for saga_id in saga_ids}
     reply: ColumnElement[Any] = JournalRow.__table__.c.reply
@@ -222,6 +231,8 @@ def journals(saga_ids: Sequence[UUID], replies_of: Collection[str] | None = None
         reply = case((or_(wanted, JournalRow.trigger == MIGRATE), reply)).label("reply")
     columns = [column for column in JournalRow.__table__.c if column.name != "reply"]
     rows = select(*columns, reply).where(JournalRow.saga_id.in_(saga_ids))
+    if moves_of is not None:
+        rows = rows.where(or_(JournalRow.step.in_(moves_of), JournalRow.trigger == MIGRATE))
     for row in db.session.execute(rows.order_by(JournalRow.saga_id, JournalRow.seq)):
         found[row.saga_id].append(row)
     return found

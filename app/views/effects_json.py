@@ -6,11 +6,11 @@ from app.services import Services
 from app.store import queries
 from app.store.loading import table_of
 from app.store.models import SagaRow
+from app.views.amounts import money_lines
 from app.views.effects import description, effect_words
 from app.views.known_effects import effects_now
 from app.views.masking import shown
 from app.views.summary import summary
-from app.views.titles import money_of
 from app.views.waits import family_of
 from machines.history import StepEffect, replies
 
@@ -24,8 +24,8 @@ def effects_json(parts: Services, saga: SagaRow) -> dict[str, Any]:
     effects, results = effects_now(definition, saga, journal), replies(journal)
     next_s = queries.moments(saga.id).next_s or 0.0
     words = summary(definition, saga, journal, effects, next_s, family_of(definition, saga), parts.pauses.names)
-    money = {each.step.name: money_of(definition, each, saga, results) for each in effects}
-    lines = [_effect_json(parts, each, money[each.step.name]) for each in effects]
+    money = money_lines(parts.registry, definition, saga, effects, results)
+    lines = [_effect_json(parts, each, "; ".join(map(str, money.get(each.step.name, ())))) for each in effects]
     return {"summary": parts.redact(words), "effects": lines}
 
 

@@ -17,7 +17,7 @@ from app.store.loading import is_in_doubt, table_of
 from app.store.models import SagaRow
 from app.views.masking import shown
 from machines.accepting import NotAcceptedError
-from machines.branches import branch_name
+from machines.branches import started_names
 from machines.call import Call
 from machines.children import INDEX
 from machines.conditions import Condition
@@ -224,7 +224,7 @@ def _without_data(registry: Registry, parent: Saga, step: Step) -> list[_Sender]
         name = str(step.starts)
         tables = [(registry.latest(name), name)] if name in registry.names else []
     else:
-        names = [branch_name(parent.name, step, branch) for branch in step.group.branches]
+        names = started_names(parent.name, step)
         tables = [(registry.get(name, parent.version), name) for name in names]
     each = f" for each item of {step.group.over}" if step.group is not None and step.group.over else ""
     return [_Sender(definition=table, id=None, known=nothing, child=f"new {name}{each}") for table, name in tables]

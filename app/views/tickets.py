@@ -10,6 +10,7 @@ from app.store.access_models import AuditRow
 from app.store.answers import ASKED
 from app.store.models import SagaRow
 from app.store.unknown_effects import CHECKED
+from app.views.amounts import MoneyLine
 from app.views.effects import FOUND, description, effect_words
 from app.views.formatting import moment
 from app.views.titles import participant_title
@@ -33,9 +34,9 @@ _SPECIAL = frozenset("\\`*_[]<>|#~")
 
 def ticket(  # noqa: PLR0917
     saga: SagaRow, url: str, summary: str, effects: Sequence[StepEffect], case: Row[Any] | None,
-    trail: Sequence[AuditRow], *, definition: Saga | None, money: Mapping[str, str],
+    trail: Sequence[AuditRow], *, definition: Saga | None, money: Mapping[str, Sequence[MoneyLine]],
 ) -> str:  # fmt: skip
-    """Return a saga as Markdown. url: the address of its page. money: step → what it has done with money, in words."""
+    """Return a saga as Markdown. url: the address of its page. money: see `app.views.amounts.money_lines`."""
     state = named(state_title(definition, saga.state) if definition else "", saga.state)
     facts = (
         ("State", f"{state}, {saga.status} since {moment(saga.entered_at)} UTC"),
@@ -50,7 +51,7 @@ def ticket(  # noqa: PLR0917
     lines += [f"- {name}: {_plain(value)}" for name, value in facts if value]
     if effects:
         lines += ["", "### Effects"]
-        lines += [f"- {_plain(_effect(each, money.get(each.step.name)))}" for each in effects]
+        lines += [f"- {_plain(_effect(each, money.get(each.step.name, ())))}" for each in effects]
     if trail:
         lines += ["", "### What people did"]
         lines += [
@@ -59,8 +60,8 @@ def ticket(  # noqa: PLR0917
     return "\n".join(lines) + "\n"
 
 
-def _effect(effect: StepEffect, money: str | None) -> str:
-    paid = f" {money}." if money else ""
+def _effect(effect: StepEffect, money: Sequence[MoneyLine]) -> str:
+    paid = "".join(f" {line}." for line in money)
     return f"{named(effect.step.title, effect.step.name)}: {effect_words(effect)}.{paid} {description(effect)}"
 
 

@@ -1,15 +1,12 @@
 """The words of the tables and of the settings that people read in place of names: "" where there are none."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from app.participant_settings.model import ParticipantSettings
 from app.services import services
-from app.store.models import SagaRow
-from machines.history import StepEffect
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
-from machines.titles import money_words, state_title
+from machines.titles import state_title
 
 
 class Titles:
@@ -56,11 +53,3 @@ def participant_title(name: str) -> str:
     except RuntimeError:
         return name
     return (found.title if found else "") or name
-
-
-def money_of(
-    definition: Saga, effect: StepEffect, row: SagaRow, results: Mapping[str, Any], *, names_client: bool = True
-) -> str:
-    """Return what a step of one saga has done with money; "" when its table does not say."""
-    phase, client = definition.states[row.state].phase, row.client if names_client else None
-    return money_words(definition, effect, client, phase=phase, data=row.data, results=results)

@@ -9,7 +9,7 @@ INTERNAL = {
     "Call", "CallColumns", "Mixed", "Means", "Field", "FieldKind", "Kept", "Step", "Kind", "StepColumns",
     "EffectStepColumns", "WaitColumns", "Outcome", "Function", "Value", "fill", "references", "described", "keep",
     "kept_of", "constants", "check", "path_problems", "DEFERRED", "DEFINITE", "collecting", "Problem", "new_step",
-    "Amount", "amount_text", "every_value", "money_text",
+    "Amount", "amount_text", "every_value", "added",
 }  # fmt: skip
 
 

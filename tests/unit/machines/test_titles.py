@@ -9,7 +9,7 @@ from machines import paid, taken
 from machines.fields import amount, integer
 from machines.history import Answer, Effect, Finding, Found, StepEffect, effects_of
 from machines.testing import failed, given, refused
-from machines.titles import money_words, state_title
+from machines.titles import money_moved, state_title
 from machines.transitions import Direction, Phase
 from tests.unit.machines.tables import DO, LOOK, UNDO, hold, saga, sell
 
@@ -26,7 +26,7 @@ def words(effect, phase, direction=Direction.DO, *, word=taken, client="4", prob
     definition = saga(hold(title="take the money", amount=word("price"), probe=probe), data=FIELDS, client="client_id")
     call = UNDO if direction is Direction.UNDO else DO
     found = StepEffect(step=definition.steps[0], effect=effect, call=call, direction=direction, **flags)
-    return money_words(definition, found, client, phase=phase, data=DATA, results={})
+    return str(money_moved(found, client, phase=phase, data=DATA, results={}))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_undo_of_a_call_without_a_clear_answer_leaves_it_unknown_whether_it_happ
     run = given(definition).when(**answers).run()
     found, _ = effects_of(definition, run.state, run.journal, in_doubt=False)
     assert (found.effect, found.uncertain) == (Effect.UNDONE, uncertain)
-    assert money_words(definition, found, "4", phase=Phase.COMPENSATED, data=DATA, results={}) == said
+    assert str(money_moved(found, "4", phase=Phase.COMPENSATED, data=DATA, results={})) == said
     assert ("nothing is left" in description(found)) is uncertain
 
 
@@ -126,14 +126,14 @@ def test_money_words_have_the_currency_of_the_table():
     step = hold(title="take the money", amount=taken("price", "EUR"))
     definition = saga(step, data={"client_id": integer(), "price": amount()}, client="client_id")
     done = StepEffect(step=definition.steps[0], effect=Effect.TOOK_EFFECT, call=DO, direction=Direction.DO)
-    said = money_words(definition, done, "4", phase=Phase.COMPLETED, data=DATA, results={})
-    assert said == "109.88 EUR taken from customer 4"
+    said = money_moved(done, "4", phase=Phase.COMPLETED, data=DATA, results={})
+    assert str(said) == "109.88 EUR taken from customer 4"
 
 
 def test_a_step_without_amount_has_no_money_words():
     definition = saga(hold())
     effect = StepEffect(step=definition.steps[0], effect=Effect.UNDONE, call=UNDO, direction=Direction.UNDO)
-    assert money_words(definition, effect, "4", phase=Phase.COMPENSATED, data=DATA, results={}) == ""
+    assert money_moved(effect, "4", phase=Phase.COMPENSATED, data=DATA, results={}) is None
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@ from app.cli import drawing
 from app.cli.output import draw
 from app.store.instance import Instance
 from app.store.models import JournalRow, SagaRow
+from app.views.amounts import money_lines
 from machines.answers import with_answers
 from machines.checkout import CHECKOUT
-from machines.history import effects_of
+from machines.history import effects_of, replies
+from machines.registry import Registry
 from machines.renaming import as_named_now
 from machines.transitions import Trigger
 
@@ -69,7 +71,9 @@ def drawn(saga, width=80, seconds_later=120, definition=CHECKOUT, answers=(), **
         row, journal = saga.row(**columns), as_named_now(saga.journal)
         effects = effects_of(definition, row.state, journal, in_doubt=False) if definition else []
         effects = with_answers(effects, answers, journal)
-        draw(drawing.whole(definition, row, saga.journal, width, now, effects=effects), on=console)
+        money = money_lines(Registry([definition]), definition, row, effects, replies(journal)) if definition else {}
+        words = [str(line) for lines in money.values() for line in lines]
+        draw(drawing.whole(definition, row, saga.journal, width, now, effects=effects, money=words), on=console)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 
