@@ -5,7 +5,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from flask import Flask
+from flask import Flask, request
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, BigInteger, DateTime, Double, Integer, String, TypeDecorator, event
 from sqlalchemy import Engine as Database
@@ -16,9 +16,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from app.config import Config
 from app.store import citus
 from app.store.causes import cause
-from app.store.pool import POOLED, SharedPool
+from app.store.pool import POOLED, READER, Reader, SharedPool
 from app.store.sqlite_file import create_private
-from app.store.tenants import keep_to_tenants
+from app.store.tenants import TAKE_ALL_TENANTS, keep_to_tenants
 from app.store.transactions import repeat_all
 from app.values import LONGEST_LINE, read_back, written
 from machines.lines import shortened
@@ -57,10 +57,21 @@ def install(app: Flask, config: Config) -> None:
     options = database_options(config.database_url, config.threads, config.database_connections)
     app.config.update(SQLALCHEMY_DATABASE_URI=config.database_url, SQLALCHEMY_ENGINE_OPTIONS=options)
     app.config["DATABASE_SERVICE"] = (config.database_service_role, config.database_service_password)
+    app.before_request(_note_reader)
+    app.teardown_request(_forget_reader)
     db.init_app(app)
     with app.app_context():
         make_durable(db.engine, config.database_statement_timeout_s)
         keep_to_tenants(db.engine)
+
+
+def _note_reader() -> None:
+    if request.method in {"GET", "HEAD"}:
+        READER.set(Reader())
+
+
+def _forget_reader(_error: BaseException | None) -> None:
+    READER.set(None)
 
 
 def database_options(url: str, threads: int, connections: int = Config.database_connections) -> dict[str, Any]:
@@ -116,12 +127,15 @@ def make_durable(database: Database, statement_timeout_s: float = Config.databas
             cursor = connection.cursor()
             cursor.execute(_SESSION, [str(max(1, min(round(statement_timeout_s * 1000), LONGEST_TIMEOUT_MS)))])
             *_, distributed, served_by = cursor.fetchone()
+            pooled = served_by != connection.get_backend_pid()  # a pooler answered the connection
+            if not (pooled or distributed):  # a pooler gives the session to others, who may not know the role
+                cursor.execute(TAKE_ALL_TENANTS)
             cursor.close()
             citus.found(database, distributed=distributed)
             if distributed:
                 record.info[POOLED] = inf  # the time is written into each statement, so none can be prepared
-            if served_by != connection.get_backend_pid() and isinstance(database.pool, SharedPool):
-                database.pool.lasts(record.info)  # the numbers differ because a pooler answered the connection
+            if pooled and isinstance(database.pool, SharedPool):
+                database.pool.lasts(record.info)
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from math import inf
 from select import POLLIN, poll
 from typing import Any
@@ -32,10 +33,22 @@ _IDLE_CHECK_S = 0.5
 _CONNECT_RETRY_S = 0.5
 
 
+class Reader:
+    """A request that only reads."""
+
+    #: Number of connections that the request holds.
+    held = 0
+
+
+#: The request that this thread serves, if it only reads.
+READER: ContextVar[Reader | None] = ContextVar("reader", default=None)
+
+
 class SharedPool(Pool):
     """Up to `pool_size + max_overflow` connections. The last used connection is used next, so the others become idle.
 
-    When the server refuses a new connection, a thread waits for an existing connection of this process.
+    Requests that only read get at most a third of them, so slow reads delay no saga. When the server refuses a new
+    connection, a thread waits for an existing connection of this process.
     """
 
     def __init__(  # noqa: PLR0917  SQLAlchemy finds the names of the arguments in this list
@@ -60,6 +73,10 @@ class SharedPool(Pool):
         #: once a connection was found to go through a pooler.
         self.wanted, self.behind_pooler = 0, False
         self._made = 0
+        self._most_readers = max(1, (pool_size + max_overflow) // 3)
+        self._reads = threading.Semaphore(self._most_readers)
+        #: Identity of a connection that a reader holds → the reader.
+        self._read: dict[int, Reader] = {}
         self._idle: deque[tuple[ConnectionPoolEntry, float]] = deque()
         self._changed, self._disposed = threading.Condition(), threading.Event()
         self._watched = idle_s == inf
@@ -114,6 +131,21 @@ class SharedPool(Pool):
 
     def _do_get(self) -> ConnectionPoolEntry:
         until = self.clock() + self._timeout
+        reader = READER.get()
+        if reader is None or reader.held:  # a second connection must not wait for other readers: they may wait as well
+            return self._connection(until)
+        if not self._reads.acquire(timeout=self._timeout):
+            raise NoConnectionError(f"none of {self._most_readers} connections for reads came free")
+        try:
+            record = self._connection(until)
+        except BaseException:
+            self._reads.release()
+            raise
+        reader.held += 1
+        self._read[id(record)] = reader
+        return record
+
+    def _connection(self, until: float) -> ConnectionPoolEntry:
         refused: Exception | None = None
         while True:
             record = self._idle_or_place(until) if refused is None else self._idle_of_others(refused, until)
@@ -131,6 +163,9 @@ class SharedPool(Pool):
                 refused = error
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        if (reader := self._read.pop(id(record), None)) is not None:
+            reader.held -= 1
+            self._reads.release()
         if record.dbapi_connection is None or self.retired(record.info):
             self._close(record)
             return

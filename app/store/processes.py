@@ -21,7 +21,7 @@ _ALLOWED = text("""
                  - coalesce(current_setting('superuser_reserved_connections', true), '0')::int
                  - coalesce(current_setting('reserved_connections', true), '0')::int,
                  nullif(datconnlimit, -1), nullif(rolconnlimit, -1))
-    FROM pg_database, pg_roles WHERE datname = current_database() AND rolname = current_user
+    FROM pg_database, pg_roles WHERE datname = current_database() AND rolname = session_user
 """)
 
 

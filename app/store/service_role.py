@@ -2,12 +2,19 @@
 
 The owner migrates. The service's role can add rows to the journal and the audit trail, and can neither change nor
 delete them. It cannot drop a trigger or a policy either, so row level security holds for all that it does.
+
+What it does for all tenants, it does in a second role with the same rights and a policy that admits every row, see
+app.store.tenants. Only connections of this release take that role, so a replica of an earlier release stays limited.
 """
+
+from functools import partial
 
 from sqlalchemy import Connection, text
 from sqlalchemy import Engine as Database
 
 from app.errors import ConflictError
+from app.store.partitions import when_free
+from app.store.tenants import ALL_TENANTS
 from app.store.transactions import atomic
 
 _APPENDS = ("SELECT", "INSERT")
@@ -32,6 +39,12 @@ _ABOUT = text("""
     FROM pg_roles WHERE rolname = :role
 """)
 
+_IS = text("SELECT pg_has_role(:role, :name, :how)")
+_MISSING = text("""
+    SELECT format('CREATE POLICY %I ON %I TO %I USING (true)', tablename || '_of_all_tenants', tablename, :role)
+    FROM pg_policies WHERE schemaname = current_schema() GROUP BY tablename
+    HAVING NOT bool_or(policyname = tablename || '_of_all_tenants')
+""")
 _MAY_MAKE = text("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user")
 
 
@@ -62,6 +75,41 @@ def grant_rights(database: Database, role: str, password: str = "") -> None:
                 "bind it; name another role"
             )
         _grant(connection, about.schema, about.name, role)
+        all_tenants = _made_all_tenants(connection, role)
+        if all_tenants is not None:
+            _grant(connection, about.schema, about.name, f'"{all_tenants}"')
+    if all_tenants is not None:
+        for statement in _missing_policies(database, all_tenants):
+            when_free(database, partial(_run, statement=statement))
+
+
+def _made_all_tenants(connection: Connection, role: str) -> str | None:
+    """Return the name of the second role. None: it cannot be made, or `role` would inherit its rights."""
+    name: str = connection.scalar(text(f"SELECT {ALL_TENANTS}"))
+    policies = connection.scalar(text("SELECT count(*) FROM pg_policy WHERE polrelid = 'saga'::regclass"))
+    exists = connection.scalar(text("SELECT true FROM pg_roles WHERE rolname = :name"), {"name": name})
+    if not policies or not (exists or connection.scalar(_MAY_MAKE)):
+        return None
+    if not exists:
+        connection.execute(text(f'CREATE ROLE "{name}" NOLOGIN'))
+    if not connection.scalar(_IS, {"role": role, "name": name, "how": "MEMBER"}):
+        if connection.scalar(text("SELECT current_setting('server_version_num')::int >= 160000")):
+            connection.execute(text(f'GRANT "{name}" TO {role} WITH INHERIT FALSE'))
+        else:
+            connection.execute(text(f"ALTER ROLE {role} NOINHERIT"))
+            connection.execute(text(f'GRANT "{name}" TO {role}'))
+    inherits = connection.scalar(_IS, {"role": role, "name": name, "how": "USAGE"})
+    return None if inherits else name
+
+
+def _missing_policies(database: Database, role: str) -> list[str]:
+    """Return the statements that admit the role to every row of the tables with policies."""
+    with database.connect() as connection:
+        return list(connection.scalars(_MISSING, {"role": role}))
+
+
+def _run(connection: Connection, statement: str) -> None:
+    connection.execute(text(statement))
 
 
 def _grant(connection: Connection, schema: str, name: str, role: str) -> None:

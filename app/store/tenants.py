@@ -6,6 +6,9 @@ tenants, and its statements are sent unchanged.
 
 * On PostgreSQL, the policies of migration 0024 (row level security) compare each row with the setting `saga.tenant`.
   Policies do not apply to the owner of a table or to a superuser, so the statement also takes the role of `provide`.
+  They apply to the service's own role (app.store.service_role), and PostgreSQL reads slowly through them: it estimates
+  too few rows, and uses no index for LIKE. So its connections take another role, ALL_TENANTS, which has a policy that
+  admits every row. Statements of tenants leave that role.
 * On SQLite, the names of the tables stand for the rows of the tenant: common table expressions hide the tables.
 """
 
@@ -37,7 +40,23 @@ _BELONG = dict.fromkeys(_OF_SAGA, ("saga", "id", "saga_id")) | {"bulk_item": ("b
 #: The statements that read or write rows. Others, such as BEGIN, are sent unchanged.
 _ROWS = re.compile(r"\s*(?:(WITH)(?:\s+RECURSIVE)?|SELECT|INSERT|UPDATE|DELETE|SET)\b", re.IGNORECASE)
 #: The role of the statements of tenants on PostgreSQL, one for each database.
-_ROLE = r"left(regexp_replace(current_database(), '\W', '_', 'g'), 50) || '_tenant'"
+_DATABASE = r"left(regexp_replace(current_database(), '\W', '_', 'g'), 50)"
+_ROLE = f"{_DATABASE} || '_tenant'"
+#: The role in which the service's role acts for all tenants. The service's role must not inherit its rights.
+ALL_TENANTS = f"{_DATABASE} || '_all_tenants'"
+#: Takes this role for the rest of the session, if the policies apply to the user and the user may take it.
+TAKE_ALL_TENANTS = f"""
+    SELECT set_config('role', rolname, false) FROM pg_roles
+    WHERE rolname = {ALL_TENANTS} AND pg_has_role(oid, 'MEMBER') AND NOT pg_has_role(oid, 'USAGE')
+    AND row_security_active(to_regclass('saga'))
+"""  # noqa: S608  a constant
+#: The role of the statements of tenants. 'none': the user of the connection, to whom the policies apply.
+_TENANTS_ROLE = f"""
+    SELECT set_config('role', 'none', true);
+    SELECT CASE WHEN row_security_active('saga') AND NOT EXISTS (
+        SELECT FROM pg_roles WHERE rolname = {ALL_TENANTS} AND pg_has_role(oid, 'USAGE')
+    ) THEN 'none' ELSE {_ROLE} END
+"""  # noqa: S608
 
 #: True in the column `ready`: the policies apply to this user, or the role exists and this user may take it.
 _READY = text(f"""
@@ -152,12 +171,12 @@ class _Roles:
     """Adds the settings of a tenant to a statement. The driver sends both together, so they are one transaction."""
 
     def __init__(self) -> None:
-        #: Name of the role; "": the policies apply to the user of this connection; None: not read yet.
+        #: Name of the role; None: not read yet.
         self._role: str | None = None
 
     def __call__(self, statement: str, tenant: str, cursor: Any) -> str:
         if self._role is None:
-            cursor.execute(f"SELECT CASE WHEN row_security_active('saga') THEN '' ELSE {_ROLE} END")
+            cursor.execute(_TENANTS_ROLE)
             self._role = cursor.fetchone()[0]
-        role = f"set_config('role', '{self._role}', true), " if self._role else ""
-        return f"SELECT {role}set_config('saga.tenant', '{tenant}', true); {statement}"
+        settings = f"set_config('role', '{self._role}', true), set_config('saga.tenant', '{tenant}', true)"
+        return f"SELECT {settings}; {statement}"

@@ -15,9 +15,10 @@ from app.store.models import JournalRow, SagaRow
 from app.store.months import make_ahead
 from app.store.partitions import partition
 from app.store.service_role import RIGHTS, grant_rights
-from app.store.tenants import acting_for, provide
+from app.store.tenants import ALL_TENANTS, TAKE_ALL_TENANTS, acting_for, provide
 from app.store.transactions import atomic
 from machines.transitions import Trigger
+from tests.support.databases import service_engine
 
 ROLE = f"service_{os.getpid()}"
 
@@ -33,21 +34,30 @@ def owned(stored):
     """A store of the owner, and the service's role with its rights."""
     with stored.engine.connect() as connection:
         connection.execute(text(f"DROP ROLE IF EXISTS {ROLE}"))
-        connection.execute(text(f"CREATE ROLE {ROLE}"))
+        connection.execute(text(f"CREATE ROLE {ROLE} LOGIN"))
     grant_rights(stored.engine, ROLE)
     yield stored
     with stored.engine.connect() as connection:
-        connection.execute(text(f"DROP OWNED BY {ROLE}"))
-        connection.execute(text(f"DROP ROLE {ROLE}"))
+        for role in (all_tenants(stored), ROLE):
+            connection.execute(text(f"DROP OWNED BY {role}"))
+            connection.execute(text(f"DROP ROLE {role}"))
 
 
-@pytest.fixture
-def served(owned):
+def all_tenants(stored):
+    """Return the name of the role in which the service's role acts for all tenants."""
+    with stored.engine.connect() as connection:
+        return connection.scalar(text(f"SELECT {ALL_TENANTS}"))
+
+
+@pytest.fixture(params=["this release", "an earlier release"])
+def served(owned, request):
     """The store as the service's role."""
 
     def take_role(connection, *_):
         with connection.cursor() as cursor:
             cursor.execute(f"SET SESSION AUTHORIZATION {ROLE}")
+            if request.param == "this release":
+                cursor.execute(TAKE_ALL_TENANTS)
 
     def give_back(connection, *_):
         with connection.cursor() as cursor:
@@ -79,7 +89,7 @@ def test_service_runs_sagas_and_writes_the_journal_and_the_trail(served, saga):
     moved(served, saga)
     Users(served.engine).add("ada", "admin", "x", "cli:test")
     with served.engine.connect() as connection:
-        assert connection.scalar(text("SELECT current_user")) == ROLE
+        assert connection.scalar(text("SELECT session_user")) == ROLE
         assert connection.scalar(select(func.count()).select_from(JournalRow)) == 2
     assert audit.verify(served.engine).broken is None
 
@@ -129,9 +139,40 @@ def test_row_level_security_holds_for_the_service(served, saga):
         assert connection.execute(text("UPDATE saga SET client = 'x'")).rowcount == 0
 
 
-def test_role_gets_no_more_than_its_rights_when_it_had_more(owned):
+@pytest.fixture
+def process(owned, store_url):
+    """The engine of a process that signs in as the service's role."""
+    made = service_engine(store_url.replace("//postgres@", f"//{ROLE}@"))
+    yield made
+    made.dispose()
+
+
+def test_policies_cost_nothing_for_all_tenants_and_hold_for_each(process, owned, saga):
+    moved(owned, saga, "acme")
+    count = select(func.count()).select_from(SagaRow)
+    with process.connect() as connection:
+        plan = "\n".join(connection.scalars(text("EXPLAIN SELECT FROM saga WHERE right(id::text, 8) = 'x'")))
+        assert "saga.tenant" not in plan
+        assert connection.scalar(count) == 1
+        with acting_for("other"):
+            assert connection.scalar(count) == 0
+        assert connection.scalar(count) == 1
+
+
+def test_service_role_that_inherits_the_second_role_sees_only_its_tenants(process, owned, saga):
+    moved(owned, saga, "acme")
     with owned.engine.connect() as connection:
-        connection.execute(text(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {ROLE}"))
+        connection.execute(text(f"GRANT {all_tenants(owned)} TO {ROLE} WITH INHERIT TRUE"))
+    grant_rights(owned.engine, ROLE)
+    with acting_for("other"), process.connect() as connection, pytest.raises(DBAPIError, match="_tenant"):
+        connection.scalar(select(func.count()).select_from(SagaRow))
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_role_gets_no_more_than_its_rights_when_it_had_more(owned, second):
+    role = all_tenants(owned) if second else ROLE
+    with owned.engine.connect() as connection:
+        connection.execute(text(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}"))
     grant_rights(owned.engine, ROLE)
     with owned.engine.connect() as connection:
         found = connection.execute(
@@ -139,7 +180,7 @@ def test_role_gets_no_more_than_its_rights_when_it_had_more(owned):
                 "SELECT table_name, array_agg(privilege_type::text ORDER BY privilege_type) FROM "
                 "information_schema.role_table_grants WHERE grantee = :role GROUP BY table_name"
             ),
-            {"role": ROLE},
+            {"role": role},
         ).all()
     assert {name: tuple(rights) for name, rights in found} == {
         name: tuple(sorted(rights)) for name, rights in RIGHTS.items()
