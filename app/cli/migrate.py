@@ -4,8 +4,10 @@ import logging
 from typing import Any
 
 import click
+import structlog
 from flask import Flask
 from flask.cli import ScriptInfo
+from sqlalchemy import inspect
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.cli.group import one_line
@@ -13,9 +15,11 @@ from app.errors import ConflictError
 from app.readiness import MIGRATIONS
 from app.store.database import db
 from app.store.database_errors import Meaning, in_one_line, meaning, sqlstate
+from app.store.database_health import schema
 from app.store.service_role import grant_rights
 from app.store.sqlite_file import check_database_file
 
+log = structlog.get_logger(__name__)
 #: PostgreSQL's error code (SQLSTATE) "duplicate_table".
 _DUPLICATE_TABLE = "42P07"
 
@@ -44,8 +48,11 @@ class MigrateCommand(click.Command):
         try:
             with command.make_context(ctx.info_name, [*ctx.args], parent=ctx.parent) as inner:
                 check_database_file(app.config["SQLALCHEMY_DATABASE_URI"], writes=True)
+                before = _migration(app)
                 done = command.invoke(inner)
                 _grant_rights(app, ctx)
+                if (after := _migration(app)) != before:
+                    log.info("database.migrated", from_migration=before, to_migration=after)
                 return done
         except SystemExit as error:
             if not error.code:
@@ -63,6 +70,12 @@ class MigrateCommand(click.Command):
                 raise
             with one_line(ctx):
                 raise
+
+
+def _migration(app: Flask) -> str | None:
+    """Return the number of the last migration; None: no migration."""
+    with app.app_context():
+        return schema(db.engine).migration if inspect(db.engine).has_table("alembic_version") else None
 
 
 def _grant_rights(app: Flask, ctx: click.Context) -> None:
