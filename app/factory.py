@@ -86,7 +86,7 @@ from app.events.intake import Intake
 from app.events.relay import Relay
 from app.events.topics import Publisher
 from app.events.webhooks import webhook_receivers
-from app.logs import Secrets, configure_logging
+from app.logs import Secrets, configure_logging, name_instance
 from app.notices.channels import Channels
 from app.notices.notifier import Notifier
 from app.notices.subjects import subjects
@@ -175,6 +175,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     Exporter(app, metrics, queue)
     shared_cache = SharedCache(config.redis_url, config.secret_key)
     committed, owner = _Committed(), new_owner()
+    name_instance(owner)
     with app.app_context():
         database = db.engine
     api_keys = KeyRing(ApiKeys(database), registry.names, Requests(shared_cache))

@@ -33,6 +33,15 @@ _NAME = re.compile(r"""(?<![\w-])([\w-]++)["']?\s*+[=:]\s*+(?:(?:Bearer|Basic)\s
 _VALUE = re.compile(r""""[^"]*"|'[^']*'|[^\s,;&)}\]"']+""")
 
 
+#: Process id → the name of the process in the log, see `name_instance`.
+_instances: dict[int, str] = {}
+
+
+def name_instance(owner: str) -> None:
+    """Log under this name, with which this process owns sagas. Host and process id can be equal in two containers."""
+    _instances[os.getpid()] = owner
+
+
 def configure_logging(level: str, redacted: Iterable[str] = ()) -> None:
     """Configure the log. redacted: names of fields to hide, in addition to those that _WORDS finds."""
     structlog.configure(
@@ -77,7 +86,7 @@ class JsonLine:
     def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
         event["level"] = method
         event["service"], event["version"] = SERVICE, VERSION
-        event["instance"] = f"{_HOST}:{os.getpid()}"  # not cached: the server forks its processes after this is set up
+        event["instance"] = _instances.get(pid := os.getpid()) or f"{_HOST}:{pid}"  # by pid: the server forks later
         if "timestamp" not in event:  # an entry that is logged late has the time of its event already
             event["timestamp"] = datetime.now(UTC)
         if "exc_info" in event:

@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import socket
 
 import pytest
 import requests
 import structlog
 
+from app import create_app
+from app.config import from_environment
 from app.logs import HIDDEN, JsonLine, configure_logging
 from app.version import VERSION
 from participants.logs import configure_logging as configure_participants
@@ -101,8 +104,15 @@ def test_log_hides_values_that_look_like_secrets_or_are_named_so(event):
     assert json.loads(line)["event"] == "x"
 
 
-def test_each_line_names_the_service_its_release_and_its_process():
-    line = json.loads(JsonLine()(None, "info", {"event": "x"}))
-    assert (line["service"], line["version"]) == ("saga-orchestrator", VERSION)
-    host, _, process = line["instance"].rpartition(":")
-    assert (host, int(process)) == (socket.gethostname(), os.getpid())
+def test_each_line_names_the_service_its_release_and_its_process(monkeypatch, sqlite_url):
+    monkeypatch.setattr("app.logs._instances", {})
+    before, after = logged(), create_app(from_environment({"DATABASE_URL": sqlite_url})) and logged()
+    assert (before["service"], before["version"]) == ("saga-orchestrator", VERSION)
+    process = f"{socket.gethostname()}:{os.getpid()}"
+    assert before["instance"] == process
+    # Two containers can have the same host name and process id.
+    assert re.fullmatch(f"{re.escape(process)}:[0-9a-f]{{8}}", after["instance"])
+
+
+def logged():
+    return json.loads(JsonLine()(None, "info", {"event": "x"}))
