@@ -49,8 +49,8 @@ def schema(database: Database) -> Schema:
 
 
 Answer = TypeVar("Answer")
-#: Longest wait of /ready and /metrics for the database, in seconds. Their callers give up after 5 s or more.
-ANSWER_WAIT_S = 2.0
+#: Longest wait of /ready and /metrics for the database, in seconds. Kong's health check gives up after 2 s.
+ANSWER_WAIT_S = 1.5
 
 
 class Bounded(Generic[Answer]):

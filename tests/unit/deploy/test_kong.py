@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from jsonschema import Draft202012Validator
 
+from app.store.database_health import ANSWER_WAIT_S
 from participants.settings import NAMES
 from tests.unit.deploy.compose import composed
 from tests.unit.deploy.kong import KONG, table
@@ -89,3 +90,10 @@ def test_every_route_below_api_requires_and_hides_the_key():
         guards = [plugin["config"] for plugin in service.get("plugins", ()) if plugin["name"] == "key-auth"]
         below_api = [path.startswith("/api/") for route in service["routes"] for path in route["paths"]]
         assert [guard["hide_credentials"] for guard in guards] == [True] * any(below_api), service["name"]
+
+
+def test_replica_says_that_its_database_hangs_before_the_health_check_gives_up():
+    (orchestrator,) = (each for each in table()["upstreams"] if each["name"] == "saga-orchestrator.upstream")
+    check = orchestrator["healthchecks"]["active"]
+    assert check["http_path"] == "/ready"
+    assert check["timeout"] - 0.5 >= ANSWER_WAIT_S, "half a second for everything beside the database"
