@@ -83,6 +83,8 @@ class Children:
         world: the state after the commit, with the children before it.
         """
         at = self._moves.definition.states[save.row.state]
+        if at.step is None or at.undoes or any(kin.step != at.step.name for kin in world.kin if kin.again):
+            world = _without_replaced(world)
         if not at.awaits_child or at.step is None:
             return world
         if at.undoes:
@@ -94,11 +96,12 @@ class Children:
         if not new:
             return world
         places = {(kin.step, self.place(kin, world)) for kin in new}
-        # Nothing reads a child that was compensated and has a successor. So the successor gets its number.
-        kept = [kin for kin in world.kin if (kin.step, self.place(kin, world)) not in places]
-        named = [kin._replace(number=self.place(kin, world) + 1) for kin in new]
+        # One child that was replaced is enough to see if it is taken for its successor.
+        kept = [kin for kin in _without_replaced(world).kin if (kin.step, self.place(kin, world)) not in places]
+        first = next((kin for kin in new if kin.again), None)
+        new = [kin if kin is first else kin._replace(again=0) for kin in new]
         order = [step.name for step in self.steps]
-        kin = sorted((*kept, *named), key=lambda each: (order.index(each.step), each.number))
+        kin = sorted((*kept, *new), key=lambda each: (order.index(each.step), each.number))
         world = world._replace(kin=tuple(kin))
         return self._woken(world) if any(kin.stage.status in FINISHED for kin in new) else world
 
@@ -113,8 +116,9 @@ class Children:
             now = self.committed(after, save).kin
             asked = [str(new.number) for old, new in zip(world.kin, now, strict=True) if old != new]
             return f", and asks child {' and '.join(asked)} of {at.step.name} to compensate" if asked else ""
-        new = [str(kin.number) for kin in self.inserted(after, save)]
-        return f", with child {' and '.join(new)} of {at.step.name}" if new else ""
+        new = self.inserted(after, save)
+        again = " again" if any(kin.again for kin in new) else ""
+        return f", with child {' and '.join(str(kin.number) for kin in new)} of {at.step.name}{again}" if new else ""
 
     def inserted(self, world: World, save: Save) -> list[Kin]:
         """Return the children that a commit inserts, as `machines.families` decides. world: the state after it."""
@@ -131,7 +135,9 @@ class Children:
         for new in saga.missing_children(known, save.retried):
             table = (new.definition.name, new.definition.version)
             place = self._place(new.number, step, world)
-            found.append(Kin(step.name, new.number, *table, self.kinship.born(table, step.name, place)))
+            before = any(self._place(child.child_number, step, world) == place for child in known)
+            again = min(new.number, place + 1 + self.count(step, world)) if before else 0
+            found.append(Kin(step.name, place + 1, *table, self.kinship.born(table, step.name, place), again))
         return found
 
     def count(self, step: Step, world: World) -> int:
@@ -169,6 +175,10 @@ class Children:
 
     def _is_idle(self, kin: Kin, world: World) -> bool:
         return (kin.step, self.place(kin, world)) in self.kinship.idle
+
+
+def _without_replaced(world: World) -> World:
+    return world._replace(kin=tuple(kin._replace(again=0) for kin in world.kin))
 
 
 def _is_stuck(move: ChildMove) -> bool:

@@ -25,6 +25,9 @@ class Guesses:
                 return Broken("can be sent", why)
             if fact.by_hand or not fact.step or fact.trigger not in DONE:
                 continue
+            if save.row.goes_back and fact.direction == Direction.DO:
+                why = f"{fact.step} is done, and the parent has asked the saga to compensate"
+                return Broken("nothing forward", why)
             if broken := self._lacks(fact):
                 return broken
             if fact.step not in self._moves.index:

@@ -42,11 +42,16 @@ class KinProperties:
         """Return a broken property when the saga takes a step as done or undone, and its children are not."""
         for fact in save.moves:
             step = next((each for each in self._moves.children.steps if each.name == fact.step), None)
-            if step is None or fact.trigger not in DONE:
+            if step is None:
+                continue
+            kin = _of(world, step)
+            if fact.trigger == Trigger.REFUSED and kin and not any(map(_goes_back, kin)):
+                why = f"the saga takes {step.name} as refused, and {' and '.join(map(_named, kin))}"
+                return Broken("no guess", why)
+            if fact.trigger not in DONE:
                 continue
             undone = fact.direction == Direction.UNDO
             enough = (Status.COMPENSATED,) if undone else FINISHED if fact.by_hand else (Status.COMPLETED,)
-            kin = _of(world, step)
             taken = "undone" if undone else "done"
             if child := next((each for each in kin if each.stage.status not in enough), None):
                 return Broken("no guess", f"the saga takes {step.name} as {taken}, and {_named(child)}")
@@ -74,6 +79,8 @@ class KinProperties:
         new = children.inserted(world, save)
         if not new:
             return None
+        if again := next((each for each in new if each.number == each.again), None):
+            return Broken("once", f"child {again.number} of {step.name} starts again, and does not get a new number")
         places = {children.place(each, world) for each in new}
         for each in kin:
             replaced = children.place(each, world) in places

@@ -62,8 +62,13 @@ class SeenChildren:
         self._seen: dict[UUID, Kin] = {}
 
     def of(self, _parent: UUID, step: str) -> Sequence[StoredChild]:
-        """Return the children that a step of the saga has started, in the order of their numbers."""
-        return [self._stored(kin) for kin in self._loop.ask("kin", step)]
+        """Return the children that a step of the saga has started, in the order of their numbers.
+
+        Those that were replaced are among them.
+        """
+        kin = self._loop.ask("kin", step)
+        replaced = [each._replace(again=0, stage=Stage(Status.COMPENSATED)) for each in kin if each.again]
+        return sorted(map(self._stored, (*replaced, *kin)), key=lambda child: child.child_number)
 
     def replies(self, children: Sequence[UUID]) -> Mapping[UUID, Any]:
         """Return for each child the reply of each of its steps that succeeded."""
@@ -78,7 +83,8 @@ class SeenChildren:
 
 def stored(kinship: Kinship, kin: Kin) -> StoredChild:
     """Return a child as it is stored."""
+    number = kin.again or kin.number
     return StoredChild(
-        id=UUID(int=kin.number), definition=kin.definition, definition_version=kin.version, child_number=kin.number,
+        id=UUID(int=number), definition=kin.definition, definition_version=kin.version, child_number=number,
         state=kinship.stages_of(kin).state_of(kin.stage), status=kin.stage.status,
     )  # fmt: skip

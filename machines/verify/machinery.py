@@ -111,13 +111,14 @@ class Machinery:
         saga.deadline = DEADLINE_S if memory.stored else inf
         return saga
 
-    def memory_of(self, saga: RunningSaga, *, stored: bool) -> Memory:
+    def memory_of(self, saga: RunningSaga, *, stored: bool, in_run: bool = False) -> Memory:
+        """Return what a process remembers of a saga. in_run: it goes on in the run in which it has done this."""
         return Memory(
             state=saga.state, in_doubt=saga.in_doubt, failed_attempts=min(saga.failed_attempts, MOST_FAILED),
             sends_again=saga.sends_again, pending=saga.pending,
             results=tuple(sorted((step, self.bodies.number(reply)) for step, reply in saga.results.items())),
             skipped=saga.skipped, moves=self.facts_of(saga.unsaved), claims=saga.claims, arrived=saga.arrived,
-            stored=stored, goes_back=saga.goes_back, was_refused=saga.was_refused,
+            stored=stored, goes_back=saga.goes_back, was_refused=saga.was_refused, in_run=in_run and saga.goes_back,
         )  # fmt: skip
 
     def facts_of(self, moves: list[Move]) -> tuple[Fact, ...]:

@@ -15,7 +15,7 @@ from uuid import UUID
 from machines.attempts import Attempts, filled, understood
 from machines.call import Call
 from machines.families import Families, FamilyLoop
-from machines.loop import RunEnd
+from machines.loop import Loop, RunEnd
 from machines.outcomes import Outcome
 from machines.references import FillError
 from machines.replies import Reply
@@ -205,6 +205,12 @@ class ModelLoop(FamilyLoop[RunningSaga]):
             return left.point
         return Done()
 
+    def run(self, saga: RunningSaga, max_sleep_s: float, until: float = inf) -> RunEnd:
+        """Start a run, or go on in it after a turn."""
+        if self._process.memory.in_run:
+            return Loop.run(self, saga, max_sleep_s, until)
+        return super().run(saga, max_sleep_s, until)
+
     def ask(self, what: str, name: str = "") -> Any:
         """Return what the process reads of its surroundings."""
         if what == "over" and self._process.memory.has_just_entered:
@@ -256,7 +262,7 @@ class ModelLoop(FamilyLoop[RunningSaga]):
         holds = held and not goes_on
         return Save(
             row=self.row_of(saga, due, held=held), moves=self.machinery.facts_of(saga.unsaved), known=saga.arrived,
-            goes_on=goes_on, then=self.machinery.memory_of(saga, stored=True)._replace(moves=()) if holds else None,
+            goes_on=goes_on, then=self._memory_of(saga, stored=True)._replace(moves=()) if holds else None,
             wakes=saga.ends_for_parent, quiet=saga.ends_for_parent and saga.ends_quietly,
             retried=saga.current.awaits_child and saga.retries_by_hand,
         )  # fmt: skip
@@ -270,11 +276,14 @@ class ModelLoop(FamilyLoop[RunningSaga]):
             arrived=saga.arrived, due=due, goes_back=saga.goes_back,
         )  # fmt: skip
 
+    def _memory_of(self, saga: RunningSaga, *, stored: bool) -> Memory:
+        return self.machinery.memory_of(saga, stored=stored, in_run=self._turns > 0)
+
     def _covered(self, saga: RunningSaga) -> bool:  # noqa: ARG002  a lease that ends is a death of its process
         return True
 
     def _turn(self, saga: RunningSaga, max_sleep_s: float, until: float = inf) -> RunEnd | None:
         if self._turns:
-            raise _Left(Turn(self.machinery.memory_of(saga, stored=self._stored)))
+            raise _Left(Turn(self._memory_of(saga, stored=self._stored)))
         self._turns += 1
         return super()._turn(saga, max_sleep_s, until)

@@ -28,12 +28,16 @@ class Stage(NamedTuple):
 class Kin(NamedTuple):
     """A child of the saga."""
 
-    #: Step that has started the child, the child's number among those of the step, and its table.
+    #: Step that has started the child, the child's number among those of the step (that of its place, also when it
+    #: replaces another child), and its table.
     step: str
     number: int
     definition: str
     version: int
     stage: Stage
+    #: Number that it has in the database, when a person has retried the step and the compensated child with `number` is
+    #: still there, too; 0: there is no such child.
+    again: int = 0
 
 
 class Fact(NamedTuple):
@@ -142,6 +146,8 @@ class Memory(NamedTuple):
     #: See `Row`.
     goes_back: bool = False
     was_refused: bool = False
+    #: True: a child whose parent goes back is in the middle of a run. Only the start of a run obeys the parent.
+    in_run: bool = False
 
     @property
     def has_just_entered(self) -> bool:

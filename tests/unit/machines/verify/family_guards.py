@@ -12,7 +12,7 @@ from typing import Any
 from pytest import MonkeyPatch  # noqa: PT013  a short name for the parameter of every guard
 
 from machines import families, groups
-from machines.families import Families
+from machines.families import Families, FamilyLoop
 from machines.groups import Branches
 from machines.progress import Progress
 from machines.running import RunningSaga
@@ -44,9 +44,11 @@ class Guard:
         function: Callable[..., Any] = getattr(found, "fget", None) or getattr(found, "__func__", found)
         source = textwrap.dedent(inspect.getsource(function))
         assert source.count(self.text) == 1, f"{self.function} has {self.text!r} {source.count(self.text)} times"
+        changed = textwrap.indent(source.replace(self.text, self.without), "    ")
         made: dict[str, Any] = {}
-        exec(source.replace(self.text, self.without), function.__globals__, made)
-        return made[self.function]
+        # super() finds the class of its method in the variable __class__
+        exec(f"def make(__class__):\n{changed}\n    return {self.function}", function.__globals__, made)
+        return made["make"](self.owner)
 
 
 GUARDS = {
@@ -91,6 +93,25 @@ GUARDS = {
         owner=Families, function="why_not_in", table="retriable",
         text="if child.status not in enough", without="if False",
     ),
+    "a_child_that_waits_obeys_its_parent": Guard(
+        owner=FamilyLoop, function="run", table="waiting",
+        text="if saga.goes_back", without="if saga.goes_back and not saga.current.waits",
+    ),
+    "the_newest_child_ends_the_wait": Guard(
+        owner=Families, function="_taken", table="sub", text="last = known[-1]", without="last = known[0]",
+    ),
+    "a_branch_that_was_replaced_does_not_end_the_group": Guard(
+        owner=Families, function="_take_branches", table="together", text="in newest if", without="in known if",
+    ),
+    "a_person_does_not_resolve_past_the_newest_child": Guard(
+        owner=Families, function="why_not_in", table="sub", text="known[-1:]", without="known[:1]",
+    ),
+    "only_the_newest_child_is_replaced": Guard(
+        owner=families, function="_only_child", table="sub", text="known[-1]", without="known[0]",
+    ),
+    "another_child_has_a_new_number": Guard(
+        owner=families, function="_only_child", table="sub", text="len(known) + 1", without="1",
+    ),
     "a_step_has_one_child": Guard(
         owner=families, function="_only_child", table="sub",
         text="if known and not", without="if False and not",
@@ -119,6 +140,13 @@ GUARDS = {
     "only_a_person_starts_a_branch_again": Guard(
         owner=Branches, function="_places_to_start", table="together",
         text="if retried and", without="if",
+    ),
+    "the_newest_child_stands_for_its_branch": Guard(
+        owner=Branches, function="_by_place", table="together", text="in known}", without="in reversed(known)}",
+    ),
+    "another_child_of_a_branch_has_a_new_number": Guard(
+        owner=Branches, function="_child", table="together",
+        text="before.child_number + self.count", without="place + 1",
     ),
     "a_branch_that_is_stuck_in_a_compensation_goes_back": Guard(
         owner=Branches, function="goes_back", table="together",
