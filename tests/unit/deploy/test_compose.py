@@ -221,3 +221,14 @@ def test_nobody_outside_its_container_may_change_the_routes_of_kong():
     kong = composed("everything")["services"]["kong"]
     assert kong["environment"]["KONG_ADMIN_LISTEN"].startswith("127.0.0.1:")
     assert [port["target"] for port in kong["ports"] if port["published"] == "8081"] == [8100]
+
+
+def test_documented_commands_that_delete_run_as_the_owner_of_the_tables():
+    text = (ROOT / "docs" / "operations.md").read_text().replace("\\\n", " ")
+    commands = re.findall(
+        r"^docker compose run .*?(\S+) +flask --app app saga (prune|forget|partition)\b", text, re.MULTILINE
+    )
+    assert commands
+    services = composed("core")["services"]
+    owner = services["postgres"]["environment"]["POSTGRES_USER"]
+    assert {services[name]["environment"]["DB_USERNAME"] for name, _ in commands} == {owner}
