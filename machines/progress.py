@@ -49,8 +49,9 @@ OPERATOR_ACTIONS: Mapping[str, tuple[Trigger, ...]] = MappingProxyType({
 
 #: First word of the reason of a move that records an undecided condition. No call of the step was sent.
 UNDECIDED = "condition: "
-#: First words of the error of a cancelled saga. The error of a failure begins with a state, whose name has no space.
-CANCELLED = "Cancelled by "
+#: First words of the error of a cancelled saga, and of one whose time was over. The error of a failure begins with a
+#: state, whose name has no space.
+CANCELLED, EXPIRED = "Cancelled by ", "Too late for "
 #: Reason of the move of a child whose parent goes back, see `Families.obey`.
 OBEYS = re.compile(r"saga [0-9a-f-]{36} compensates its step \w+")
 
@@ -289,13 +290,15 @@ def failure(  # noqa: PLR0917
 ) -> str:
     """Return the error of a saga whose call failed in the state `source`, or that `actor` cancelled there.
 
-    The error of a cancel names no state and no step: no participant has failed.
+    The error of a cancel names no state and no step: no participant has failed. That of a saga whose time was over
+    names the step that it was at.
     """
     if trigger == Trigger.CANCEL:
         by = "its parent" if OBEYS.fullmatch(reason or "") else person(actor or "")
         return f"{CANCELLED}{by}: {reason}"
     state = definition.states.get(source)
-    return f"{dest}: {state.step.name if state and state.step else ''}: {reason}"
+    step = state.step.name if state and state.step else ""
+    return f"{EXPIRED}{step}: {reason}" if trigger == Trigger.EXPIRE else f"{dest}: {step}: {reason}"
 
 
 def person(actor: str) -> str:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.values import written
-from machines.progress import CANCELLED
+from machines.progress import CANCELLED, EXPIRED
 
 #: Largest number of characters of a field that is shown on one line.
 _BRIEF = 120
@@ -59,12 +59,18 @@ def time_of_day(at: datetime) -> str:
 
 def cause(error: str | None) -> str:
     """Return a saga's error without the state and the step at its beginning; the pages show both beside the error."""
-    return error or "" if is_cancel(error) else (error or "").split(": ", 2)[-1]
+    error = error or ""
+    return error if is_cancel(error) else error.split(": ", 1 if is_late(error) else 2)[-1]
 
 
 def is_cancel(error: str | None) -> bool:
     """Return True for the error of a cancelled saga. It names no state and no step."""
     return (error or "").startswith(CANCELLED)
+
+
+def is_late(error: str | None) -> bool:
+    """Return True for the error of a saga whose time was over. It names no state."""
+    return (error or "").startswith(EXPIRED)
 
 
 def brief(value: Any) -> str:

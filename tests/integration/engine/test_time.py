@@ -37,7 +37,7 @@ def let_the_deadline_pass_in_the_database(scene):
 def test_step_after_the_deadline_is_not_sent_and_saga_is_compensated(scene):
     at_call(scene, "reserver_stock", lambda: pass_the_deadline(scene))
     saga = scene.run()
-    assert (saga.state, saga.error) == ("ANNULEE", "ECHEC_PAIEMENT: payer: its deadline of 900 s is over")
+    assert (saga.state, saga.error) == ("ANNULEE", "Too late for payer: its deadline of 900 s is over")
     assert scene.calls == ["lire_panier", "reserver_stock", "undo_reserver_stock"]
     assert [row["trigger"] for row in scene.rows("SELECT trigger FROM journal WHERE step = 'payer'")] == ["expire"]
 
@@ -259,7 +259,7 @@ def test_expired_saga_names_the_cause_of_its_wait(scene):
     let_the_deadline_pass_in_the_database(scene)
     saga = scene.recovered()
     scene.engine.run(saga, 1000)
-    assert saga.error == ("ECHEC_PAIEMENT: payer: its deadline of 900 s is over; last: 401; check PARTICIPANTS_API_KEY")
+    assert saga.error == ("Too late for payer: its deadline of 900 s is over; last: 401; check PARTICIPANTS_API_KEY")
     assert "undo_payer" not in scene.calls, "it was turned away, so it did not happen"
 
 
