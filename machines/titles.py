@@ -4,7 +4,7 @@ A table that gives no titles has none: the name is then all that people read. Wh
 person looks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,19 +68,25 @@ def _derived_title(state: State, title: str) -> str:
 
 
 def money_moved(
-    effect: StepEffect, client: str | None, *, phase: Phase, data: Mapping[str, Any], results: Mapping[str, Any]
+    effect: StepEffect,
+    client: str | None,
+    *,
+    phase: Phase,
+    data: Mapping[str, Any],
+    results: Mapping[str, Any],
+    participant: Callable[[str], str] = str,
 ) -> Money | None:
     """Return what a step has done with money, as text "109.88 EUR taken from customer 4, not given back".
 
     None: its table names no amount, or the amount is not known. client: the customer; None: not known. phase: of the
-    saga's state. results: step → its reply.
+    saga's state. results: step → its reply. participant: returns a participant as people read it.
     """
     amount = effect.step.amount
     if amount is None or (number := amount_text(amount, data, results)) is None:
         return None
     effect = as_found(effect)
     says = "" if effect.effect is Effect.UNDONE else _says(effect)
-    fate = f"{_moved(amount, effect, client)}{says}{_back(amount, effect, phase)}{_denied(effect)}"
+    fate = f"{_moved(amount, effect, client)}{says}{_back(amount, effect, phase)}{_denied(effect, participant)}"
     moved = effect.effect not in (Effect.NOT_DONE, Effect.SKIPPED)
     return Money(number=number, currency=amount.currency, fate=fate, moved=moved)
 
@@ -122,8 +128,8 @@ def _says(effect: StepEffect) -> str:
     return f", says {person(effect.by) or 'a person'}"
 
 
-def _denied(effect: StepEffect) -> str:
+def _denied(effect: StepEffect, participant: Callable[[str], str]) -> str:
     """Return what the participant answered that speaks against a step which a person resolved by hand."""
     if not effect.by_hand or effect.answer is None or effect.answer.happened or effect.step.probe is None:
         return ""
-    return f"; {effect.step.probe.participant} answered that it had not happened"
+    return f"; {participant(effect.step.probe.participant)} answered that it had not happened"

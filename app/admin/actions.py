@@ -13,9 +13,12 @@ from app.services import Services
 from app.store.arrivals import Signal
 from app.store.instance import SagaSnapshot
 from app.store.models import SagaRow
+from app.views.formatting import cause
 from app.views.signals import signal_body, signal_entry, signal_step
+from app.views.titles import known_table, reason_words, state_words_in
 from app.views.validation import Resolution, load
 from machines import send_now
+from machines.saga import Saga
 from machines.statuses import FINISHED, Status
 
 
@@ -31,7 +34,7 @@ class Notice:
 
 
 def act(  # noqa: PLR0917
-    sagas: SagaService, saga_id: UUID, actor: str, action: Mapping[str, Any], reply: Mapping[str, str], wait_s: float
+    parts: Services, saga: SagaRow, actor: str, action: Mapping[str, Any], reply: Mapping[str, str], wait_s: float
 ) -> Notice:
     """Make the requested move, and describe its result.
 
@@ -40,7 +43,9 @@ def act(  # noqa: PLR0917
     action: the validated form.
     reply: the fields of a resolution's reply, as the operator entered them.
     """
-    return notice_of(action["seen"], move(sagas, saga_id, actor, action, reply, wait_s))
+    return notice_of(
+        known_table(parts.registry, saga), action["seen"], move(parts.sagas, saga.id, actor, action, reply, wait_s)
+    )
 
 
 def move(  # noqa: PLR0917
@@ -73,18 +78,20 @@ def signal(  # noqa: PLR0917
     brings = step.waits.brings if step.waits else {}
     sent = Signal(name=name, body=signal_body(definition, step, entered(brings, given)), sender=sender.actor)
     seen, entry = saga.state, signal_entry(saga, sent)
-    return notice_of(seen, parts.sagas.signal(saga.id, sent, wait_s, entry=entry))
+    return notice_of(definition, seen, parts.sagas.signal(saga.id, sent, wait_s, entry=entry))
 
 
-def notice_of(seen: str, now: SagaSnapshot) -> Notice:
+def notice_of(definition: Saga | None, seen: str, now: SagaSnapshot) -> Notice:
     """Describe the result of a move. seen: the saga's state before the move. now: the saga after the move."""
+    before, after = state_words_in(definition, seen), state_words_in(definition, now.state)
     if now.status == Status.STUCK:
         again = "again " if now.state == seen else ""
         return Notice(
-            kind="warning", text=f"The move was made, and the saga is stuck {again}in {now.state}: {now.error}."
+            kind="warning",
+            text=f"The move was made, and the saga has stopped {again}in {after}: {reason_words(cause(now.error))}.",
         )
     if now.status in FINISHED:
-        return Notice(kind="done", text=f"Done: the saga went from {seen} to {now.state}; it is {now.status}.")
+        return Notice(kind="done", text=f"Done: the saga went from {before} to {after}; it is {now.status}.")
     if now.state == seen:
-        return Notice(kind="done", text=f"Done: the next attempt is made; the saga is {now.status}, in {now.state}.")
-    return Notice(kind="done", text=f"Done: the saga has left {seen} and is {now.status}, in {now.state}.")
+        return Notice(kind="done", text=f"Done: the next attempt is made; the saga is {now.status}, in {after}.")
+    return Notice(kind="done", text=f"Done: the saga has left {before} and is {now.status}, in {after}.")

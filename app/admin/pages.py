@@ -20,7 +20,7 @@ from app.views.participants import sentence
 from app.views.saga_filters import narrowed
 from app.views.states import participants_of
 from app.views.tickets import deed
-from app.views.titles import Titles, participant_title
+from app.views.titles import Titles, error_words, known_table, participant_title, reason_words
 from app.views.waits import waits_for
 from diagrams.descriptions import named
 from machines.lines import shortened
@@ -64,6 +64,8 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "outage": sentence,
         "person": person,
         "participant": participant_title,
+        "reason": lambda reason: redacted(reason_words(reason)),
+        "error_of": _error_of,
         "waits_for": lambda row: waits_for(services().registry, row),
         "deed": deed,
     }
@@ -111,7 +113,11 @@ def breakable(name: str) -> Markup:
 
 
 def _cause(error: str | None) -> str:
-    return str(redacted(formatting.cause(error)))
+    return str(redacted(reason_words(formatting.cause(error))))
+
+
+def _error_of(saga: Any) -> str:
+    return str(redacted(error_words(known_table(services().registry, saga), saga.error)))
 
 
 def _query_with(**changed: Any) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from app.views.past import past_of
 from app.views.questions import ask, askable_step, last_question
 from app.views.summary import unknown_effects
 from app.views.tickets import ticket
+from app.views.titles import known_table
 from app.views.unknown_effects import check
 from app.views.waits import family_of
 from machines.saga import Saga
@@ -64,12 +65,12 @@ def show(saga_id: UUID) -> str:
 @needs(Role.OPERATOR)
 def act(saga_id: UUID) -> Response:
     """Take an action and show its result: 200, or 409 when the saga has left the state that the operator saw."""
-    queries.get(saga_id)
+    saga = queries.get(saga_id)
     given = {name: value for name, value in request.form.items() if not name.startswith(_REPLY)}
     reply = {name.removeprefix(_REPLY): value for name, value in request.form.items() if name.startswith(_REPLY)}
     return _answered(
         saga_id,
-        lambda: actions.act(services().sagas, saga_id, principal().actor, form_of(Action(), given), reply, WAIT_S),
+        lambda: actions.act(services(), saga, principal().actor, form_of(Action(), given), reply, WAIT_S),
     )
 
 
@@ -82,7 +83,8 @@ def begin(saga_id: UUID) -> Response:
     def begun() -> Notice:
         require_start(saga.definition)
         seen, actor, reason = saga.state, principal().actor, form_reason()
-        return actions.notice_of(seen, services().sagas.execute(saga_id, WAIT_S, actor=actor, reason=reason))
+        moved = services().sagas.execute(saga_id, WAIT_S, actor=actor, reason=reason)
+        return actions.notice_of(known_table(services().registry, saga), seen, moved)
 
     return _answered(saga_id, begun)
 

@@ -14,6 +14,11 @@ from machines.replies import Reply
 CROWDED_S = 0.2
 
 
+def limit_reason(participant: str) -> str:
+    """Return the reason of a call that a limit has held back."""
+    return f"the limit of calls to {participant} is reached"
+
+
 class Limit:
     """The limits of one participant: calls at once, and calls within a period."""
 
@@ -63,8 +68,7 @@ class LimitedSender:
         if limit is None:
             return self._sender.send(request)
         if (wait_s := limit.enter()) > 0:
-            error = f"the limit of calls to {request.participant} is reached"
-            return Reply(error=error, sent=False, withheld=True, retry_after_s=wait_s)
+            return Reply(error=limit_reason(request.participant), sent=False, withheld=True, retry_after_s=wait_s)
         try:
             return self._sender.send(request)
         finally:

@@ -4,7 +4,15 @@ from typing import Any
 
 import click
 
-from app.cli.arguments import actor_named, actor_option, moment_from, reason_from, reason_option, saga_with_id
+from app.cli.arguments import (
+    actor_named,
+    actor_option,
+    definition_of,
+    moment_from,
+    reason_from,
+    reason_option,
+    saga_with_id,
+)  # fmt: skip
 from app.cli.group import SagaGroup, saga
 from app.cli.output import printable, write_json
 from app.errors import InvalidError, MalformedError
@@ -17,6 +25,7 @@ from app.views.cases import case_json, check_snooze
 from app.views.effects import FOUND
 from app.views.moments import Moment
 from app.views.questions import answer_json, ask
+from app.views.titles import participant_words, step_words_in
 from app.views.unknown_effects import check
 
 _seen_option = click.option(
@@ -37,9 +46,9 @@ def ask_now(saga_id: str, actor: str | None, *, as_json: bool) -> None:
     if as_json:
         write_json(found)
         return
-    click.echo(
-        printable(f"{found['participant']} was asked about {found['step']}: {found['outcome']}. {found['answer']}")
-    )
+    asked = participant_words(str(found["participant"]))
+    step = step_words_in(definition_of(row), str(found["step"]))
+    click.echo(printable(f"{asked} was asked about {step}: {found['outcome']}. {found['answer']}"))
     if found["reply"]:
         click.echo(printable(written(found["reply"]).decode()))
     click.echo(

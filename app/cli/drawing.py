@@ -9,15 +9,20 @@ from rich.console import RenderableType
 from rich.text import Text
 from sqlalchemy import Row
 
-from app.cli.output import STATUS_LOOKS, Column, Line, Mark, cell, grid, printable
+from app.cli.output import STATUS_LOOKS, TITLED_FROM, Column, Line, Mark, cell, grid, printable
 from app.cli.saga_path import Calls, StepOnPath, commands_for, goes_back, passed_pivot, path_of
+from app.services import services
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
 from app.store.saga_ids import short_id
+from app.views.effects import by_whom, effect_words
 from app.views.formatting import age, moment, short_duration, time_of_day
 from app.views.summary import summary
+from app.views.titles import error_words, reason_words, saga_words, state_words, state_words_in, step_words_in
 from app.views.waits import ALONE, Family, sentence, wait_of
+from machines.answers import as_found
 from machines.history import Effect, StepEffect, is_probe, polls
+from machines.progress import person
 from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
@@ -63,7 +68,7 @@ def whole(  # noqa: PLR0917
     else:
         yield from path(definition, saga, journal, width, effects)
     yield Text()
-    yield from moves(journal, width)
+    yield from moves(definition, journal, width)
 
 
 def headline(definition: Saga | None, saga: SagaRow) -> Text:
@@ -93,7 +98,7 @@ def header(  # noqa: PLR0917
     started = f"{moment(saga.created_at)} UTC, {age((now - saga.created_at).total_seconds())} ago"
     facts = [
         ("saga", str(saga.id), ""),
-        ("error", printable(saga.error or ""), "dim" if saga.status == Status.COMPLETED else "red"),
+        ("error", printable(error_words(definition, saga.error)), "dim" if saga.status == Status.COMPLETED else "red"),
         ("whose", ", ".join(owners), ""),
         ("result", _result(definition, saga, journal, effects), ""),
         *(("money", printable(words), "bold") for words in money if _has_stopped(saga) or family.stuck),
@@ -131,7 +136,9 @@ def _without_table(saga: SagaRow, now: datetime) -> str:
 
 
 def _stuck_line(saga: Row[Any]) -> str:
-    return f"{saga.definition} {saga.id} in {saga.state}: it waits for a person, and this saga waits for it"
+    registry = services().registry
+    name = f"{saga_words(registry, saga)} {saga.id} in {state_words(registry, saga)}"
+    return f"{name}: it waits for a person, and this saga waits for it"
 
 
 def _waits(  # noqa: PLR0917  all that is known of one saga
@@ -197,21 +204,29 @@ def path(
 
 
 def _pivot_line(pivot: StepOnPath, journal: Sequence[JournalRow], definition: Saga, width: int) -> Text:
-    if passed_pivot(definition, journal):
-        text, style = "passed: it only goes forward", "bold yellow"
-    elif pivot.mark in (Mark.CURRENT, Mark.STUCK):
-        text, style = "perhaps passed: no answer yet", "bold yellow"
-    elif pivot.mark is Mark.FAILED and pivot.effect is Effect.TOOK_EFFECT:
-        text, style = "passed, although the saga went back", "bold yellow"
-    elif pivot.mark is Mark.FAILED and pivot.effect is Effect.UNKNOWN:
-        text, style = "perhaps passed: no clear answer", "bold yellow"
-    else:
-        text, style = (
-            "never passed" if pivot.mark is not Mark.TO_COME or pivot.word == "not reached" else "ahead",
-            "dim",
-        )
+    text = _passed(pivot, went_forward=passed_pivot(definition, journal))
+    style = "dim" if text in ("ahead", "never passed") else "bold yellow"
     start = f"{' ' * _INDENT}━━ point of no return, {text} "
     return Text(start + "━" * max(min(width, 80) - len(start), 2), style=style, no_wrap=True)
+
+
+def _passed(pivot: StepOnPath, *, went_forward: bool) -> str:
+    """Return whether the point of no return is passed, from the effect that the page of the saga shows, too."""
+    effect = pivot.effect
+    if went_forward:
+        return ", ".join(filter(None, ("passed", by_whom(effect) if effect else ""))) + ": it only goes forward"
+    match as_found(effect).effect if effect else None:
+        case Effect.TOOK_EFFECT:
+            says = f", says {person(effect.finding.by)}" if effect and effect.finding else ""
+            return f"passed{says}, although the saga went back"
+        case Effect.UNDONE if effect:
+            return f"passed, {effect_words(effect)}"
+        case Effect.UNKNOWN if effect and effect.in_flight:
+            return "perhaps passed: no answer yet"
+        case Effect.UNKNOWN:
+            return "perhaps passed: no clear answer"
+        case _:
+            return "ahead" if pivot.mark in (Mark.CURRENT, Mark.STUCK) or pivot.word == "to come" else "never passed"
 
 
 def _line(step: StepOnPath, width: int) -> Line:
@@ -247,7 +262,10 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number > 1 else ''}" if number else ""
 
 
-def moves(journal: Sequence[JournalRow], width: int, *, head: bool = True) -> Iterator[RenderableType]:
+def moves(
+    definition: Saga | None, journal: Sequence[JournalRow], width: int, *, head: bool = True
+) -> Iterator[RenderableType]:
+    titled = definition if width >= TITLED_FROM else None
     columns = (
         Column(title="#", right=True, least=3),
         Column(title="AT (UTC)", least=12),
@@ -255,22 +273,22 @@ def moves(journal: Sequence[JournalRow], width: int, *, head: bool = True) -> It
         Column(title="NOW IN", gives_way=True, least=20),
         Column(title="TOOK", right=True, least=6),
     )
-    yield from grid(columns, [_move_line(row) for row in journal], width, head=head)
+    yield from grid(columns, [_move_line(titled, row) for row in journal], width, head=head)
 
 
-def _move_line(row: JournalRow) -> Line:
+def _move_line(definition: Saga | None, row: JournalRow) -> Line:
+    """Return the line of a move. definition: for the titles; None: identifiers alone."""
     kind = "probe " if is_probe(row) else "poll " if polls(row) else "undo " if row.direction == Direction.UNDO else ""
-    what = f"{kind}{row.step} {row.trigger}" if row.step else row.trigger
-    problem = row.trigger != Trigger.SUCCEEDED and row.reason
+    what = f"{kind}{step_words_in(definition, row.step)} {row.trigger}" if row.step else row.trigger
+    reason = reason_words(row.reason or "")
+    problem = row.trigger != Trigger.SUCCEEDED and reason
     return Line(
         cells=(
             cell(str(row.seq), "dim"),
             cell(time_of_day(row.at), "dim"),
             cell(what, _STYLES.get(row.trigger, "")),  # type: ignore[call-overload]
-            cell(row.dest, "dim" if row.source == row.dest else ""),
+            cell(state_words_in(definition, row.dest), "dim" if row.source == row.dest else ""),
             cell(short_duration(row.duration_ms) if row.duration_ms is not None else "", "dim"),
         ),
-        note=Text(printable(f"{row.reason}" if row.step else f"{row.actor}: {row.reason}"), style="dim")
-        if problem
-        else None,
+        note=Text(printable(reason if row.step else f"{row.actor}: {reason}"), style="dim") if problem else None,
     )

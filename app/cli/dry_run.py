@@ -15,6 +15,7 @@ from app.views.available_actions import AvailableAction, actions_of
 from app.views.known_effects import effects_now
 from app.views.masking import shown
 from app.views.planned_calls import PlannedCall
+from app.views.titles import participant_words, state_words_in
 from diagrams.descriptions import named
 
 #: Name under which the context of a command keeps whether it is a dry run.
@@ -58,7 +59,8 @@ def show_dry_run(row: SagaRow, name: str, *, as_json: bool) -> None:
     click.echo(f"Nothing was done. {action.title}: {action.description}")
     if action.warning:
         click.echo(f"Warning: {action.warning}")
-    click.echo(f"States: {' → '.join(stop.state.name for stop in action.preview.course)}")
+    states = (state_words_in(definition, stop.state.name) for stop in action.preview.course)
+    click.echo(f"States: {' → '.join(states)}")
     for line in _lines(action):
         click.echo(printable(line))
 
@@ -69,7 +71,8 @@ def _lines(action: AvailableAction) -> Iterator[str]:
     for planned in action.planned.calls:
         by = f" by {planned.child}" if planned.child else ""
         probe = f", unless {planned.probe} finds that it was done" if planned.probe else ""
-        yield f"  {_deed(planned)} at {planned.call.participant}{by}: {planned.call.method} {_path(planned)}{probe}"
+        at = participant_words(planned.call.participant)
+        yield f"  {_deed(planned)} at {at}{by}: {planned.call.method} {_path(planned)}{probe}"
     for step, number in action.planned.unlisted.items():
         yield f"  and the calls of {number} more sagas of {step}"
 

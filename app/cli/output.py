@@ -21,6 +21,8 @@ from machines.statuses import Status
 _PIPE_WIDTH = 200
 #: Spaces between two columns, and smallest width of a column that is cut, in characters.
 _GAP, _NARROWEST = 2, 8
+#: Width of the terminal, in characters, from which lines of moves have titles beside the identifiers.
+TITLED_FROM = 140
 
 
 class _Screen(Console):

@@ -14,6 +14,7 @@ from app.participant_settings.model import ParticipantSettings
 from app.services import services
 from app.views import participants as views
 from app.views.formatting import duration
+from app.views.titles import participant_words
 from machines.lines import one_line
 from machines.replies import setting_of
 
@@ -63,7 +64,7 @@ def pause(name: str, reason: str, actor: str | None) -> None:
     """Send no calls to a participant until it is resumed. Sagas that need it wait; a deadline still ends."""
     _check_names([name], services().participant_store.paused())
     views.pause(services(), name, actor_named(actor), reason_from(reason))
-    click.echo(f"{name} is paused. Every process stops calling it with its next heartbeat.")
+    click.echo(f"{participant_words(name)} is paused. Every process stops calling it with its next heartbeat.")
 
 
 @participants.command("resume")
@@ -93,7 +94,7 @@ def _line(each: views.Health) -> Line:
     breaker = f"{each.open_in[0].breaker} {duration(each.open_for_s or 0.0)}" if each.open_in else "closed"
     return Line(
         cells=(
-            cell(each.name, "bold"),
+            cell(participant_words(each.name), "bold"),
             cell(each.state, "" if each.state == "ok" else "bold red"),
             cell(breaker),
             cell(str(each.waiting)),
@@ -121,12 +122,13 @@ def check(ctx: click.Context, name: tuple[str, ...]) -> None:
     settings = services().participants
     chosen = {each: found for each, found in settings.items() if not name or each in name}
     client = HttpClient(1, participants=settings)
-    widths = max(map(len, chosen)), max(len(found.url) for found in chosen.values())
+    words = {each: participant_words(each) for each in chosen}
+    widths = max(map(len, words.values())), max(len(found.url) for found in chosen.values())
     good = True
     for each, found in chosen.items():
-        verdict, words = _tried(client, each, found)
+        verdict, why = _tried(client, each, found)
         good &= verdict != _FAILED
-        click.echo(f"{each:{widths[0]}}  {found.url:{widths[1]}}  {verdict:{len(_REACHED)}}  {words}")
+        click.echo(f"{words[each]:{widths[0]}}  {found.url:{widths[1]}}  {verdict:{len(_REACHED)}}  {why}")
     if not good:
         ctx.exit(UNREACHABLE)
 

@@ -9,22 +9,20 @@ from app.services import services
 from app.store.models import JournalRow, SagaRow
 from app.views.amounts import money_lines
 from app.views.available_actions import action_names, refused_actions, sends_now
+from app.views.effects import by_whom, effect_words
 from app.views.known_effects import effects_now
 from app.views.polls import polls_of
+from app.views.titles import reason_words
 from machines.answers import as_found
 from machines.history import Effect, StepEffect, StepResult, is_probe, outcome, polls, replies, sends_call, steps_of
 from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.send_now import SEND_NOW
 from machines.statuses import Status, StepStatus
-from machines.step import Step
+from machines.step import Kind, Step
 from machines.transitions import Direction, Trigger
 
 _FAILURES = {Trigger.REFUSED: "refused", Trigger.REFUSED_IN_DOUBT: "refused in doubt", Trigger.EXPIRE: "too late"}
-
-
-#: The word of a failed step that has, or may have, changed something.
-_LEFT = {Effect.UNKNOWN: "unknown", Effect.TOOK_EFFECT: "took effect"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +54,14 @@ class StepOnPath:
     #: The last problem with the step.
     note: str | None
     #: What the step has left at its participant; None for a step that changes nothing.
-    effect: Effect | None
+    effect: StepEffect | None
 
 
 def path_of(
     definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], effects: Sequence[StepEffect]
 ) -> list[StepOnPath]:
     """Return the steps of a saga. effects: of `app.views.known_effects.effects_now`."""
-    known = {effect.step.name: as_found(effect).effect for effect in effects}
+    known = {effect.step.name: effect for effect in effects}
     return [
         _step_on_path(definition, saga, journal, view, known.get(view.step.name))
         for view in steps_of(definition, saga, journal)
@@ -102,17 +100,18 @@ def known_now(definition: Saga | None, saga: SagaRow, journal: Sequence[JournalR
 
 
 def _step_on_path(
-    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepResult, effect: Effect | None
+    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepResult, effect: StepEffect | None
 ) -> StepOnPath:
     own = [row for row in journal if row.step == view.step.name]
-    mark, word = _mark_and_word(definition, saga, journal, view)
-    if mark is Mark.FAILED and effect in _LEFT:  # the journal ends with a failure, the effect is another question
-        word = _LEFT[effect]
+    mark, word = _mark_and_word(definition, saga, journal, view, by_whom(effect) if effect else "")
+    if mark in (Mark.FAILED, Mark.UNDONE) and effect is not None and _says_more(effect, mark):
+        mark = Mark.UNDONE if as_found(effect).effect is Effect.UNDONE else Mark.FAILED
+        word = effect_words(effect)
     last = own[-1] if own else None
     problem = mark in (Mark.CURRENT, Mark.STUCK, Mark.FAILED) and last is not None and last.trigger != Trigger.SUCCEEDED
     waits = definition.states[saga.state].waits if mark is Mark.CURRENT else None
     polling = polls_of(definition, saga) if waits else None
-    note = f"{_call(view.step, last)}: {last.reason or 'no reason given'}" if problem and last else None
+    note = f"{_call(view.step, last)}: {reason_words(last.reason or 'no reason given')}" if problem and last else None
     note = f"because {own[0].reason}" if mark is Mark.SKIPPED and own else note
     return StepOnPath(
         step=view.step,
@@ -125,23 +124,37 @@ def _step_on_path(
     )
 
 
+def _says_more(effect: StepEffect, mark: Mark) -> bool:
+    """Return True when the effect of a step is another question than the end of its calls in the journal."""
+    left = effect.effect is Effect.UNKNOWN or (effect.effect is Effect.TOOK_EFFECT and mark is Mark.FAILED)
+    return left or effect.finding is not None
+
+
 def _mark_and_word(
-    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepResult
+    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepResult, whom: str
 ) -> tuple[Mark, str]:
-    """Return the mark of a step and its word. The latest event of the step decides."""
+    """Return the mark of a step and its word. The latest event of the step decides.
+
+    whom: of `by_whom`.
+    """
     step, by_hand = view.step, _requested(definition, journal, view.step, Trigger.RESOLVE)
     if definition.states[saga.state].step == step and saga.status != Status.PENDING:
         return _current(definition, saga)
     if view.status == StepStatus.COMPENSATED or any(_undoing(definition, row.source) for row in by_hand):
-        return (Mark.UNDONE, "undone") if view.completed_at else (Mark.UNDONE, "failed, undone")
+        return Mark.UNDONE, _listed("" if view.completed_at else "failed", "undone", whom)
     if view.status == StepStatus.COMPLETED or by_hand:
         to_undo = saga.status != Status.COMPENSATED and goes_back(definition, saga) and step.undo
-        return Mark.DONE, "done, to undo" if to_undo else "done by hand" if by_hand else "done"
+        read = by_hand and step.kind is Kind.READ
+        return Mark.DONE, _listed("done", "by hand" if read else whom, "to undo" if to_undo else "")
     if view.status in (StepStatus.FAILED, StepStatus.SKIPPED):
         return _not_done(journal, view)
     if _requested(definition, journal, step, Trigger.CANCEL):
         return Mark.FAILED, "cancelled"
     return Mark.TO_COME, "not reached" if goes_back(definition, saga) else "to come"
+
+
+def _listed(*words: str) -> str:
+    return ", ".join(filter(None, words))
 
 
 def _not_done(journal: Sequence[JournalRow], view: StepResult) -> tuple[Mark, str]:

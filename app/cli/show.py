@@ -28,6 +28,7 @@ from app.views.formatting import age, moment
 from app.views.masking import shown
 from app.views.saga_filters import FilterWords, bounded, narrowed, shows_children
 from app.views.saga_json import line_json, move_json, whole_json
+from app.views.titles import error_words, known_table, saga_words, state_words
 from app.views.validation import LARGEST_PAGE
 from app.views.waits import family_of, sentences
 from machines.registry import Registry
@@ -126,7 +127,7 @@ def watch(saga_id: str, interval: float, as_json: bool) -> None:
             for move in new:
                 write_json(move_json(move))
         elif new:
-            draw(drawing.moves(new, console.width, head=seen == 0), on=console)
+            draw(drawing.moves(definition_of(row), new, console.width, head=seen == 0), on=console)
         seen = new[-1].seq if new else seen
         if status in (*FINISHED, Status.STUCK):
             break
@@ -174,9 +175,13 @@ def _drawn(children: list[SagaRow]) -> tuple[list[SagaRow], str]:
 
 
 def _tree_line(row: SagaRow) -> str:
-    """Return a saga in one line. The error of a stuck saga begins with its state, which the line names once."""
-    error = (row.error or "").removeprefix(f"{row.state}: ")
-    return printable(f"{row.definition} {row.id} {row.status} {row.state}" + (f": {error}" if error else ""))
+    """Return a saga in one line."""
+    registry = services().registry
+    error = error_words(known_table(registry, row), row.error)
+    return printable(
+        f"{saga_words(registry, row)} {row.id} {row.status} {state_words(registry, row)}"
+        + (f": {error}" if error else "")
+    )
 
 
 def list_of(
@@ -194,16 +199,16 @@ def list_of(
 
 
 def _line(registry: Registry, row: SagaRow, now: datetime, width: int, wait: str | None) -> Line:
-    look = STATUS_LOOKS[row.status]
-    error = printable(row.error or "") if row.status != Status.COMPLETED else ""
+    look, name = STATUS_LOOKS[row.status], saga_words(registry, row)
+    error = printable(error_words(known_table(registry, row), row.error)) if row.status != Status.COMPLETED else ""
     if row.status not in FINISHED and not registry.knows(row):
-        error = f"{row.definition} v{row.definition_version}: its table is not in this release. {error}".rstrip()
+        error = f"{name} v{row.definition_version}: its table is not in this release. {error}".rstrip()
     return Line(
         cells=(
             cell(str(row.id) if width >= _WIDE else short_id(row.id), "bold"),
-            cell(f"{part_words(registry, row)}: {row.definition}" if row.parent_id is not None else row.definition),
+            cell(f"{part_words(registry, row)}: {name}" if row.parent_id is not None else name),
             cell(f"{look.symbol} {row.status}", look.style),
-            cell(row.state),
+            cell(state_words(registry, row)),
             cell(printable(row.client or "")),
             cell(age((now - row.created_at).total_seconds())),
         ),

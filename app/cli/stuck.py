@@ -15,13 +15,14 @@ from app.store.lists import SagaFilter
 from app.views.formatting import age, cause
 from app.views.saga_filters import CASES, AttentionWords, attention
 from app.views.states import attention_of, participant_of, state_of
+from app.views.titles import participant_words, saga_words, state_words
 
 _GROUPS = (
     Column(title="SAGAS", right=True),
     Column(title="OLDEST", right=True),
-    Column(title="TYPE"),
-    Column(title="STATE"),
-    Column(title="PARTICIPANT"),
+    Column(title="TYPE", gives_way=True),
+    Column(title="STATE", gives_way=True),
+    Column(title="PARTICIPANT", gives_way=True),
     Column(title="CAUSE", gives_way=True),
 )
 NONE_MATCH = "No sagas that need attention match these filters."
@@ -82,14 +83,15 @@ def groups_of(groups: Sequence[CauseGroup], width: int) -> Iterator[RenderableTy
 
 
 def _line(row: CauseGroup) -> Line:
+    registry = services().registry
     like_it = f" (and {row.errors - 1} like it)" if row.errors > 1 else ""
     return Line(
         cells=(
             cell(str(row.sagas), "bold"),
             cell(age(row.oldest_s)),
-            cell(row.definition),
-            cell(row.state),
-            cell(_participant(row)),
+            cell(saga_words(registry, row)),
+            cell(state_words(registry, row)),
+            cell(participant_words(_participant(row))),
             cell(f"{_error(row) or _NO_ERROR}{like_it}"),
         )
     )

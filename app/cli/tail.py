@@ -11,7 +11,7 @@ from sqlalchemy import Row
 
 from app.cli.arguments import Seconds, filter_options, filters_from
 from app.cli.group import saga
-from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
+from app.cli.output import TITLED_FROM, Column, Line, cell, draw, grid, printable, screen, write_json
 from app.services import services
 from app.store import queries
 from app.store.database import db
@@ -19,6 +19,7 @@ from app.store.lists import SagaFilter
 from app.store.recent_moves import MOST_MOVES, moves_since
 from app.store.saga_ids import short_id
 from app.views.formatting import short_duration, time_of_day
+from app.views.titles import known_table, saga_words, state_words_in, step_words_in
 from machines.transitions import Direction
 
 #: A move is committed after the time that it has, so each query reads the moves of these last seconds again.
@@ -55,7 +56,8 @@ def tail(
         for move in moves if as_json else ():
             write_json(_as_json(move))
         if moves and not as_json:
-            draw(grid(_COLUMNS, [_line(move) for move in moves], console.width, head=head), on=console)
+            lines = [_line(move, titled=console.width >= TITLED_FROM) for move in moves]
+            draw(grid(_COLUMNS, lines, console.width, head=head), on=console)
             head = False
 
 
@@ -80,15 +82,18 @@ def _batches(wanted: SagaFilter, since_s: float, interval: float, *, once: bool)
         time.sleep(interval)
 
 
-def _line(move: Row[Any]) -> Line:
-    undo = "undo " if move.direction == Direction.UNDO else ""
+def _line(move: Row[Any], *, titled: bool) -> Line:
+    """Return the line of a move. titled: the terminal has room for titles beside the identifiers."""
+    undo, registry = "undo " if move.direction == Direction.UNDO else "", services().registry
+    table = known_table(registry, move) if titled else None
+    step = step_words_in(table, move.step) if move.step else ""
     return Line(
         cells=(
             cell(time_of_day(move.at), "dim"),
             cell(short_id(move.saga_id), "bold"),
-            cell(move.definition),
-            cell(f"{undo}{move.step} {move.trigger}" if move.step else printable(f"{move.trigger} by {move.actor}")),
-            cell(move.dest),
+            cell(saga_words(registry, move) if titled else move.definition),
+            cell(f"{undo}{step} {move.trigger}" if step else printable(f"{move.trigger} by {move.actor}")),
+            cell(state_words_in(table, move.dest)),
             cell(short_duration(move.duration_ms) if move.duration_ms is not None else "", "dim"),
         )
     )

@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 
 from app.store.lists import SagaFilter
 from app.store.participants import ParticipantStore
+from app.views.effects import step_words
 from app.views.formatting import cause
 from app.views.participants import sentence, troubled
 from app.views.states import attention_of, participant_of, state_of
-from app.views.titles import participant_title
+from app.views.titles import participant_words, reason_words, saga_words, state_words
 from machines.lines import one_line
 from machines.registry import Registry
 from machines.statuses import Status
@@ -56,8 +57,10 @@ def subjects(registry: Registry, store: ParticipantStore, redact: Callable[[Any]
 
 def _of_cause(registry: Registry, group: Any, redact: Callable[[Any], Any]) -> Subject:
     state = state_of(registry, (group.definition, group.definition_version, group.state))
-    participant = participant_title(participant_of(state) or "")
-    error = one_line(redact(cause(group.error)))
+    participant = participant_words(participant_of(state) or "")
+    error = one_line(redact(reason_words(cause(group.error))))
+    step = step_words(state.step) if state and state.step else ""
+    place = f"{'the undo of ' if state and state.undoes else ''}{step}" if step else state_words(registry, group)
     number = f"{group.sagas} saga{'s are' if group.sagas > 1 else ' is'}"
     query = {
         "type": group.definition, "version": group.definition_version, "state": group.state, "status": group.status,
@@ -66,7 +69,8 @@ def _of_cause(registry: Registry, group: Any, redact: Callable[[Any], Any]) -> S
     same = f"{group.definition}:{group.definition_version}:{group.state}:{group.cause or ''}"
     return Subject(
         key=f"cause:{sha256(same.encode()).hexdigest()}",
-        title=f"{group.definition}: {number} stuck in {group.state}" + (f" at {participant}" if participant else ""),
+        title=f"{saga_words(registry, group)}: {number} stuck in {place}"
+        + (f" at {participant}" if participant else ""),
         text=error,
         path=f"/admin/stuck?{urlencode(query)}",
     )

@@ -18,9 +18,9 @@ MOST_MOVES = 1_000
 def moves_since(wanted: SagaFilter, registry: Registry, since: datetime) -> Sequence[Row[Any]]:
     """Return the moves made at a time or later of the sagas that match, the oldest first. An index finds them."""
     columns: tuple[Any, ...] = (
-        JournalRow.saga_id, JournalRow.seq, JournalRow.at, SagaRow.definition, SagaRow.client, JournalRow.step,
-        JournalRow.direction, JournalRow.trigger, JournalRow.dest, JournalRow.actor, JournalRow.status_code,
-        JournalRow.duration_ms,
+        JournalRow.saga_id, JournalRow.seq, JournalRow.at, SagaRow.definition, SagaRow.definition_version,
+        SagaRow.client, JournalRow.step, JournalRow.direction, JournalRow.trigger, JournalRow.dest, JournalRow.actor,
+        JournalRow.status_code, JournalRow.duration_ms,
     )  # fmt: skip
     joined = select(*columns).join(SagaRow, SagaRow.id == JournalRow.saga_id).where(JournalRow.at >= since)
     matching = joined.where(*wanted.conditions(registry), *wanted.root)

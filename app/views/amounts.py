@@ -18,6 +18,7 @@ from app.store.saga_ids import short_id
 from app.views.known_effects import effects_of_all
 from app.views.masking import shown
 from app.views.states import state_of
+from app.views.titles import participant_title
 from machines.amounts import added
 from machines.children import INDEX
 from machines.history import StepEffect, replies
@@ -192,7 +193,9 @@ def _of_step(table: Saga, at: _Place, effect: StepEffect, results: Mapping[str, 
     phase = table.states[at.row.state].phase
     if at.goes_back and phase in GOES_ON:
         phase = Phase.UNDOING
-    money = money_moved(effect, at.client, phase=phase, data=at.row.data, results=results)
+    money = money_moved(
+        effect, at.client, phase=phase, data=at.row.data, results=results, participant=participant_title
+    )
     return _Moved(at=at, money=money) if money else None
 
 

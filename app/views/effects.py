@@ -43,10 +43,14 @@ def effect_words(effect: StepEffect) -> str:
         return f"{_BRIEFLY[effect.finding.found]}, says {person(effect.finding.by)}"
     if effect.only_below and effect.effect is Effect.TOOK_EFFECT:
         return f"{effect.effect} in part"
-    confirmed = effect.answer is not None and effect.answer.happened
-    if effect.by_hand and not confirmed:
-        return f"{effect.effect}, by hand"
-    return f"{effect.effect}, partly by hand" if by_hand_below(effect) else str(effect.effect)
+    return ", ".join(filter(None, (str(effect.effect), by_whom(effect))))
+
+
+def by_whom(effect: StepEffect) -> str:
+    """Return `by hand`, or `partly by hand`, when nobody but a person has confirmed an effect; "": somebody has."""
+    if effect.by_hand and not (effect.answer is not None and effect.answer.happened):
+        return "by hand"
+    return "partly by hand" if by_hand_below(effect) else ""
 
 
 def description(effect: StepEffect) -> str:

@@ -15,8 +15,7 @@ from app.store.audit import Entry
 from app.store.participants import ParticipantStore
 from app.views.formatting import duration
 from app.views.states import participant_of, participants_of, state_of, states_with
-from app.views.titles import participant_title
-from diagrams.descriptions import named
+from app.views.titles import participant_words
 from machines.registry import Registry
 from machines.statuses import Status, status_of
 
@@ -188,10 +187,10 @@ def resume(parts: Services, name: str, actor: str, reason: str) -> tuple[int, fl
 def resumed_words(name: str, due: tuple[int, float]) -> str:
     """Return what `resume` has done, in words."""
     sagas, within_s = due
-    title = participant_title(name)
+    words = participant_words(name)
     if not sagas:
-        return f"{title} is resumed. No saga waited for it."
-    return f"{title} is resumed. {waiting_words(sagas, within_s)}."
+        return f"{words} is resumed. No saga waited for it."
+    return f"{words} is resumed. {waiting_words(sagas, within_s)}."
 
 
 def waiting_words(sagas: int, within_s: float) -> str:
@@ -230,8 +229,7 @@ def health_json(each: Health) -> dict[str, object]:
 
 def sentence(each: Health) -> str:
     """Return what is wrong with a participant, in one sentence for the head of every page."""
-    title = participant_title(each.name)
-    name = named(title if title != each.name else "", each.name)
+    name = participant_words(each.name)
     wait = "no saga waits" if not each.waiting else f"{each.waiting} saga{'s wait' if each.waiting > 1 else ' waits'}"
     if each.paused_by:
         return f"{name} is paused by {each.paused_by.removeprefix('user:')}: {wait}."

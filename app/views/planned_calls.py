@@ -16,6 +16,7 @@ from app.store import queries
 from app.store.loading import is_in_doubt, table_of
 from app.store.models import SagaRow
 from app.views.masking import shown
+from diagrams.descriptions import named
 from machines.accepting import NotAcceptedError
 from machines.branches import started_names
 from machines.call import Call
@@ -59,7 +60,7 @@ class PlannedCall:
     only_when: Condition | None = None
     #: True: the call of `at_end=`, which is sent after the saga has ended, until it is delivered.
     after_end: bool = False
-    #: The child that sends the call: `order.take`, or `new order.take, index 2`; "": the saga itself.
+    #: The child that sends the call, with its title: `order.take`, or `new order.take, index 2`; "": the saga itself.
     child: str = ""
     #: Id of this child; None: it is still to start, or the saga itself sends the call.
     child_id: UUID | None = None
@@ -70,7 +71,7 @@ class Planned:
     """The calls of one action, in their order. Branches send their calls at the same time."""
 
     calls: tuple[PlannedCall, ...]
-    #: Step → number of its children whose calls are not listed.
+    #: Step, as people read it → number of its children whose calls are not listed.
     unlisted: Mapping[str, int]
 
 
@@ -185,7 +186,7 @@ class _Planning:
             of_child = Known(data=row.data, results=replies(journal), skipped=skipped_steps(journal))
             in_doubt = is_in_doubt(row) and row.status != Status.PENDING
             course = preview(table, row.state, trigger, in_doubt=in_doubt, known=of_child).course
-            child = _Sender(definition=table, id=row.id, known=of_child, child=table.name)
+            child = _Sender(definition=table, id=row.id, known=of_child, child=named(table.title, table.name))
             yield from self.calls(course, child)
 
     def _done(self, kin: Kin, stop: Stop, sender: _Sender) -> Iterator[PlannedCall]:
@@ -207,14 +208,15 @@ class _Planning:
         listed = children[: self.room]
         self.room -= len(listed)
         if len(children) > len(listed):
-            self.unlisted[step.name] += len(children) - len(listed)
+            self.unlisted[named(step.title, step.name)] += len(children) - len(listed)
         return listed
 
 
 def _new_sender(child: NewChild) -> _Sender:
     place = f", index {child.data[INDEX]}" if child.definition.is_branch and INDEX in child.data else ""
     known = Known(data=child.data, results={})
-    return _Sender(definition=child.definition, id=None, known=known, child=f"new {child.definition.name}{place}")
+    name = named(child.definition.title, child.definition.name)
+    return _Sender(definition=child.definition, id=None, known=known, child=f"new {name}{place}")
 
 
 def _without_data(registry: Registry, parent: Saga, step: Step) -> list[_Sender]:
@@ -227,4 +229,7 @@ def _without_data(registry: Registry, parent: Saga, step: Step) -> list[_Sender]
         names = started_names(parent.name, step)
         tables = [(registry.get(name, parent.version), name) for name in names]
     each = f" for each item of {step.group.over}" if step.group is not None and step.group.over else ""
-    return [_Sender(definition=table, id=None, known=nothing, child=f"new {name}{each}") for table, name in tables]
+    return [
+        _Sender(definition=table, id=None, known=nothing, child=f"new {named(table.title, name)}{each}")
+        for table, name in tables
+    ]

@@ -15,7 +15,7 @@ from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.views.known_effects import effects_now
 from app.views.summary import unknown_effects
-from app.views.titles import participant_title
+from app.views.titles import participant_title, state_words_in
 from diagrams.descriptions import named
 from machines.history import PROBED, StepEffect, replies
 from machines.outcomes import Outcome
@@ -63,8 +63,9 @@ def ask(parts: Services, saga: SagaRow, actor: str) -> Any:
     effects = effects_now(definition, saga, journal) if definition else []
     step = askable_step(definition, saga, effects) if definition else None
     if step is None:
+        state = state_words_in(definition, saga.state)
         raise ConflictError(
-            f"there is nothing to ask: the saga is {saga.status}, in {saga.state}, and only a stuck step or an unknown"
+            f"there is nothing to ask: the saga is {saga.status}, in {state}, and only a stuck step or an unknown"
             " effect with a probe= can be asked about",
             saga_id=str(saga.id),
         )

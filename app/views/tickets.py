@@ -13,12 +13,11 @@ from app.store.unknown_effects import CHECKED
 from app.views.amounts import MoneyLine
 from app.views.effects import FOUND, description, effect_words
 from app.views.formatting import moment
-from app.views.titles import participant_title
+from app.views.titles import error_words, participant_title, state_words_in, step_words_in
 from diagrams.descriptions import named
 from machines.history import PROBED, StepEffect
 from machines.progress import person
 from machines.saga import Saga
-from machines.titles import state_title
 
 #: Action of an audit row → what the person did.
 _DEEDS = MappingProxyType({
@@ -26,7 +25,8 @@ _DEEDS = MappingProxyType({
     "case.snooze": "snoozed the saga", "case.wake": "put the saga back on the list",
     CHECKED: "recorded what is true",
     "saga.retry": "retried", "saga.compensate": "compensated", "saga.resolve": "resolved by hand",
-    "saga.send_now": "sent the call now", "saga.start": "started",
+    "saga.compensate_including": "compensated", "saga.cancel": "cancelled", "saga.signal": "sent",
+    "saga.send_now": "sent the call now", "saga.start": "started", "saga.migrate": "moved it to another version",
 })  # fmt: skip
 #: Characters that Markdown or HTML would take for its own.
 _SPECIAL = frozenset("\\`*_[]<>|#~")
@@ -37,10 +37,10 @@ def ticket(  # noqa: PLR0917
     trail: Sequence[AuditRow], *, definition: Saga | None, money: Mapping[str, Sequence[MoneyLine]],
 ) -> str:  # fmt: skip
     """Return a saga as Markdown. url: the address of its page. money: see `app.views.amounts.money_lines`."""
-    state = named(state_title(definition, saga.state) if definition else "", saga.state)
+    state = state_words_in(definition, saga.state)
     facts = (
         ("State", f"{state}, {saga.status} since {moment(saga.entered_at)} UTC"),
-        ("Error", saga.error),
+        ("Error", error_words(definition, saga.error)),
         ("Client", saga.client),
         ("Order", saga.order_ref),
         ("Looked after by", person(case.taken_by) if case and case.taken_by else "nobody"),
@@ -55,7 +55,8 @@ def ticket(  # noqa: PLR0917
     if trail:
         lines += ["", "### What people did"]
         lines += [
-            f"- {moment(row.at)} UTC, {_plain(person(row.actor))}: {_plain(deed(row))}" for row in reversed(trail)
+            f"- {moment(row.at)} UTC, {_plain(person(row.actor))}: {_plain(deed(row, definition))}"
+            for row in reversed(trail)
         ]
     return "\n".join(lines) + "\n"
 
@@ -65,12 +66,16 @@ def _effect(effect: StepEffect, money: Sequence[MoneyLine]) -> str:
     return f"{named(effect.step.title, effect.step.name)}: {effect_words(effect)}.{paid} {description(effect)}"
 
 
-def deed(row: AuditRow) -> str:
-    """Return what a person did, from a row of the audit trail: with the answer or the finding, and with the reason."""
+def deed(row: AuditRow, definition: Saga | None = None) -> str:
+    """Return what a person did, from a row of the audit trail: with the answer or the finding, and with the reason.
+
+    definition: the table of the saga, for titles; None: this release does not have it.
+    """
     words, after = _DEEDS.get(row.action, row.action), row.after or {}
     if row.action == ASKED:
         answer = after["answer"].removeprefix(PROBED)
-        words = f"asked {participant_title(after['participant'])} about {after['step']}, which answered: {answer}"
+        asked, step = participant_title(after["participant"]), step_words_in(definition, after["step"])
+        words = f"asked {asked} about {step}, which answered: {answer}"
     elif row.action == CHECKED:
         words = f"{words}: {FOUND[after['found']]}"
     return f"{words}: {row.reason}" if row.reason else words

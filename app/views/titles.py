@@ -1,12 +1,25 @@
 """The words of the tables and of the settings that people read in place of names: "" where there are none."""
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
+from app.calls.breakers import open_reason
+from app.calls.limits import limit_reason
+from app.calls.pauses import pause_reason
 from app.participant_settings.model import ParticipantSettings
 from app.services import services
+from app.views.formatting import is_cancel, is_late
+from diagrams.descriptions import named
+from machines.progress import EXPIRED
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
 from machines.titles import state_title
+
+#: A participant in the reason of a call that this service has held back, also at the end of the reason of EXPIRE.
+_HELD_BACK = re.compile(
+    r"(?<![^ ])(?:" + "|".join(say(r"(\S+)") for say in (open_reason, pause_reason, limit_reason)) + r")\Z"
+)
 
 
 class Titles:
@@ -53,3 +66,62 @@ def participant_title(name: str) -> str:
     except RuntimeError:
         return name
     return (found.title if found else "") or name
+
+
+def participant_words(name: str) -> str:
+    """Return a participant as people read it beside a command or in a message: its title with the identifier."""
+    title = participant_title(name)
+    return named(title if title != name else "", name)
+
+
+def saga_words(registry: Registry, row: Any) -> str:
+    """Return the type of a saga as people read it: its title with the identifier. row: names its table."""
+    table = known_table(registry, row)
+    return named(table.title if table else "", row.definition)
+
+
+def state_words(registry: Registry, row: Any) -> str:
+    """Return the state of a saga as people read it: its title with the identifier. row: names its table."""
+    return state_words_in(known_table(registry, row), row.state)
+
+
+def state_words_in(definition: Saga | None, state: str) -> str:
+    """Return a state as people read it. definition: None when this release does not have the table."""
+    return named(state_title(definition, state) if definition else "", state)
+
+
+def step_words_in(definition: Saga | None, step: str) -> str:
+    """Return a step as people read it. definition: None when this release does not have the table."""
+    steps = definition.steps if definition else ()
+    return named(next((each.title for each in steps if each.name == step), ""), step)
+
+
+def reason_words(reason: str) -> str:
+    """Return the reason of a move with the title of the participant that it names; another reason as it is."""
+    found = _HELD_BACK.search(reason)
+    if found is None:
+        return reason
+    name = found.lastindex or 0
+    return f"{reason[: found.start(name)]}{participant_words(found[name])}{reason[found.end(name) :]}"
+
+
+def known_table(registry: Registry, row: Any) -> Saga | None:
+    """Return the table that a row names; None when this release does not have it."""
+    try:
+        return registry.get(row.definition, row.definition_version)
+    except UnknownSagaError:
+        return None
+
+
+def error_words(definition: Saga | None, error: str | None) -> str:
+    """Return the error of a saga as people read it: the step that failed, and why. "": it has none.
+
+    definition: None when this release does not have the table.
+    """
+    if not error or is_cancel(error):
+        return error or ""
+    late = EXPIRED if is_late(error) else ""
+    head, _, why = error.removeprefix(late).partition(": ") if late else error.partition(": ")[2].partition(": ")
+    if not why:  # another release wrote it
+        return reason_words(error)
+    return f"{late}{step_words_in(definition, head)}: {reason_words(why)}"

@@ -14,7 +14,7 @@ from app.store.models import SagaRow
 from app.store.unknown_effects import record_check
 from app.views.known_effects import effects_now
 from app.views.summary import unknown_effects
-from app.views.titles import participant_title
+from app.views.titles import participant_title, state_words
 from diagrams.descriptions import named
 from machines.history import Effect, StepEffect
 from machines.registry import Registry
@@ -53,8 +53,9 @@ def check(parts: Services, saga: SagaRow, actor: str, found: str, reason: str) -
     """Record what a person has found out. found: a name of FOUND. Raise ConflictError when no effect is unknown."""
     unknown = unknown_of(parts.registry, saga)
     if not unknown:
+        words = state_words(parts.registry, saga)
         raise ConflictError(
-            f"no effect of the saga is unknown, or it has not ended: it is {saga.status}, in {saga.state}",
+            f"no effect of the saga is unknown, or it has not ended: it is {saga.status}, in {words}",
             saga_id=str(saga.id),
         )
     record_check(saga, [effect.step.name for effect in unknown], actor, found, reason)

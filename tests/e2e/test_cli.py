@@ -149,7 +149,7 @@ def test_start_reports_the_end_of_the_saga_by_its_exit_code(saga, started, parti
     assert (shown["status"], shown["state"]) == ("compensated", "ANNULEE")
     text = saga("start", "checkout", "--data", "-", code=3, stdin=b'{"client_id": 1, "magasin_id": 1}')
     assert text.startswith("■ compensated in ANNULEE (cancelled)  checkout v1\n")
-    assert "ECHEC_STOCK: reserver_stock: 409" in text
+    assert "Reserve the goods (reserver_stock): 409" in text
     participants.assert_balanced()
 
 

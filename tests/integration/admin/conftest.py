@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
@@ -16,6 +17,7 @@ from app import create_app
 from app.access.permissions import Role
 from app.access.principal import user
 from app.config import from_environment
+from app.services import services
 from app.store.database import db
 from app.store.instance import Instance
 from app.store.sagas import SagaStore
@@ -72,6 +74,17 @@ def walk(client: FlaskClient) -> Callable[..., Instance]:
         return saga
 
     return move
+
+
+@pytest.fixture
+def titled(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Set titles of three participants."""
+    known = services().participants
+    names = {"panier": "The basket", "ventes": "The sales desk", "client": "The bank"}
+    monkeypatch.setattr(services(), "participants", known | {
+        name: replace(known[name], title=title) for name, title in names.items()
+    })  # fmt: skip
+    return names
 
 
 @pytest.fixture

@@ -236,6 +236,12 @@ def command(client, *arguments):
     return FlaskCliRunner(client.application).invoke(args=["saga", *arguments])
 
 
+def test_command_names_the_step_and_the_participant_by_their_titles(client, walk, sales, titled):
+    sales.answers += [http(b'{"vente_id": "sale-17"}')]
+    done = command(client, "ask", str(walk(*STUCK).id)).stdout
+    assert "The sales desk (ventes) was asked about Record the sale (enregistrer_vente): succeeded." in done
+
+
 @pytest.mark.parametrize("way", ["API", "command line"])
 def test_programs_ask_and_record_what_was_found_as_the_page_does(client, walk, sales, way):
     stuck, ended = walk(*STUCK), walk(*GIVEN_UP)

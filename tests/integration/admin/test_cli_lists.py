@@ -70,7 +70,7 @@ def test_tail_shows_each_move_once_in_the_order_of_the_moves(saga, walk):
         "INITIEE", "PANIER_RECUPERE", "STOCK_RESERVE", "PAIEMENT_EFFECTUE", "STUCK_ENREGISTRER_VENTE",
     ]  # fmt: skip
     text = saga("tail", "--since", "3600", "--once")
-    assert text.count("payer succeeded") == 1
+    assert text.count("Take the payment (payer) succeeded") == 1
     assert "CH93" not in text
 
 
@@ -123,3 +123,36 @@ def test_bulk_takes_the_filters_of_the_page(client, saga, walk):
         line = saga("bulk", "start", "retry", "--dry-run", *options)
         assert f" of {matching} saga" in line or not matching, (options, line)
         assert sagas in (None, matching), (options, matching)
+
+
+def test_every_command_names_things_by_their_titles(saga, walk, titled):
+    row = walk(*STUCK, reason="503 closed")
+    walk("defer", reason="the breaker of panier is open")
+    short, state = str(row.id), "stuck: Record the sale (STUCK_ENREGISTRER_VENTE)"
+    said = {
+        ("stuck",): ["Checkout (checkout)", state, "The sales desk (ventes)"],
+        ("list",): ["Checkout (checkout)", state],
+        ("tail", "--since", "60", "--once"): ["Checkout (checkout)", state],
+        ("retry", short, "--dry-run"): [
+            "do Record the sale (enregistrer_vente) at The sales desk (ventes): ",
+            "States: paid (PAIEMENT_EFFECTUE) → ",
+        ],
+        ("participants", "list"): ["The basket (panier)"],
+        ("participants", "pause", "ventes", "--reason", "x"): ["The sales desk (ventes) is paused."],
+        ("participants", "resume", "ventes", "--reason", "x"): ["The sales desk (ventes) is resumed."],
+        ("show", short, "--tree"): [
+            "Checkout (checkout)", state,
+            ": Record the sale (enregistrer_vente): 503 closed",
+        ],
+    }  # fmt: skip
+    for arguments, words in said.items():
+        text = saga(*arguments)
+        assert [each for each in words if each not in text] == [], (arguments, text)
+
+
+def test_reason_of_a_call_that_was_held_back_names_the_participant_by_its_title(saga, client, walk, titled):
+    held = walk("defer", "defer", "defer", reason="the breaker of panier is open")
+    words = "the breaker of The basket (panier) is open"
+    assert words in saga("show", str(held.id))
+    page = client.get(f"/admin/sagas/{held.id}").text
+    assert (words in page, "breaker of panier" in page) == (True, False)

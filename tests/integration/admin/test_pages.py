@@ -187,7 +187,10 @@ def test_notice_describes_the_state_after_the_action(client, walk):
     form = {"action": "compensate", "seen": saga.state, "reason": "because"}
     answer = client.post(f"/admin/sagas/{saga.id}", data=form)
     assert answer.status_code == 200
-    assert "has left STUCK_ENREGISTRER_VENTE and is compensating, in REMBOURSEMENT" in seen(answer)
+    assert (
+        "has left stuck: Record the sale (STUCK_ENREGISTRER_VENTE) and is compensating, in refunds the payment"
+        in seen(answer)
+    )
     assert "user:ada" in seen(answer)
 
 
@@ -228,6 +231,6 @@ def test_get_requests_change_nothing(client, walk):
 
 def test_the_error_of_an_ended_saga_is_shown_as_its_last_error(client, walk):
     assert "Last error" not in seen(client.get(f"/admin/sagas/{walk(*STUCK).id}"))
-    assert "Last error: ECHEC_STOCK: reserver_stock" in seen(
+    assert "Last error: Reserve the goods (reserver_stock)" in seen(
         client.get(f"/admin/sagas/{walk('succeeded', 'refused').id}")
     )

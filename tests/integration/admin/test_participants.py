@@ -1,7 +1,6 @@
 """/admin/participants, the strip on every page, and the same in the API and the command line."""
 
 import re
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import update
@@ -109,17 +108,6 @@ def test_all_parts_of_a_page_show_one_count(client, beat, waiting):
     waiting(2)
     words = seen(client.get("/admin"))
     assert re.findall(r"(\d) (?:sagas wait\b|waiting for panier)", words) == ["5"] * 3
-
-
-@pytest.fixture
-def titled(client, monkeypatch):
-    """Set titles of three participants."""
-    known = services().participants
-    names = {"panier": "The basket", "ventes": "The sales desk", "client": "The bank"}
-    monkeypatch.setattr(services(), "participants", known | {
-        name: replace(known[name], title=title) for name, title in names.items()
-    })  # fmt: skip
-    return names
 
 
 def sentences(page):

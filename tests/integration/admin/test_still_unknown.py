@@ -97,7 +97,7 @@ def test_undo_of_which_the_probe_found_nothing_is_listed(client, walk):
         (GIVEN_UP, {"reason": ""}, (400, "reason")),
         (GIVEN_UP, {"found": "perhaps"}, (400, "found")),
         (UNDONE, {}, (409, "no effect of the saga is unknown")),
-        (GIVEN_UP[:5], {}, (409, "it is compensating, in REMBOURSEMENT")),
+        (GIVEN_UP[:5], {}, (409, "it is compensating, in refunds the payment (REMBOURSEMENT)")),
     ],
 )
 def test_wrong_finding_records_nothing(client, walk, outcomes, form, refused):

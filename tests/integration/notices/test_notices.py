@@ -253,8 +253,8 @@ def test_stuck_sagas_of_the_database_are_one_message_for_each_cause(app, hook):
     assert notifier.step()
     titles = [json.loads(hook.body(n)) for n in range(len(hook.received)) if b"/notices" in hook.received[n][:40]]
     assert sorted(each["title"] for each in titles) == [
-        "checkout: 1 saga is stuck in STUCK_ENREGISTRER_VENTE at ventes",
-        "checkout: 2 sagas are stuck in STUCK_ENREGISTRER_VENTE at ventes",
+        "Checkout (checkout): 1 saga is stuck in Record the sale (enregistrer_vente) at ventes",
+        "Checkout (checkout): 2 sagas are stuck in Record the sale (enregistrer_vente) at ventes",
     ]
     assert all(
         each["link"].startswith("https://sagas.test/admin/stuck?type=checkout&version=1&state=") for each in titles

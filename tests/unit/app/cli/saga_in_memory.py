@@ -36,6 +36,7 @@ class SagaInMemory:
         for trigger in triggers:
             at = self.saga.current
             facts = {"actor": by or "engine@h:1", "reason": reason}
+            facts |= {"step": at.step.name, "direction": at.direction} if trigger == Trigger.RESOLVE else {}
             if trigger in OWN and by is None:
                 facts |= {"step": at.step.name, "direction": at.direction, "attempt": 1, "duration_ms": 12.0}
                 facts |= {"reply": REPLY} if trigger == Trigger.SUCCEEDED else {}
@@ -60,17 +61,17 @@ class SagaInMemory:
         return SagaRow(**(usual | columns))
 
 
-def drawn(saga, width=80, seconds_later=120, definition=CHECKOUT, answers=(), **columns):
+def drawn(saga, width=80, *, seconds_later=120, definition=CHECKOUT, answers=(), finding=None, **columns):
     """Return the output of `saga show`, without colour and without trailing spaces.
 
-    answers: what participants answered to people.
+    answers: what participants answered to people. finding: what a person recorded about the unknown effects.
     """
     console = Console(width=width, color_system=None, force_terminal=False, highlight=False, markup=False)
     now = BEGUN + timedelta(seconds=seconds_later)
     with console.capture() as captured:
         row, journal = saga.row(**columns), as_named_now(saga.journal)
         effects = effects_of(definition, row.state, journal, in_doubt=False) if definition else []
-        effects = with_answers(effects, answers, journal)
+        effects = with_answers(effects, answers, journal, finding)
         money = money_lines(Registry([definition]), definition, row, effects, replies(journal)) if definition else {}
         words = [str(line) for lines in money.values() for line in lines]
         draw(drawing.whole(definition, row, saga.journal, width, now, effects=effects, money=words), on=console)

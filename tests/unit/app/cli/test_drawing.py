@@ -9,15 +9,22 @@ from app.cli import drawing
 from app.cli.output import draw
 from app.cli.show import list_of
 from machines.discovery import discover
-from machines.history import Answer
+from machines.history import NOTHING_FOUND, Answer, Finding, Found
 from machines.purchase import PURCHASE
 from tests.unit.app.cli.saga_in_memory import BEGUN, SagaInMemory, drawn
 
 HAPPENED = Answer(step="enregistrer_vente", happened=True, at=BEGUN + timedelta(seconds=1))
+
+
+def found(what):
+    """Return what ada has recorded about the pivot."""
+    return Finding(steps=frozenset({"enregistrer_vente"}), found=what, by="user:ada", at=BEGUN, reason="looked it up")
+
+
 COMPENSATED = """\
 ■ compensated in ANNULEE (cancelled)  checkout v1
   saga    1f2e3d4c-0000-4000-8000-000000000001
-  error   ECHEC_ENREGISTREMENT: enregistrer_vente: 409 unpaid invoices
+  error   Record the sale (enregistrer_vente): 409 unpaid invoices
   whose   client 4, store 1
   result  Compensated: every step that was done is undone.
   money   21.00 EUR taken from customer 4, and given back
@@ -48,7 +55,7 @@ COMPENSATED = """\
 STUCK = """\
 ! stuck in STUCK_ENREGISTRER_VENTE (stuck: Record the sale)  checkout v1
   saga    1f2e3d4c-0000-4000-8000-000000000001
-  error   STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed
+  error   Record the sale (enregistrer_vente): 503 closed
   whose   client 4, store 1
   result  The engine has stopped at Record the sale (enregistrer_vente); a
           person must decide. Check at ventes whether it happened.
@@ -65,7 +72,7 @@ STUCK = """\
   ✓  payer              done      1 call  12 ms
   !  enregistrer_vente  stuck    2 calls  24 ms
      POST ventes/ventes: 503 closed
-  ━━ point of no return, perhaps passed: no answer yet ━━━━━━━━━━━━━━━━━━━━━━━━━
+  ━━ point of no return, perhaps passed: no clear answer ━━━━━━━━━━━━━━━━━━━━━━━
   ○  confirmer          to come
   └ CONFIRMEE (confirmed)
 
@@ -192,7 +199,7 @@ def test_cancelled_step_is_marked():
 
 def test_resolved_step_is_shown_as_done_by_hand(stuck):
     lines = "\n".join(path_lines(stuck.move("resolve", reason="found in the books", by="cli:ada")))
-    assert "✓  enregistrer_vente  done by hand" in lines
+    assert "✓  enregistrer_vente  done, by hand" in lines
     assert "●  confirmer          running" in lines
 
 
@@ -229,22 +236,24 @@ def lines_of(width, *rows, total=None):
 
 def test_list_fits_80_columns_with_errors_on_their_own_line(stuck):
     assert lines_of(80, stuck.row(error="STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed")) == [
-        "ID        TYPE      STATUS   STATE                    CLIENT  AGE",
-        "00000001  checkout  ! stuck  STUCK_ENREGISTRER_VENTE  4        3h",
-        "          STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed",
+        "ID        TYPE                 STATUS   STATE                        CLIENT  AGE",
+        "00000001  Checkout (checkout)  ! stuck  stuck: Record the sale (ST…  4        3h",
+        "          Record the sale (enregistrer_vente): 503 closed",
     ]
 
 
 def test_list_marks_unfinished_sagas_without_a_table(stuck):
     (*_, note) = lines_of(120, stuck.row(error="STUCK_X: x: 503", definition_version=7))
-    assert note.strip() == "checkout v7: its table is not in this release. STUCK_X: x: 503"
+    assert note.strip() == "checkout v7: its table is not in this release. x: 503"
     (*_, last) = lines_of(120, stuck.row(status="completed", definition_version=7))
     assert "table" not in last
 
 
 def test_wide_list_shows_whole_ids_and_the_total(stuck):
     wide = lines_of(160, stuck.row(), total=10_000)
-    assert wide[1].startswith("1f2e3d4c-0000-4000-8000-000000000001  checkout")
+    assert wide[1].startswith(
+        "1f2e3d4c-0000-4000-8000-000000000001  Checkout (checkout)  ! stuck  stuck: Record the sale"
+    )
     assert wide[-1] == "The newest 1 of at least 10,000; --limit shows more."
     assert lines_of(80) == ["No sagas match these filters."]
 
@@ -274,13 +283,53 @@ def test_a_pivot_that_is_still_unknown_names_its_probe():
 
 
 @pytest.mark.parametrize(
-    ("answers", "word", "line"),
+    ("known", "mark", "word", "line"),
     [
-        ((), "unknown", "perhaps passed: no clear answer"),
-        ((HAPPENED,), "took effect", "passed, although the saga went back"),
+        ({}, "✗", "unknown", "perhaps passed: no clear answer"),
+        (
+            {"answers": (HAPPENED,)},
+            "✗",
+            "took effect",
+            "passed, although the saga went back",
+        ),
+        (
+            {"finding": found(Found.HAPPENED)},
+            "✗",
+            "happened, says ada",
+            "passed, says ada, although the saga went back",
+        ),
+        (
+            {"finding": found(Found.PUT_RIGHT)},
+            "↩",
+            "undone by hand, says ada",
+            "passed, undone by hand, says ada",
+        ),
+        ({"finding": found(Found.NOT_HAPPENED)}, "✗", "did not happen, says ada", "never passed"),
     ],
 )
-def test_compensated_saga_says_what_is_known_of_its_pivot(stuck, answers, word, line):
-    lines = drawn(stuck.move("compensate", "succeeded", "succeeded"), answers=answers)
-    assert f"✗  enregistrer_vente  {word} " in lines
+def test_compensated_saga_says_what_is_known_of_its_pivot(stuck, known, mark, word, line):
+    lines = drawn(stuck.move("compensate", "succeeded", "succeeded"), width=120, **known)
+    assert f"{mark}  enregistrer_vente (Record the sale)  {word} " in lines
     assert f"point of no return, {line} ━" in lines
+
+
+def test_pivot_whose_call_was_never_sent_is_still_ahead():
+    saga = (
+        SagaInMemory().move("succeeded", "succeeded", "succeeded").move("defer", reason="the breaker of ventes is open")
+    )
+    assert "━━ point of no return, ahead ━" in drawn(saga)
+
+
+def test_undo_that_only_a_person_confirmed_is_undone_by_hand():
+    saga = SagaInMemory().move("succeeded", "succeeded").move("refused", reason="402").move("compensate")
+    saga.move("exhausted", reason="503 closed").move("resolve", reason="called them", by="cli:ada")
+    assert "↩  reserver_stock     undone, by hand" in "\n".join(path_lines(saga))
+
+
+def test_undo_that_found_nothing_is_still_unknown():
+    saga = (
+        SagaInMemory().move("succeeded", "succeeded").move("exhausted", reason="timeout").move("compensate_including")
+    )
+    assert "✗  payer              unknown" in "\n".join(
+        path_lines(saga.move("succeeded", reason=f"{NOTHING_FOUND}404"))
+    )

@@ -3,7 +3,15 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from app.admin.pages import breakable
+from app.store.access_models import AuditRow
+from app.store.cases import GIVE_BACK, NOTE, SNOOZE, TAKE, WAKE
 from app.views.formatting import brief, cause, duration, moment, time_of_day
+from app.views.tickets import deed
+from app.views.titles import error_words
+from machines.checkout import CHECKOUT
+from machines.progress import OPERATOR_ACTIONS
+from machines.renaming import MIGRATE
+from machines.send_now import SEND_NOW
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=timezone(timedelta(hours=1)))
 
@@ -26,7 +34,35 @@ def test_moment_is_in_utc():
 
 def test_cause_leaves_out_the_state_and_the_step():
     assert cause("STUCK_PAYER: payer: 503 no: really") == "503 no: really"
+    assert cause("Too late for payer: its deadline of 9 s is over: yes") == "its deadline of 9 s is over: yes"
     assert (cause(None), cause("lost")) == ("", "lost")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (None, ""),
+        ("STUCK_PAYER: payer: 503 no: really", "Take the payment (payer): 503 no: really"),
+        ("Too late for payer: it took 9 s: no", "Too late for Take the payment (payer): it took 9 s: no"),
+        ("Cancelled by ada: customer called: twice", "Cancelled by ada: customer called: twice"),
+        ("X: unknown_step: 503", "unknown_step: 503"),
+        ("lost", "lost"),
+    ],
+)  # fmt: skip
+def test_error_names_the_step_by_its_title_and_no_state(error, words):
+    assert error_words(CHECKOUT, error) == words
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        *(f"saga.{trigger}" for triggers in OPERATOR_ACTIONS.values() for trigger in triggers),
+        *(f"saga.{name}" for name in (SEND_NOW, MIGRATE, "start", "signal")),
+        TAKE, GIVE_BACK, NOTE, SNOOZE, WAKE,
+    ],
+)  # fmt: skip
+def test_every_action_on_a_saga_has_words_in_its_ticket(action):
+    assert action not in deed(AuditRow(action=action, reason="why", after=None))
 
 
 def test_field_of_a_call_is_one_line():
