@@ -47,6 +47,11 @@ class Facts:
         """The number of processes of the orchestrator that made calls of the saga."""
         return len({entry["actor"] for entry in self.saga["journal"] if entry["outcome"]})
 
+    @property
+    def may_be_killed(self) -> bool:
+        """True from the first reply on, until another process has made a call: a kill then shows in the journal."""
+        return self.processes == 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -145,7 +150,7 @@ EXPERIMENTS: Mapping[str, Experiment] = {
         "process reads this, and sends the call in flight again with the same key. What was done stays done "
         "once.",
         page="reliability.md",
-        missed="The orchestrator was not killed while this order was under way. Run it again, and kill it sooner.",
+        missed="One process made all calls of this order, so it was not killed between two of them. Run it again.",
         faults={},
         kills=True,
         slow_s=KILLED_S,

@@ -97,7 +97,8 @@ class Orchestrator:
 
     def diagram(self, saga_id: UUID) -> str:
         """Return the diagram of the saga's path as SVG. Raise AwayError or NoSagaError."""
-        return self._found(f"/api/v1/sagas/{saga_id}/diagram.svg").text
+        # SVG is UTF-8. Its media type names no encoding, so `text` would guess one from the bytes.
+        return self._found(f"/api/v1/sagas/{saga_id}/diagram.svg").content.decode()
 
     def standings(self) -> dict[str, dict[str, Any]]:
         """Return summaries of the latest purchases and returns by id. Raise AwayError."""

@@ -98,7 +98,7 @@ def test_the_button_on_the_page_sends_now_and_says_so(client, waiting, monkeypat
     form = {"action": "send_now", "seen": "INITIEE", "reason": "it is back"}
     answer = client.post(f"/admin/sagas/{waiting}", data=form)
     assert answer.status_code == 200
-    assert "Done: the next attempt is made; the saga is running, in INITIEE." in answer.text
+    assert "Done: the next attempt is made; the saga is running, in started (INITIEE)." in answer.text
     assert tries(client, waiting) > before
     (row,) = db.session.query(AuditRow).all()
     assert (row.actor, row.action, row.reason) == ("user:ada", "saga.send_now", "it is back")

@@ -54,6 +54,18 @@ def test_order_that_was_stuck_shows_this_after_a_person_has_acted():
     assert EXPERIMENTS["no-way-back"].shown(run) == "stops"
 
 
+@pytest.mark.parametrize(
+    ("run", "may_be_killed"),
+    [
+        (facts("INITIEE"), False),
+        (facts("PANIER_RECUPERE", did(READ)), True),
+        (facts("STOCK_RESERVE", did(READ), did(RESERVE), actors=("a", "b")), False),
+    ],
+)
+def test_orchestrator_is_killed_between_two_replies_so_that_the_journal_shows_it(run, may_be_killed):
+    assert run.may_be_killed is may_be_killed
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_has_a_page_of_the_documentation(shop, name):
     reply = shop.get(f"/guide/{EXPERIMENTS[name].page}")

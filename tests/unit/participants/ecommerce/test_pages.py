@@ -3,7 +3,9 @@ from uuid import uuid4
 
 import pytest
 
+from participants.ecommerce.orchestrator import Orchestrator
 from participants.payloads import LARGEST_INTEGER
+from tests.support.scripted_server import http, serving
 
 
 def cart(neighbours, client_id=4):
@@ -129,3 +131,11 @@ def test_cart_can_be_filled_again(neighbours):
         assert (reply.status_code, reply.json["montant"]) == (200, round(quantite * 29.99, 2))
     assert len(cart(neighbours, 4)) == 1
     assert panier.get("/5").json["montant"] == 59.97, "the ordinary cart is still everybody else's"
+
+
+def test_diagram_keeps_its_characters():
+    """The media type of SVG names no encoding."""
+    picture = '<svg xmlns="http://www.w3.org/2000/svg"><text>↻ up to 4 attempts, 1 s, ✓ it ended</text></svg>'
+    with serving() as server:
+        server.answers.append(http(picture.encode(), headers="Content-Type: image/svg+xml\r\n"))
+        assert Orchestrator(server.url, None).diagram(uuid4()) == picture
