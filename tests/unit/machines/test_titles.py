@@ -22,11 +22,11 @@ def table(word=taken, **columns):
     return saga(step, data={"client_id": integer(), "price": amount()}, client="client_id", **columns)
 
 
-def words(effect, phase, direction=Direction.DO, *, word=taken, client="4", probe=None, **flags):
+def words(effect, phase, direction=Direction.DO, *, word=taken, client="4", probe=None, participant=str, **flags):
     definition = saga(hold(title="take the money", amount=word("price"), probe=probe), data=FIELDS, client="client_id")
     call = UNDO if direction is Direction.UNDO else DO
     found = StepEffect(step=definition.steps[0], effect=effect, call=call, direction=direction, **flags)
-    return str(money_moved(found, client, phase=phase, data=DATA, results={}))
+    return str(money_moved(found, client, phase=phase, data=DATA, results={}, participant=participant))
 
 
 @pytest.mark.parametrize(
@@ -82,6 +82,11 @@ NO, YES = (Answer(step="hold", happened=happened, at=AT) for happened in (0, 1))
 def test_money_words_name_who_says_that_a_step_happened(answer, phase, said):
     found = {"by_hand": True, "by": "user:otto", "answer": answer}
     assert words(Effect.TOOK_EFFECT, phase, probe=LOOK, **found) == said
+
+
+def test_money_words_name_the_participant_by_its_title():
+    said = words(Effect.TOOK_EFFECT, Phase.COMPLETED, probe=LOOK, by_hand=True, answer=NO, participant=str.title)
+    assert said.endswith("; Shop answered that it had not happened")
 
 
 @pytest.mark.parametrize(

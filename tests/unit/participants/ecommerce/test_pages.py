@@ -135,7 +135,7 @@ def test_cart_can_be_filled_again(neighbours):
 
 def test_diagram_keeps_its_characters():
     """The media type of SVG names no encoding."""
-    picture = '<svg xmlns="http://www.w3.org/2000/svg"><text>↻ up to 4 attempts, 1 s, ✓ it ended</text></svg>'
+    picture = "<svg>a↻b a↻b </svg>"
     with serving() as server:
         server.answers.append(http(picture.encode(), headers="Content-Type: image/svg+xml\r\n"))
         assert Orchestrator(server.url, None).diagram(uuid4()) == picture
