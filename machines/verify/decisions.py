@@ -30,8 +30,10 @@ class Decisions:
     def truth(self, name: str, facts: frozenset[Fact]) -> bool | None:
         """Return if the condition of a step holds, by the replies in the journal; None: it cannot be decided."""
         step = self._moves.by_name[name]
+        if step.when is None:
+            return True
         results = replies(self._moves.machinery.journal(facts))  # type: ignore[arg-type]
-        return step.when is None or truth_for(step.when, self._moves.machinery.data, results)
+        return truth_for(step.when, self._moves.machinery.data, results)
 
     def of_commit(self, world: World, save: Save) -> Broken | None:
         """Return a broken property when a commit decides a condition wrongly. world: the state before it."""

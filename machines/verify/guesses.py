@@ -41,7 +41,7 @@ class Guesses:
             self._moves.decisions.of_commit(world, save)
             or self._moves.kin_properties.of_commit(world, save)
             or self._moves.wait_ends.of_commit(world, save)
-            or self._goes_back(world, save)
+            or self.of_way_back(world, save)
             or self._moves.properties.of_passed(world, save)
         )
 
@@ -53,7 +53,8 @@ class Guesses:
         name = lacked(self._moves.definition, step, self._moves.machinery.bodies.value(fact.body))
         return Broken("no guess", f"the saga takes {step.name} as done, and its reply lacks {name}") if name else None
 
-    def _goes_back(self, world: World, save: Save) -> Broken | None:
+    def of_way_back(self, world: World, save: Save) -> Broken | None:
+        """Return the property that a commit breaks with which the saga begins to go back, or goes on to do so."""
         before = world.row and self._moves.definition.states[world.row.state]
         after = self._moves.definition.states[save.row.state]
         if before and before.phase is Phase.UNDOING and after != before and after.phase is not Phase.STUCK:
@@ -63,7 +64,7 @@ class Guesses:
             )
             return None if known else Broken("no guess", f"the saga goes on, and nobody knows if {name} is undone")
         goes = after.phase in (Phase.UNDOING, Phase.COMPENSATED) or after.undoes
-        if not goes or (before is not None and (before.undoes or before.phase in (Phase.STUCK, Phase.COMPLETED))):
+        if not goes or (before is not None and (before.undoes or before.phase is Phase.COMPLETED)):
             return None
         for step in self._moves.steps:
             entry = world.ledger[self._moves.index[step.name]]

@@ -3,7 +3,7 @@
 A saga of the engine is made from a state of the search, and becomes a part of a state again.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import Any
@@ -44,6 +44,8 @@ MOST_FAILED = 5
 DEADLINE_S, LATE_S = 1_000.0, 2_000.0
 #: When the present state was entered, for a process that sees its wait over.
 LONG_AGO_S = -1e12
+#: What a participant has decided of an accepted action → what is then true of its answer.
+_DECIDED = {"done": Truth.DONE, "refused": Truth.REFUSED, "left": Truth.LEFT}
 
 
 class Machinery:
@@ -59,6 +61,8 @@ class Machinery:
         self._calling = {step.name for step in definition.steps if step.kind in CALLING and step.starts is None}
         #: Name of a signal or an answer, and its kind → its body.
         self.arrivals: dict[tuple[str, str], Mapping[str, Any]] = {}
+        #: Step, and what its participant has done → the kinds of its later answers.
+        self._answers: dict[tuple[str, str], Sequence[str]] = {}
         self._replies: dict[tuple[int, bool], Mapping[Truth, list[tuple[str, Reply]]]] = {}
         self._meanings: dict[tuple[Any, ...], Mapping[Truth, tuple[tuple[str, Outcome], ...]]] = {}
         self._calls: list[Call] = []  # kept, because the number of an object is its own only while it lives
@@ -193,20 +197,32 @@ class Machinery:
             if step.waits is not None and step.waits.signal == name:
                 yield from self.signals(step)
             elif step.later is not None and step.poll is None and arrival_name(step.name) == name:
-                yield from (self.answer(step, seen) for seen in ("done", "refused"))
+                yield from (kind for seen in _DECIDED for kind in self.answers(step, seen))
 
-    def answer(self, step: Step, seen: str) -> str:
-        """Return the kind of the answer that a participant sends later. seen: what it has done."""
+    def answers(self, step: Step, seen: str) -> Sequence[str]:
+        """Return the kinds of the answers that a participant may send later. seen: what it has done.
+
+        Each kind means something else to the engine: another outcome, or another reply to keep.
+        """
+        known = (step.name, seen)
+        if known not in self._answers:
+            self._answers[known] = list(self._find_answers(step, seen)) if seen in _DECIDED else []
+        return self._answers[known]
+
+    def _find_answers(self, step: Step, seen: str) -> Iterator[str]:
         assert step.call is not None
-        name = arrival_name(step.name)
-        if (name, seen) not in self.arrivals:
-            wanted = Truth.DONE if seen == "done" else Truth.REFUSED
-            for _, reply in replies_to(self.definition, step, step.call, undoes=False)[wanted]:
-                body, _ = later_answer(self.definition, step, replace(reply))
-                if body is not None:
-                    self.arrivals[name, seen] = body
-                    break
-        return seen
+        found = set[str]()
+        replies = self._varied(step, replies_to(self.definition, step, step.call, undoes=False))
+        for name, reply in (*replies[_DECIDED[seen]], *replies[Truth.UNKNOWN]):
+            body = later_answer(self.definition, step, replace(reply))[0] if reply.status is not None else None
+            if body is None:
+                continue
+            meaning = repr((body["outcome"], None if body["outcome"] == Outcome.REFUSED else body["reply"]))
+            if meaning not in found:
+                kind = f"{seen}: {name}" if found else seen
+                found.add(meaning)
+                self.arrivals[arrival_name(step.name), kind] = body
+                yield kind
 
     def meanings(
         self, saga: RunningSaga, call: Call, direction: Direction
@@ -240,9 +256,8 @@ def _different(
         read, outcome = understood(saga, call, direction, replace(reply))
         has_body = read.body is not None and outcome in (Outcome.REFUSED_UNDO, Outcome.ACCEPTED)
         sent = read.sent or at.probe is None
-        lacks = (
-            outcome is Outcome.SUCCEEDED and direction is Direction.DO and lacked(saga.definition, at.step, read.body)
-        )
+        is_kept = outcome in (Outcome.SUCCEEDED, Outcome.ACCEPTED) and direction is Direction.DO
+        lacks = is_kept and lacked(saga.definition, at.step, read.body)
         meaning = (outcome, read.asks_to_wait, sent, read.final, has_body, lacks)
         decides = outcome is Outcome.SUCCEEDED and at.step is not None and varies(saga.definition, at.step)
         found.setdefault((*meaning, repr(read.body)) if decides else meaning, (name, outcome))

@@ -12,12 +12,9 @@ from collections.abc import Iterator
 
 from machines.groups import is_sent_back
 from machines.later import arrival_name
-from machines.outcomes import Outcome
-from machines.participant_kinds import ParticipantKind, kind_of
+from machines.participant_kinds import kind_of
 from machines.statuses import Status
-from machines.step import EFFECTFUL, Kind, Step
-from machines.transitions import Trigger
-from machines.verify import participants
+from machines.step import EFFECTFUL, Kind
 from machines.verify.children import Children
 from machines.verify.decisions import Decisions
 from machines.verify.events import Edge, Event
@@ -26,12 +23,11 @@ from machines.verify.guesses import Guesses
 from machines.verify.journals import Journals
 from machines.verify.kin_properties import KinProperties
 from machines.verify.machinery import MAX_CLAIMS, Machinery
-from machines.verify.meanings import Truth
 from machines.verify.network import Network
 from machines.verify.people import People
 from machines.verify.process import ModelLoop, Send
 from machines.verify.properties import Broken, Properties
-from machines.verify.replying import WITHOUT_FIELDS
+from machines.verify.requests import Requests
 from machines.verify.turns import Turns, learned
 from machines.verify.wait_ends import WaitEnds
 from machines.verify.world import DUE_LATER, DUE_NOW, HELD, NEVER_DUE, NEW_END, Entry, Memory, Process, Row, Save, World
@@ -47,10 +43,10 @@ class Moves:
         self.steps = [step for step in self.definition.steps if step.kind in EFFECTFUL and step.starts is None]
         self.index = {step.name: number for number, step in enumerate(self.steps)}
         self.by_name = {step.name: step for step in self.definition.steps}
-        self.journals, self.network, self._guesses = Journals(machinery), Network(self), Guesses(self)
+        self.journals, self.network, self.guesses = Journals(machinery), Network(self), Guesses(self)
         self.children, self.kin_properties = Children(self), KinProperties(self)
         self.properties, self.people, self.wait_ends = Properties(self), People(self), WaitEnds(self)
-        self.decisions = Decisions(self)
+        self.decisions, self.requests = Decisions(self), Requests(self)
         #: True: a signal or an answer may come between a call and its commit.
         self.races = any(step.waits or step.later for step in self.definition.steps)
         self.turns, self.forgetting = Turns(machinery, merged=reduced), Forgetting(self)
@@ -102,7 +98,7 @@ class Moves:
             yield edge
             return
         for save in process.saving or (point,):
-            broken = edge.broken or self._guesses.of(edge.world, save)
+            broken = edge.broken or self.guesses.of(edge.world, save)
             name = save.row.state if save.row.due == HELD else f"-{save.row.state}"
             event = edge.event._replace(commits=(*edge.event.commits, name + self.children.words(edge.world, save)))
             yield from self._with_commits(Edge(event, self.written(edge.world, save), broken, edge.forever))
@@ -119,7 +115,7 @@ class Moves:
             yield from self._saves(world, point)
         else:
             assert isinstance(point, Send)
-            yield from self._sends(world, point)
+            yield from self.requests.events(world, point)
             yield from self.network.arrivals(world)
         yield from self.children.events(world)
         yield from self._sent_back(world)
@@ -148,7 +144,7 @@ class Moves:
             return False
         return not (process.memory.in_doubt and self.by_name[point.step].kind is Kind.PIVOT)
 
-    def _told(self, world: World, what: str) -> World:
+    def learned(self, world: World, what: str) -> World:
         """Return the state after the process has learned something."""
         assert world.process is not None
         return self._settled(world, learned(world.process, what))
@@ -157,7 +153,7 @@ class Moves:
         """Return the state after a commit, with its process at its next point."""
         after = self.children.committed(self.stored(world, save), save)
         if save.goes_on:
-            return self._told(after, "written")
+            return self.learned(after, "written")
         if save.then is None:
             return self.forgetting.ended_waits(after)._replace(process=None)
         if save.known < world.arrived or world.ends == NEW_END:
@@ -169,7 +165,7 @@ class Moves:
     def _saves(self, world: World, point: Save) -> Iterator[Edge]:
         assert world.process is not None
         for save in world.process.saving or (point,):
-            broken = self._guesses.of(world, save)
+            broken = self.guesses.of(world, save)
             what = "releases" if save.row.due != HELD else "commits"
             event = Event(what, what=save.row.state + self.children.words(world, save))
             yield Edge(event, self.written(world, save), broken)
@@ -198,86 +194,6 @@ class Moves:
             return None if at.step is None or at.poll else arrival_name(at.step.name)
         return at.waits.signal if isinstance(at.waits, Waiting) else None
 
-    # A request -----------------------------------------------------------------------------------------------------
-
-    def _sends(self, world: World, send: Send) -> Iterator[Edge]:
-        if send.unfit:
-            event = Event("not built", send.step, send.purpose)
-            yield Edge(event, world._replace(process=None), Broken("can be sent", send.unfit))
-            return
-        broken = None
-        if send.purpose == "do" and world.row is not None and world.row.goes_back:
-            broken = Broken("nothing forward", f"{send.step} is sent, and the parent has asked the saga to compensate")
-        elif send.purpose == "do" and world.went_back:
-            broken = Broken("nothing forward", f"{send.step} is sent, and the saga goes back")
-        elif world.process is not None and world.process.overdue:
-            broken = Broken("in time", f"{send.step} is sent, and the deadline was over before")
-        elif send.purpose == "do" and self.by_name[send.step].when and not self.decisions.truth(send.step, world.facts):
-            broken = Broken("as its condition says", f"{send.step} is sent, and its condition does not hold")
-        if send.purpose == "undo" and any(
-            each.trigger == Trigger.SKIP and each.step == send.step for each in world.facts
-        ):
-            broken = Broken("as its condition says", f"{send.step} is undone, and it was skipped")
-        for edge in self._fates(world, send):
-            yield edge._replace(broken=broken or edge.broken)
-        yield Edge(Event("dies before its call", send.step, send.purpose), world._replace(process=None))
-
-    def _fates(self, world: World, send: Send) -> Iterator[Edge]:
-        """Yield everything that may become of a request."""
-        for after, truth in self._answered(world, send):
-            for truthful in (truth, Truth.UNKNOWN):
-                for name, outcome in send.replies[truthful]:
-                    yield self._reply(after, send, (truthful, name, outcome), truth)
-        for name, outcome in send.replies[Truth.UNTOUCHED]:
-            yield self._reply(world, send, (Truth.UNTOUCHED, name, outcome), Truth.UNTOUCHED)
-        if send.purpose == "undo":  # when it arrives late, it does what its next attempt does
-            for name, outcome in send.replies[Truth.UNKNOWN]:
-                yield self._reply(world, send, (Truth.UNKNOWN, name, outcome), Truth.UNTOUCHED)
-        acts = send.purpose in ("do", "again")
-        if acts or send.acts_next:
-            sent = self.network.without_flight(world._replace(flight=world.flight | {(send.step, send.key)}))
-            for name, outcome in send.replies[Truth.UNKNOWN] if acts else ():
-                if name == "no answer":
-                    yield self._reply(sent, send, (Truth.UNKNOWN, name, outcome), Truth.UNTOUCHED)
-            yield Edge(Event("dies after its call", send.step, send.purpose), sent._replace(process=None))
-
-    def _reply(
-        self, world: World, send: Send, reply: tuple[Truth, str, Outcome], done: Truth
-    ) -> Edge:  # fmt: skip
-        truth, name, outcome = reply
-        waits = outcome is Outcome.NOT_SENT or name == "503 with Retry-After"
-        event, after = Event(f"call:{send.purpose}", send.step, done, name), self._told(world, f"{truth}: {name}")
-        broken = None
-        if send.purpose == "again" and truth is done in (Truth.DONE, Truth.LEFT) and not name.endswith(WITHOUT_FIELDS):
-            point = after.process and self.turns.point(after.process)
-            if not isinstance(point, Send):
-                why = f"the undo of {send.step} cannot be sent, although its participant answers: {name}"
-                broken = Broken("undo knows its id", why)
-        return Edge(event, after, broken, forever=not waits or send.can_expire)
-
-    def _answered(self, world: World, send: Send) -> Iterator[tuple[World, Truth]]:
-        """Yield what the participant does with a request that arrives now, and what is then true."""
-        step = self.by_name[send.step]
-        if send.purpose == "read":
-            yield world, Truth.DONE
-            yield world, Truth.REFUSED
-            return
-        number = self.index[send.step]
-        entry, kind = world.ledger[number], self.kinds[send.step]
-        if send.purpose in ("probe", "poll"):
-            for truth in participants.found(entry):
-                yield world, Truth.ACCEPTED if entry.seen == "accepted" and send.purpose == "poll" else truth
-            return
-        for after, truth in self._acts(step, kind, entry, send):
-            yield self.network.with_entry(world, number, after), truth
-
-    def _acts(self, step: Step, kind: ParticipantKind, entry: Entry, send: Send) -> Iterator[tuple[Entry, Truth]]:
-        if send.purpose == "undo":
-            yield participants.undo(kind, entry)
-            yield entry, Truth.REFUSED
-            return
-        yield from self.network.acts(step, kind, entry, send.key)
-
     # At rest -------------------------------------------------------------------------------------------------------
 
     def _at_rest(self, world: World, row: Row) -> Iterator[Edge]:
@@ -285,7 +201,8 @@ class Moves:
         over = world.over or world.late or at.awaits_child  # a parent looks at its children from time to time
         if row.due in (HELD, DUE_NOW) or (row.due == DUE_LATER and (over or at.poll is not None)):
             looks = at.awaits_child and row.due == DUE_LATER
-            yield Edge(Event("claim", what=row.state), self._claimed(world, row), forever=not looks)
+            after, broken = self._claimed(world, row)
+            yield Edge(Event("claim", what=row.state), after, broken, forever=not looks)
         if at.runs and not world.late and row.status != Status.PENDING:
             yield Edge(Event("late"), world._replace(late=True))
         if at.waits is not None and not world.over and not at.awaits_child:
@@ -295,12 +212,17 @@ class Moves:
         yield from self._sent_back(world)
         yield from self.people.of(world, row)
 
-    def _claimed(self, world: World, row: Row) -> World:
+    def _claimed(self, world: World, row: Row) -> tuple[World, Broken | None]:
+        """Return the state after a claim, and the property that it breaks."""
         row = row._replace(claims=min(row.claims + 1, MAX_CLAIMS + 1), due=HELD)
         world = self.forgetting.ended_waits(self.children.read(world._replace(row=row)))
         assert world.row is not None
         saga = self.machinery.load(world.row, world.facts, world.seen, own_claims=1)
-        return self._start(world, self.machinery.memory_of(saga, stored=True))
+        broken = None
+        if saga.arrived < world.arrived:
+            what = next((name for name, _ in sorted(world.arrivals)), "the end of a child")
+            broken = Broken("no lost signal", f"{what} has arrived, and the process that claims the saga ignores it")
+        return self._start(world, self.machinery.memory_of(saga, stored=True)), broken
 
     def _sent_back(self, world: World) -> Iterator[Edge]:
         """Yield the request of the parent to compensate. It fences the process, which may still send its call."""

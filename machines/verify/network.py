@@ -70,7 +70,9 @@ class Network:
                 landed = world._replace(flight=world.flight - {(name, key)})
                 yield Edge(Event("arrives", name, done), self.with_entry(landed, number, after))
         for number, step in enumerate(self._moves.steps):
-            for entry in participants.decide(world.ledger[number]):
+            answers = step.poll or step.call
+            leaves = answers is not None and Outcome.REFUSED_UNDO in answers.named_outcomes
+            for entry in participants.decide(world.ledger[number], leaves=leaves):
                 yield Edge(Event("decides", step.name, entry.seen), self.with_entry(world, number, entry))
         yield from self.signals(world)
 
@@ -123,5 +125,6 @@ class Network:
             assert step.waits.signal is not None
             yield from ((step, step.waits.signal, kind) for kind in self._moves.machinery.signals(step))
         for number, step in enumerate(self._moves.steps):
-            if step.later is not None and step.poll is None and world.ledger[number].seen in ("done", "refused"):
-                yield step, arrival_name(step.name), self._moves.machinery.answer(step, world.ledger[number].seen)
+            if step.later is not None and step.poll is None:
+                for kind in self._moves.machinery.answers(step, world.ledger[number].seen):
+                    yield step, arrival_name(step.name), kind

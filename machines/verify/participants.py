@@ -50,12 +50,17 @@ def undo(kind: ParticipantKind, entry: Entry) -> tuple[Entry, Truth]:
     return entry._replace(effects=0, closed=True, too_late=False), Truth.DONE
 
 
-def decide(entry: Entry) -> Iterator[Entry]:
-    """Yield what an accepted action becomes: done or refused. An undo that has come meanwhile prevents it."""
+def decide(entry: Entry, *, leaves: bool) -> Iterator[Entry]:
+    """Yield what an accepted action becomes: done or refused. An undo that has come meanwhile prevents it.
+
+    leaves: see `act`.
+    """
     if entry.seen == "accepted":
         yield entry._replace(seen="refused")
         if not entry.closed:
             yield did(entry, entry.key)
+            if leaves:
+                yield did(entry, entry.key)._replace(seen="left")
 
 
 def found(entry: Entry) -> Iterator[Truth]:

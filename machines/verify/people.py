@@ -92,7 +92,11 @@ class People:
             return None  # nobody can write the replies of children
         runs = saga.current.runs
         save = loop.save_of(saga, HELD if runs else NEVER_DUE, held=runs)
-        broken = self._moves.kin_properties.of_commit(world, save) or self._moves.wait_ends.of_commit(world, save)
+        broken = (
+            self._moves.kin_properties.of_commit(world, save)
+            or self._moves.wait_ends.of_commit(world, save)
+            or self._moves.guesses.of_way_back(world, save)
+        )
         if broken is not None:
             return broken
         return self._moves.written(world, save)
@@ -144,7 +148,8 @@ class People:
         may_act = bool(entry.effects) or to_come
         if action != "resolve":
             twice = action == "retry" and kind is ParticipantKind.NONE
-            return None if may_act and (twice or trigger is Trigger.COMPENSATE) else world.ledger
+            leaves = trigger is Trigger.COMPENSATE and step.undo is None  # an undo takes back what the step has done
+            return None if may_act and (twice or leaves) else world.ledger
         if to_come:
             return None
         return world.ledger if entry.effects else _with(world, number, _made(entry, step))

@@ -50,6 +50,8 @@ def replies_to(
             if call is step.poll and status in _ABOUT_THE_ADDRESS:
                 means = Truth.UNKNOWN
             found[means].append((str(status), _reply(status, accepting, kept) if accepts else _reply(status, _DETAIL)))
+            if accepts and call is step.call:  # what the poll asks by, and no more
+                found[means].append((f"{status}{WITHOUT_FIELDS}", _reply(status, acceptance(step), kept)))
     found[Truth.UNKNOWN].append(("503 with Retry-After", _reply(503, _DETAIL, retry_after_s=1.0)))
     said = TRUTHS[Outcome(call.means[200])] if 200 in call.means else Truth.UNKNOWN  # type: ignore[arg-type]  # noqa: PLR2004
     found[said].append(("a body that is no JSON", Reply(status=200, unreadable="no JSON")))

@@ -4,16 +4,22 @@ import pytest
 
 from machines import (
     REFUSED,
+    REFUSED_UNDO,
     SUCCEEDED,
     Retry,
     approval,
     boolean,
     callback,
     compensatable,
+    delete,
+    get,
     pause,
     pivot,
+    poll,
     post,
+    restoring,
     text,
+    transitions,
     wait,
 )
 from machines import attempts as attempts_module
@@ -22,7 +28,7 @@ from machines.attempts import Attempts
 from machines.loop import Loop
 from machines.progress import Progress
 from machines.registry import Registry
-from machines.verify import verify
+from machines.verify import machinery, verify
 from machines.waiting import Waiting
 from machines.waits import Waits
 from tests.unit.machines.tables import saga
@@ -83,7 +89,28 @@ def keeping(means=None):
     )  # fmt: skip
 
 
+POLL = poll(get("shop", "/a"), every_s=5, within_s=60)
+
+
+def kept_later(later):
+    make = post("shop", "/a", keeps={"id": text()})
+    return before_a_pivot(
+        compensatable("a", make, undo=delete("shop", "/a/{a.id}"), repeatable=True, later=later, done="A",
+                      refused="NO_A", retry=TWICE)
+    )  # fmt: skip
+
+
+def left_later(later):
+    make = post("shop", "/a", means={422: REFUSED_UNDO})
+    return before_a_pivot(
+        compensatable("a", make, undo=post("shop", "/a/undo"), later=later, done="A", refused="NO_A", retry=TWICE)
+    )
+
+
 TABLES = {
+    "kept_later": lambda: kept_later(callback(within_s=60)), "kept_polled": lambda: kept_later(POLL),
+    "left_later": lambda: left_later(callback(within_s=60)),
+    "left_polled": lambda: left_later(poll(get("shop", "/a", means={422: REFUSED_UNDO}), every_s=5, within_s=60)),
     "keeping": keeping, "keeping_what_is_named": lambda: keeping({409: SUCCEEDED}),
     "approved": approved, "signalled": signalled, "signalled_after_the_pivot": signalled_after_the_pivot,
     "paused": lambda: before_a_pivot(pause("ok", for_s=60, done="OK", refused="NO_OK")),
@@ -168,6 +195,47 @@ GUARDS = {
     "the_probes_of_a_waiting_pivot_end_after_the_deadline": Guard(
         owner=Progress, function="conclude", table="answered_later",
         text="late and (pivot_waits or (", without="late and ((",
+    ),
+    "a_later_success_without_a_kept_field_is_no_answer": Guard(
+        owner=attempts_module, function="later_answer", table="kept_later", users=(machinery,),
+        text="outcome = outcome_of(reply, lacking, step.call)", without="outcome = outcome_of(reply, call=step.call)",
+    ),
+    "a_polled_success_without_a_kept_field_is_no_answer": Guard(
+        owner=replies_module, function="outcome_of_poll", table="kept_polled", users=(attempts_module,),
+        text="outcome_of(reply, lacking, call", without="outcome_of(reply, NOTHING, call",
+    ),
+    "what_a_later_refusal_leaves_behind_is_undone": Guard(
+        owner=Waits, function="take_answer", table="left_later", text='Outcome(body["outcome"]),',
+        without='Outcome.REFUSED if body["outcome"] == Outcome.REFUSED_UNDO else Outcome(body["outcome"]),',
+    ),
+    "what_a_polled_refusal_leaves_behind_is_undone": Guard(
+        owner=Loop, function="_poll", table="left_polled", text="reply, outcome)",
+        without="reply, Outcome.REFUSED if outcome is Outcome.REFUSED_UNDO else outcome)",
+    ),
+    "a_202_without_the_id_is_a_lost_reply": Guard(
+        owner=attempts_module, function="_lost_reply", table="kept_polled",
+        text="return step.asks is not None and not", without="return False and not",
+    ),
+    "a_202_of_a_callback_without_the_id_is_not_kept": Guard(
+        owner=attempts_module, function="_accepted", table="kept_later",
+        text="taken if step.undo_can_use(taken) else None", without="taken",
+    ),
+    "a_stuck_step_is_undone_itself": Guard(
+        owner=transitions, function="_failure", table="plain",
+        text="dest=step.undoing)", without="dest=step.undoing if source == failure else back)",
+    ),
+    "a_person_is_offered_the_way_back_of_a_stuck_step": Guard(
+        owner=transitions, function="_failure", table="plain", text="for source in (failure, stuck):",
+        without="""yield Transition(source=stuck, trigger=Trigger.COMPENSATE, dest=back)
+        for source in (failure,):""",
+    ),
+    "a_process_that_claims_knows_of_signals": Guard(
+        owner=restoring, function="restore", table="approved", users=(machinery,),
+        text="row.error, row.arrived,", without="row.error, 0,",
+    ),
+    "a_process_that_claims_knows_of_answers": Guard(
+        owner=restoring, function="restore", table="accepted", users=(machinery,),
+        text="row.error, row.arrived,", without="row.error, 0,",
     ),
     "the_loop_commits_before_the_call": Guard(
         owner=Loop, function="_turn", table="plain",
