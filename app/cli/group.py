@@ -41,7 +41,7 @@ _SILENT = 50
 _CHECK = "check DATABASE_URL and that it runs"
 _REMEDIES = {
     Meaning.NOT_MIGRATED: "run `flask --app app db upgrade`",
-    Meaning.FORBIDDEN: "grant it to the role of DATABASE_URL",
+    Meaning.FORBIDDEN: "run this as the owner of the tables, or grant it to the role of DATABASE_URL",
     Meaning.UNSTORABLE: "change the value",
     Meaning.BUSY: "try again",
 }

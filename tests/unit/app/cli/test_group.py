@@ -4,6 +4,7 @@ import pytest
 import structlog
 from click.testing import CliRunner
 from flask.cli import ScriptInfo
+from sqlalchemy.exc import ProgrammingError
 
 from app import create_app
 from app.cli import saga
@@ -86,6 +87,18 @@ def test_fault_is_one_line_without_verbose(app, monkeypatch):
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert ended.stderr == "saga: an error in this program: RuntimeError: broken in two; --verbose shows more\n"
     assert isinstance(CliRunner().invoke(saga, ["--verbose", "list"], obj=obj).exception, RuntimeError)
+
+
+def test_missing_right_is_for_the_owner_before_it_is_granted(app, monkeypatch):
+    class RefusedError(Exception):
+        pgcode = "42501"
+
+    def fail(*_, **__):
+        raise ProgrammingError("DELETE", {}, RefusedError("permission denied for table saga"))
+
+    monkeypatch.setattr("app.store.lists.page", fail)
+    ended = CliRunner().invoke(saga, ["list"], obj=ScriptInfo(create_app=lambda: app))
+    assert "run this as the owner of the tables, or grant it" in ended.stderr
 
 
 @pytest.mark.parametrize(
