@@ -110,8 +110,8 @@ class Services:
     links: "Sequence[Link]" = ()
     #: The id of what is deployed, see the setting RELEASE.
     release: str = VERSION
-    #: The text of /openapi.json; None before the first request for it.
-    openapi: str | None = None
+    #: The bytes of /openapi.json; None before the first request for it.
+    openapi: bytes | None = None
     #: Cache of the overview page: `time.monotonic()` of the query, and the sagas started in the last hour.
     last_hour: "tuple[float, Sequence[Minute]] | None" = None
     #: Cache of the head of every page: `time.monotonic()` of the query, and the participants in trouble.

@@ -2,6 +2,7 @@
 
 bodies          the bodies of requests, with a limit of the time that they may take
 front_door      receives each request, and runs it when a thread is free
+large_answers   bounds the memory of large answers that their clients do not read
 worker_process  connects granian's RSGI server with the front door, in each worker process
 
 granian's WSGI server waits for a body in the request's thread, without a time limit (its issue 728 is closed as "won't

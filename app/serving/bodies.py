@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BytesIO
 from typing import Any, Protocol
@@ -186,7 +186,10 @@ def _received(coming: Any) -> bytes:
     return body
 
 
-def answer_problem(exchange: Exchange, status: int, title: str, detail: str) -> None:
+def answer_problem(
+    exchange: Exchange, status: int, title: str, detail: str, more: Sequence[tuple[str, str]] = ()
+) -> None:
     """Answer with a problem (RFC 9457) without the application, and close the connection."""
     body = orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
-    exchange.response_bytes(status, [("Content-Type", "application/problem+json"), ("Connection", "close")], body)
+    headers = [("Content-Type", "application/problem+json"), ("Connection", "close"), *more]
+    exchange.response_bytes(status, headers, body)

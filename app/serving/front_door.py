@@ -4,6 +4,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from werkzeug.wsgi import FileWrapper
 
 from app.environ import REPEATED_HEADERS
 from app.serving.bodies import AwaitedBodies, Body, BodyReadAhead, Environ, Exchange, Run, answer_problem
+from app.serving.large_answers import FILE_BYTES, LARGE_BYTES, Room, peers_behind
 from app.values import LARGEST_BATCH
 
 if TYPE_CHECKING:  # the main process serves nothing, and does not import Flask
@@ -23,6 +25,12 @@ _log = structlog.get_logger("server")
 LIVENESS = frozenset({"/health", "/api/saga/health/"})
 #: Paths for monitoring. These requests query the database.
 MONITORING = frozenset({"/ready", "/metrics", "/metrics/"})
+#: Beginnings of the paths of large answers for everybody.
+PUBLIC = ("/openapi.json", "/static/")
+#: Largest sum of the large answers that are being sent, in bytes: for everybody, for monitoring, for keys and people.
+PUBLIC_ROOM, MONITORING_ROOM, ROOM = 32 << 20, 16 << 20, 64 << 20
+_NO_ROOM = "too many large answers are being sent; try again in a few seconds"
+_CLIENT = "saga.client"  # variable of a request: address and port of its client
 #: Beginning and end of the paths of batches. Only their bodies may have LARGEST_BATCH bytes.
 SAGAS, BATCH = "/api/v1/sagas/", "/batch"
 #: Largest number of MONITORING requests at once, so that they do not take all threads while the database is slow.
@@ -73,6 +81,9 @@ class FrontDoor:
         self.read_ahead = AwaitedBodies(MAX_CONNECTIONS)
         self._requires_keys = application.config["API_AUTH"]
         host, port = address
+        behind = partial(peers_behind, port)
+        self._public_room, self._monitoring_room = Room(PUBLIC_ROOM, behind), Room(MONITORING_ROOM, behind)
+        self._room = Room(ROOM, behind)
         self._base: Environ = {
             "SERVER_NAME": host, "SERVER_PORT": str(port), "SCRIPT_NAME": "", "SERVER_SOFTWARE": "Granian",
             "wsgi.errors": sys.stderr, "wsgi.input_terminated": True, "wsgi.multiprocess": False,
@@ -117,6 +128,7 @@ class FrontDoor:
         request["PATH_INFO"] = path if path.isascii() else path.encode().decode("latin-1")
         request["QUERY_STRING"] = query if query.isascii() else query.encode().decode("latin-1")
         request["SERVER_PROTOCOL"] = f"HTTP/{scope.http_version}"
+        request[_CLIENT] = scope.client
         request["REMOTE_ADDR"] = host[1:-1] if host[:1] == "[" else host
         request["wsgi.url_scheme"] = scope.scheme
         request["wsgi.input"] = BytesIO()
@@ -140,12 +152,27 @@ class FrontDoor:
                 body.drop()
             if isinstance(chunks, FileWrapper) and isinstance(name := getattr(chunks.file, "name", None), str):
                 chunks.close()
-                exchange.response_file(status, headers, name)  # in a thread of granian, at the speed of the client
+                size = int(dict(headers).get("Content-Length", FILE_BYTES))
+                if size < LARGE_BYTES or self._finds_room(exchange, request, min(size, FILE_BYTES)):
+                    exchange.response_file(status, headers, name)  # in a thread of granian, at the speed of the client
             else:
-                exchange.response_bytes(status, headers, _joined(chunks))
+                body = _joined(chunks)
+                if len(body) < LARGE_BYTES or self._finds_room(exchange, request, len(body)):
+                    exchange.response_bytes(status, headers, body)
         except Exception:  # noqa: BLE001  the thread must continue with other requests
             _log.exception("request.crashed")
             answer_problem(exchange, 500, "Internal error", "the request could not be answered; the log says why")
+
+    def _finds_room(self, exchange: Exchange, request: Environ, size: int) -> bool:
+        """Take room for a large answer. Answer 503 and return False when there is none."""
+        path = request["PATH_INFO"]
+        room = self._monitoring_room if path in MONITORING else self._room
+        if path.startswith(PUBLIC):
+            room = self._public_room
+        if room.take(request[_CLIENT], size):
+            return True
+        answer_problem(exchange, 503, "Service Unavailable", _NO_ROOM, [("Retry-After", "5")])
+        return False
 
 
 def add_headers(request: Environ, headers: Any) -> None:

@@ -129,6 +129,23 @@ def test_silent_connections_do_not_stop_the_service(server, connect):
     assert_serves(server)
 
 
+def test_answers_that_nobody_reads_do_not_fill_the_memory(server):
+    """An answer takes room for its size, or for 256 KiB of a file, until its client has read it or is gone."""
+    at = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    for path in ("/static/swagger/swagger-ui-bundle.js", "/openapi.json"):
+        url = server.url + path
+        with ExitStack() as stack:
+            for _ in range(40):
+                slow = stack.enter_context(socket.socket())
+                slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+                slow.connect(at)
+                slow.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            eventually(lambda url=url: requests.get(url, timeout=60).status_code == 503, "no room is left")
+            assert int(requests.get(url, timeout=60).headers["Retry-After"]) > 0
+            assert_serves(server)
+        eventually(lambda url=url: requests.get(url, timeout=60).status_code == 200, "the room is free again")
+
+
 def test_requests_that_wait_for_their_sagas_leave_room_for_others(server, participants):
     """A limited number of requests can wait for their sagas. All others get 202 at once, and every order ends."""
     slow_payments(participants, 8)
