@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flask import Response, stream_with_context
@@ -32,26 +32,37 @@ def took_s(row: Any) -> float | None:
     return (row.updated_at - row.created_at).total_seconds() if row.status in FINISHED else None
 
 
-def exported(wanted: SagaFilter, form: str) -> Response:
-    """Return the file of a filter. form: csv or json."""
+def exported(wanted: SagaFilter, form: str, order: str) -> Response:
+    """Return the file of a filter, in an order of `newest`. form: csv or json."""
     media_type, write = _FORMATS[form]
-    answer = Response(stream_with_context(write(_rows(wanted, acting_tenant()))), mimetype=media_type)
+    answer = Response(stream_with_context(write(_rows(wanted, acting_tenant(), order))), mimetype=media_type)
     answer.headers["Content-Disposition"] = f'attachment; filename="sagas.{form}"'
     return answer
 
 
-def _rows(wanted: SagaFilter, tenant: str | None) -> Iterator[tuple[Any, Amount]]:
-    """Yield the sagas and their amounts, the newest first.
+def _rows(wanted: SagaFilter, tenant: str | None, order: str) -> Iterator[tuple[Any, Amount]]:
+    """Yield the sagas and their amounts.
 
-    The next part is read only when the reader has taken the part before. tenant: of the sender; the request no longer
-    acts for it when the parts are read.
+    tenant: of the sender; the request no longer acts for it when the parts are read.
     """
+    for found in _parts(wanted, tenant, order):
+        with acting_for(tenant):
+            amounts = amounts_for_export(services().registry, found)
+        yield from ((row, amounts.get(row.id, (None, ""))) for row in found)
+
+
+def _parts(wanted: SagaFilter, tenant: str | None, order: str) -> Iterator[Sequence[Any]]:
+    """Yield the sagas in parts. In an order by start, a part is read when the reader has taken the one before."""
     registry, after = services().registry, None
+    if not order.endswith("created_at"):
+        with acting_for(tenant):
+            found = newest(wanted, final_states(registry), MOST_SAGAS, None, registry, order=order, among=MOST_SAGAS)
+        yield from (found[start : start + PART] for start in range(0, len(found), PART))
+        return
     for _ in range(MOST_SAGAS // PART):
         with acting_for(tenant):
-            found = newest(wanted, final_states(registry), PART, after, registry)
-            amounts = amounts_for_export(registry, found)
-        yield from ((row, amounts.get(row.id, (None, ""))) for row in found)
+            found = newest(wanted, final_states(registry), PART, after, registry, order=order)
+        yield found
         if len(found) < PART:
             return
         after = found[-1].created_at, found[-1].id

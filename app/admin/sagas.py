@@ -77,8 +77,9 @@ def _children(found: Sequence[Row[Any]]) -> dict[str, Mapping[UUID, str]]:
 @keeps_to_tenant
 def export(form: str) -> Response:
     """Return the sagas of the list as a file: CSV, or one JSON object per line."""
-    wanted, _ = bounded(_filter(query_of(ListQuery())))
-    return exported(wanted, form)
+    query = query_of(ListQuery())
+    wanted, _ = bounded(_filter(query))
+    return exported(wanted, form, query["sort"])
 
 
 def _filter(query: dict[str, Any]) -> SagaFilter:

@@ -268,18 +268,19 @@ def page(
 
 def newest(
     wanted: SagaFilter, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None,
-    registry: Registry | None = None, *, order: str = ORDERS[0],
+    registry: Registry | None = None, *, order: str = ORDERS[0], among: int = MOST_SORTED,
 ) -> Sequence[Row[Any]]:  # fmt: skip
     """Return one page of the admin list. ends: the end states of all definitions.
 
     after: created_at and id of the last saga of the page before. registry: see `SagaFilter.conditions`. order: one of
-    ORDERS. The rows of a search say in `is_cut` whether it has found only a part of the sagas that begin so.
+    ORDERS. among: how many of the newest sagas an order other than by start looks at. The rows of a search say in
+    `is_cut` whether it has found only a part of the sagas that begin so.
     """
     parts = list(_parts(wanted, registry, ends))
     if not parts:
         return []
     by_start, down = order.endswith("created_at"), order.startswith("-")
-    most = limit if by_start else MOST_SORTED
+    most = limit if by_start else among
     pages = (select(_ordered(part, most, after, wanted.words, down=down).subquery()) for part in parts)
     found = _ordered(select(union_all(*pages).subquery()), most, down=down)
     if not by_start:

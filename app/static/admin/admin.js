@@ -114,7 +114,13 @@
     if (!all) return;
     for (const box of document.querySelectorAll(`input[name="${all.dataset.all}"]`)) box.checked = all.checked;
   });
+  // Escape leads from the empty search box back to where "/" or Ctrl-K has come from.
+  let before = null;
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && event.target.matches("input[type=search]") && !event.target.value) {
+      event.target.blur();
+      before?.focus();
+    }
     const typing = event.target.closest("input, textarea, select");
     const slash = event.key === "/" && !typing && !event.ctrlKey && !event.metaKey;
     const k = event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
@@ -122,6 +128,7 @@
     const search = document.querySelector("input[type=search]");
     if (search) {
       event.preventDefault();
+      if (event.target !== search) before = event.target;
       search.focus();
       search.select();
     }

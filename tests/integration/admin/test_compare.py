@@ -41,6 +41,7 @@ def test_an_attempt_more_moves_nothing_else(client, walk):
     ways = rows(page, "ways")
     assert [row[0] for row in ways] == ["=", "≠ first difference", *["="] * 5]
     assert ways[1][2] == "–"  # noqa: RUF001
+    assert "Read the cart retry in started" in ways[1][1], "the saga has not moved"
     times = {step: cells for step, *cells in rows(page, "step-times")}
     assert times["Read the cart"] == ["10 ms 2 calls", "5 ms 1 call", "+5 ms"]
     assert times["Take the payment"][2] == "0 ms"

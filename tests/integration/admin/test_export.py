@@ -3,13 +3,15 @@
 import csv
 import io
 import json
+import re
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 
 from app.admin import export
-from app.store.database import db
+from app.store.database import db, in_seconds
+from app.store.lists import ORDERS
 from app.store.models import SagaRow
 from tests.integration.admin.conftest import seen
 
@@ -59,6 +61,18 @@ def test_export_reads_part_by_part_and_ends_at_its_bound(client, walk, monkeypat
     sagas = [walk("succeeded") for _ in range(5)]
     found = rows(client.get("/admin/sagas/export.csv"))
     assert [row["id"] for row in found] == [str(saga.id) for saga in sagas[:0:-1]]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_export_has_the_order_of_the_list_and_all_its_sagas(client, walk, monkeypatch, order):
+    monkeypatch.setattr(export, "PART", 2)
+    monkeypatch.setattr(export, "MOST_SAGAS", 4)
+    sagas = [walk("succeeded") for _ in range(3)]
+    change(sagas[1], updated_at=in_seconds(60), created_at=in_seconds(-60))
+    page = client.get(f"/admin/sagas?sort={order}").text.partition("<tbody>")[2]
+    listed = re.findall(r'title="([0-9a-f-]{36})"', page)
+    assert len(listed) == len(sagas)
+    assert [row["id"] for row in rows(client.get(f"/admin/sagas/export.csv?sort={order}"))] == listed
 
 
 def test_export_has_no_secret_of_an_error(client, walk):

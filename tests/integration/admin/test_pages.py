@@ -234,3 +234,11 @@ def test_the_error_of_an_ended_saga_is_shown_as_its_last_error(client, walk):
     assert "Last error: Reserve the goods (reserver_stock)" in seen(
         client.get(f"/admin/sagas/{walk('succeeded', 'refused').id}")
     )
+
+
+def test_list_of_one_cause_names_its_state_and_its_step_by_their_titles(client, walk):
+    walk(*STUCK)
+    words = "stuck: Record the sale STUCK_ ENREGISTRER_ VENTE"
+    path = "/admin/stuck?type=checkout&state=STUCK_ENREGISTRER_VENTE&step=enregistrer_vente"
+    for version in ("", "&version=1"):
+        assert f"Only in state {words} at step Record the sale enregistrer_ vente" in seen(client.get(path + version))
