@@ -3,6 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from flask import render_template
@@ -16,7 +17,8 @@ from app.store import unknown_effects
 from app.store.lists import SagaFilter
 from app.store.statistics import Minute, counts_by_status, oldest_unfinished, started_lately
 from app.store.tenants import acting_tenant
-from app.views.states import attention_of
+from app.views.states import attention_of, state_of, waits_at
+from machines.registry import Registry
 from machines.statuses import FINISHED, Status
 
 blueprint = pages("overview")
@@ -31,7 +33,8 @@ _OLDEST, _GROUPS = 8, 5
 @keeps_to_tenant
 def show() -> str:
     registry = services().registry
-    rows, minutes, waits = counts_by_status(), _last_hour(), queues()
+    rows, waits = counts_by_status(), queues()
+    minutes = [_as_seen(registry, minute) for minute in _last_hour()]
     backing_off: Counter[tuple[str, str]] = Counter()
     for queue in waits:
         backing_off.update(queue.by_saga)
@@ -76,3 +79,10 @@ def _last_hour() -> Sequence[Minute]:
     if cached is None or time.monotonic() - cached[0] > CACHE_S:
         cached = parts.last_hour = (time.monotonic(), started_lately(parts.registry.names))
     return cached[1]
+
+
+def _as_seen(registry: Registry, minute: Minute) -> Minute:
+    """Return the count with the status that people see, see `app.views.waits.status_now`."""
+    if minute.backs_off and waits_at(state_of(registry, (minute.definition, minute.definition_version, minute.state))):
+        return replace(minute, status=Status.WAITING)
+    return minute

@@ -21,7 +21,7 @@ from app.views.saga_filters import narrowed
 from app.views.states import participants_of
 from app.views.tickets import deed
 from app.views.titles import Titles, error_words, known_table, participant_title, reason_words
-from app.views.waits import waits_for
+from app.views.waits import state_of_saga, status_now, status_words
 from diagrams.descriptions import named
 from machines.lines import shortened
 from machines.progress import person
@@ -66,7 +66,8 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "participant": participant_title,
         "reason": lambda reason: redacted(reason_words(reason)),
         "error_of": _error_of,
-        "waits_for": lambda row: waits_for(services().registry, row),
+        "status_now": lambda row: status_now(state_of_saga(services().registry, row), row),
+        "status_words": lambda row: status_words(state_of_saga(services().registry, row), row),
         "deed": deed,
     }
     app.jinja_env.tests["cancel"] = formatting.is_cancel

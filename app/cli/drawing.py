@@ -19,7 +19,7 @@ from app.views.effects import by_whom, effect_words
 from app.views.formatting import age, moment, short_duration, time_of_day
 from app.views.summary import summary
 from app.views.titles import error_words, reason_words, saga_words, state_words, state_words_in, step_words_in
-from app.views.waits import ALONE, Family, sentence, wait_of
+from app.views.waits import ALONE, Family, sentence, status_now, status_words, wait_of
 from machines.answers import as_found
 from machines.history import Effect, StepEffect, is_probe, polls
 from machines.progress import person
@@ -72,8 +72,9 @@ def whole(  # noqa: PLR0917
 
 
 def headline(definition: Saga | None, saga: SagaRow) -> Text:
-    look = STATUS_LOOKS[saga.status]
-    line = Text(f"{look.symbol} {saga.status}", style=f"bold {look.style}")
+    at = definition.states[saga.state] if definition else None
+    look = STATUS_LOOKS[status_now(at, saga)]
+    line = Text(f"{look.symbol} {status_words(at, saga)}", style=f"bold {look.style}")
     return Text.assemble(
         line,
         (f" in {_state(definition, saga.state) if definition else saga.state}", "bold"),

@@ -30,7 +30,7 @@ from app.views.saga_filters import FilterWords, bounded, narrowed, shows_childre
 from app.views.saga_json import line_json, move_json, whole_json
 from app.views.titles import error_words, known_table, saga_words, state_words
 from app.views.validation import LARGEST_PAGE
-from app.views.waits import family_of, sentences
+from app.views.waits import family_of, sentences, state_of_saga, status_now, status_words
 from machines.registry import Registry
 from machines.statuses import FINISHED, Status
 
@@ -179,7 +179,7 @@ def _tree_line(row: SagaRow) -> str:
     registry = services().registry
     error = error_words(known_table(registry, row), row.error)
     return printable(
-        f"{saga_words(registry, row)} {row.id} {row.status} {state_words(registry, row)}"
+        f"{saga_words(registry, row)} {row.id} {status_words(state_of_saga(registry, row), row)} {state_words(registry, row)}"
         + (f": {error}" if error else "")
     )
 
@@ -199,7 +199,8 @@ def list_of(
 
 
 def _line(registry: Registry, row: SagaRow, now: datetime, width: int, wait: str | None) -> Line:
-    look, name = STATUS_LOOKS[row.status], saga_words(registry, row)
+    at, name = state_of_saga(registry, row), saga_words(registry, row)
+    look = STATUS_LOOKS[status_now(at, row)]
     error = printable(error_words(known_table(registry, row), row.error)) if row.status != Status.COMPLETED else ""
     if row.status not in FINISHED and not registry.knows(row):
         error = f"{name} v{row.definition_version}: its table is not in this release. {error}".rstrip()
@@ -207,7 +208,7 @@ def _line(registry: Registry, row: SagaRow, now: datetime, width: int, wait: str
         cells=(
             cell(str(row.id) if width >= _WIDE else short_id(row.id), "bold"),
             cell(f"{part_words(registry, row)}: {name}" if row.parent_id is not None else name),
-            cell(f"{look.symbol} {row.status}", look.style),
+            cell(f"{look.symbol} {status_words(at, row)}", look.style),
             cell(state_words(registry, row)),
             cell(printable(row.client or "")),
             cell(age((now - row.created_at).total_seconds())),

@@ -88,7 +88,8 @@ def unsettled(still_unknown: ColumnElement[bool]) -> Sequence[Any]:
     """
     columns = (
         SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
-        SagaRow.order_ref, SagaRow.error, CaseRow.taken_by, CaseRow.taken_at, CaseRow.snoozed_until, CaseRow.note,
+        SagaRow.order_ref, SagaRow.error, SagaRow.owner, SagaRow.attempt, SagaRow.deferrals, CaseRow.taken_by,
+        CaseRow.taken_at, CaseRow.snoozed_until, CaseRow.note,
     )  # fmt: skip
     rows = select(*columns).join(CaseRow, CaseRow.saga_id == SagaRow.id).where(or_(UNFINISHED, still_unknown))
     return db.session.execute(rows.order_by(CaseRow.taken_by, SagaRow.entered_at).limit(MOST_CASES)).all()

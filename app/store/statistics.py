@@ -31,7 +31,7 @@ from app.store.figures import bounded_statements
 from app.store.message_models import DEAD, DeliveryRow, OutboxRow, ParkedRow
 from app.store.models import ENDED, UNFINISHED, JournalRow, SagaRow
 from app.store.processes import Processes, running_processes
-from app.store.queries import Reach, within
+from app.store.queries import Reach, backs_off, within
 from machines.registry import Registry
 from machines.statuses import FINISHED, Status
 
@@ -147,6 +147,10 @@ class Minute:
     definition: str
     status: str
     sagas: int
+    #: Of unfinished sagas: the version of the table, the state, and whether they wait before their next attempt.
+    definition_version: int = 0
+    state: str = ""
+    backs_off: bool = False
 
 
 def counts_by_status() -> Sequence[Row[Any]]:
@@ -183,26 +187,24 @@ def started_lately(known: Sequence[str]) -> Sequence[Minute]:
     now = db.session.scalars(select(db_now())).one()
     first = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
     started = (SagaRow.definition, SagaRow.status, SagaRow.created_at)
-    unfinished = select(*started).where(UNFINISHED).cte("unfinished").prefix_with("MATERIALIZED")
+    waits = case((backs_off(), 1), else_=0).label("backs_off")
+    unfinished = select(*started, SagaRow.definition_version, SagaRow.state, waits).where(UNFINISHED)
+    under_way = select(unfinished.cte("unfinished").prefix_with("MATERIALIZED")).subquery()
     ended = [
         select(*started).where(ENDED, SagaRow.definition == name, SagaRow.status == literal_column(f"'{status}'"))
         for name in known
         for status in FINISHED
     ]
-    counted = union_all(*(_by_minute(part.subquery(), first) for part in (select(unfinished), *ended)))
-    return [
-        Minute(
-            number=(row.minute - first) // timedelta(minutes=1),
-            definition=row.definition,
-            status=row.status,
-            sagas=row.sagas,
-        )
-        for row in db.session.execute(counted)
-    ]
+    finer = under_way.c.definition_version, under_way.c.state, under_way.c.backs_off
+    counted = [_by_minute(under_way, first, *finer)]
+    if ended:
+        counted.append(union_all(*(_by_minute(part.subquery(), first) for part in ended)))
+    rows = [row._asdict() for each in counted for row in db.session.execute(each)]
+    return [Minute(number=(row.pop("minute") - first) // timedelta(minutes=1), **row) for row in rows]
 
 
-def _by_minute(started: Any, first: datetime) -> Select[Any]:
-    same = (minute_of(started.c.created_at).label("minute"), started.c.definition, started.c.status)
+def _by_minute(started: Any, first: datetime, *finer: ColumnElement[Any]) -> Any:
+    same = (minute_of(started.c.created_at).label("minute"), started.c.definition, started.c.status, *finer)
     return select(*same, func.count().label("sagas")).where(started.c.created_at >= first).group_by(*same)
 
 

@@ -14,7 +14,7 @@ from app.services import Services
 from app.store.audit import Entry
 from app.store.participants import ParticipantStore
 from app.views.formatting import duration
-from app.views.states import participant_of, participants_of, state_of, states_with
+from app.views.states import participants_of, state_of, states_with, waits_at
 from app.views.titles import participant_words
 from machines.registry import Registry
 from machines.statuses import Status, status_of
@@ -138,9 +138,7 @@ def waiting(registry: Registry, store: ParticipantStore) -> list[Queue]:
     """Return the sagas that wait for each participant, the most first. A tenant's sagas are counted for the tenant."""
     by_name: dict[str, list[Row[Any]]] = {}
     for row in store.waiting():
-        state = state_of(registry, (row.definition, row.definition_version, row.state))
-        name = participant_of(state)
-        if name is not None and state is not None and not state.poll:
+        if name := waits_at(state_of(registry, (row.definition, row.definition_version, row.state))):
             by_name.setdefault(name, []).append(row)
     found = [
         Queue(

@@ -38,8 +38,13 @@ def states_with(registry: Registry, *, step: str, participant: str) -> tuple[Sta
 
 
 def waiting_in(registry: Registry, participant: str) -> tuple[StateKey, ...]:
-    """Return the states in which a saga that backs off waits for this participant. A poll waits for its answer."""
-    return tuple(key for key, found in _states(registry) if participant_of(found) == participant and not found.poll)
+    """Return the states in which a saga that backs off waits for this participant."""
+    return tuple(key for key, found in _states(registry) if waits_at(found) == participant)
+
+
+def waits_at(state: State | None) -> str:
+    """Return the participant that a saga which backs off in a state waits for; "": none. A poll waits for an answer."""
+    return participant_of(state) or "" if state is not None and not state.poll else ""
 
 
 def final_states(registry: Registry) -> Ends:

@@ -17,7 +17,7 @@ from app.store.saga_ids import short_id
 from app.views.formatting import brief, duration
 from app.views.masking import shown
 from app.views.polls import Polls, polls_of
-from app.views.states import participant_of, state_of
+from app.views.states import participant_of, state_of, waits_at
 from app.views.titles import participant_title
 from machines.children import Group
 from machines.history import replies
@@ -41,8 +41,9 @@ class Wait:
     backs_off: bool
     #: Polls of a saga that asks for an answer; None: it does not ask.
     polls: Polls | None = None
-    #: The subject with the participant's title, for people.
-    words: str = ""
+    #: Participant that a saga which backs off waits for, as people read it, and why.
+    whom: str = ""
+    why: str = ""
     #: Participant of the next call or poll, while a person has paused it: nothing is sent. "": it is not paused.
     paused: str = ""
 
@@ -78,12 +79,26 @@ def is_backing_off(saga: SagaRow | Row[Any]) -> bool:
     return backs_off(saga.status, held=saga.owner is not None, tries=saga.attempt + saga.deferrals)
 
 
-def waits_for(registry: Registry, saga: SagaRow | Row[Any]) -> str:
-    """Return the participant that a saga which backs off waits for; "": it waits for none."""
-    if not is_backing_off(saga):
-        return ""
-    at = state_of(registry, (saga.definition, saga.definition_version, saga.state))
-    return participant_of(at) or "" if at and not at.poll else ""
+def waits_for(at: State | None, saga: SagaRow | Row[Any]) -> str:
+    """Return the participant that a saga which backs off waits for; "": it waits for none. at: its state."""
+    return waits_at(at) if is_backing_off(saga) else ""
+
+
+def status_now(at: State | None, saga: SagaRow | Row[Any]) -> str:
+    """Return the status of a saga as people see it: `waiting` also for one that waits for a participant."""
+    return Status.WAITING if waits_for(at, saga) else saga.status
+
+
+def status_words(at: State | None, saga: SagaRow | Row[Any]) -> str:
+    """Return the status of a saga in words, such as `waiting for the bank`, or `running`."""
+    whom = waits_for(at, saga)
+    back = "compensating, " if saga.status == Status.COMPENSATING else ""
+    return f"{back}waiting for {participant_title(whom)}" if whom else saga.status
+
+
+def state_of_saga(registry: Registry, saga: SagaRow | Row[Any]) -> State | None:
+    """Return the state of a saga; None when this release does not have its table."""
+    return state_of(registry, (saga.definition, saga.definition_version, saga.state))
 
 
 def wait_of(
@@ -104,15 +119,16 @@ def wait_of(
     if is_backing_off(saga):
         subject = participant_of(at) or saga.state
         if subject in paused:
-            words = f"{participant_title(subject)} (paused)"
-            return Wait(subject=f"{subject} (paused)", words=words, until=None, backs_off=True, paused=subject)
+            return Wait(
+                subject=f"{subject} (paused)", whom=participant_title(subject), why="paused", until=None,
+                backs_off=True, paused=subject,
+            )  # fmt: skip
         reason = (journal[-1].reason if journal else None) or ""
         # A pause that has ended says nothing any more: the saga is due.
         known = {open_reason(subject): "breaker open", pause_reason(subject): ""}
         why = known.get(reason, brief(reason))
-        why = f" ({why})" if why else ""
-        words = f"{participant_title(subject)}{why}"
-        return Wait(subject=f"{subject}{why}", words=words, until=saga.due_at, backs_off=True)
+        whom, reasoned = participant_title(subject), f"{subject} ({why})" if why else subject
+        return Wait(subject=reasoned, whom=whom, why=why, until=saga.due_at, backs_off=True)
     if at.awaits_child and saga.status != Status.PENDING:
         return Wait(subject=f"{at.waits}{_progress(at, saga, journal, family)}", until=None, backs_off=False)
     if at.waits and saga.status == Status.WAITING:
@@ -158,15 +174,20 @@ def stuck_words(family: Family) -> str:
 
 def sentence(wait: Wait, left_s: float) -> str:
     """Return the wait of a saga that backs off. left_s: seconds until the next attempt; below 0 when it is due."""
+    why = f" ({wait.why})" if wait.why else ""
+    return f"waiting for {wait.whom}{why}{': ' if wait.paused else ', '}{_next_try(wait, left_s)}"
+
+
+def _next_try(wait: Wait, left_s: float) -> str:
     if wait.paused:
-        return f"waiting for {wait.words}: nothing is sent until a person resumes it"
-    return f"waiting for {wait.words}, next try {f'in {duration(left_s)}' if left_s > 0 else 'now'}"
+        return "nothing is sent until a person resumes it"
+    return f"next try {f'in {duration(left_s)}' if left_s > 0 else 'now'}"
 
 
 def sentences(registry: Registry, rows: Sequence[SagaRow | Row[Any]], paused: Collection[str]) -> dict[UUID, str]:
-    """Return the wait of each saga of a page that backs off, by id. The other sagas of the page cost no query.
+    """Return why each saga of a list that backs off waits, and until when, by id. Its status says for whom.
 
-    paused: the paused participants.
+    The other sagas of the list cost no query. paused: the paused participants.
     """
     ids = [row.id for row in rows if is_backing_off(row)]
     if not ids:
@@ -179,5 +200,5 @@ def sentences(registry: Registry, rows: Sequence[SagaRow | Row[Any]], paused: Co
         wait = wait_of(definition, saga, journal, paused=paused) if definition else None
         if wait is not None and wait.backs_off and (wait.until is not None or wait.paused):
             left_s = (wait.until - now).total_seconds() if wait.until else 0.0
-            waits[saga_id] = sentence(wait, round(left_s))
+            waits[saga_id] = ", ".join(filter(None, (wait.why, _next_try(wait, round(left_s)))))
     return waits

@@ -95,8 +95,16 @@ def test_saga_that_waits_has_a_status_of_its_own_and_is_counted_once(client, wai
     assert "of the 3 under way" in words
     assert re.search(r"checkout 0 1 2 0 0 ", words), "stuck, running, waiting, compensating, pending"
     assert words.partition("Oldest unfinished")[2].partition("By saga")[0].count(" waiting for panier ") == 2
-    assert seen(client.get("/admin/sagas")).count(" waiting for panier waiting for panier") == 2, "the pill, and why"
+    assert re.search(r"3 sagas started in the last hour: 1 running, 2 waiting\.", client.get("/admin").text)
+    assert " running 1 waiting 2 " in words.partition("60 min ago")[2].partition("Needs attention")[0]
     saga = next(each for each in db.session.query(SagaRow) if each.deferrals)
+    run = client.application.test_cli_runner().invoke
+    listed, shown = run(args=["saga", "list"]).output, run(args=["saga", "show", str(saga.id)]).output
+    for rows in (seen(client.get("/admin/sagas")).partition("Started UTC Took Error")[2], listed):
+        assert rows.count("waiting for panier") == 2, "each row says it once"
+    assert (listed.count("◷ waiting for panier"), listed.count("● running")) == (2, 1)
+    assert shown.startswith("◷ waiting for panier in ")
+    assert run(args=["saga", "show", str(saga.id), "--tree"]).output.split()[2:5] == ["waiting", "for", "panier"]
     assert re.search(r"v1 waiting for panier ", seen(client.get(f"/admin/sagas/{saga.id}")))
 
 
@@ -206,8 +214,11 @@ def test_saga_of_a_paused_participant_promises_no_next_try(client, monkeypatch):
     assert whole["waiting_until"]
     client.post(f"{PATH}/panier/pause", data={"reason": "maintenance"})  # after the last attempt
     page, texts, whole = said()
-    words = "aiting for panier (paused): nothing is sent until a person resumes it"
-    assert all(words in text and "next try" not in text for text in texts)
+    words = r"aiting for panier \(paused\): nothing is sent until a person resumes it"
+    listed = r"waiting for panier .*paused, nothing is sent until a person resumes it"
+    for text, said_there in zip(texts, (words, listed, listed, words), strict=True):
+        assert re.search(said_there, text, re.DOTALL)
+        assert "next try" not in text
     assert "Next try not while panier is paused" in page
     assert "Not now: panier is paused, so nothing would be sent; resume it first." in page
     assert (whole["waiting_for"], whole["waiting_until"]) == ("panier (paused)", None)
