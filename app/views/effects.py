@@ -6,6 +6,7 @@ from types import MappingProxyType
 from app.views.formatting import moment
 from app.views.titles import participant_title
 from diagrams.descriptions import named
+from machines.answers import as_found
 from machines.history import Below, Effect, Found, StepEffect
 from machines.progress import person
 from machines.step import Step
@@ -73,8 +74,8 @@ def below_words(effect: StepEffect) -> list[str]:
 
 
 def by_hand_below(effect: StepEffect) -> list[str]:
-    """Return the sentences about what people resolved by hand in the sagas below a step."""
-    return [_of_below(each) for each in effect.below if each.effect.by_hand]
+    """Return the sentences about what people resolved by hand, or checked, in the sagas below a step."""
+    return [_of_below(each) for each in effect.below if as_found(each.effect).by_hand]
 
 
 def _of_below(below: Below) -> str:

@@ -80,6 +80,8 @@ def _with(effect: StepEffect, below: Sequence[Below]) -> StepEffect:
         return replace(effect, effect=Effect.UNKNOWN, below=below, only_below=True)
     if any(each.stays for each in below) and effect.effect in (Effect.NOT_DONE, Effect.UNDONE):
         return replace(effect, effect=Effect.TOOK_EFFECT, below=below, only_below=True)
+    if any(as_found(each.effect).effect is Effect.UNDONE for each in below) and effect.effect is Effect.NOT_DONE:
+        return replace(effect, effect=Effect.UNDONE, below=below)
     return replace(effect, below=below)
 
 

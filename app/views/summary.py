@@ -105,8 +105,10 @@ def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -
     if parts or checked:
         rest = " Every other step that was done is undone." if undone else ""
         return f"Compensated{', but' if parts else '.'} {' '.join((*parts, *checked))}{rest}{by_hand}"
+    if not undone and any(effect.step.starts and effect.refused for effect in effects):
+        return f"Compensated: nothing is left of what its sagas have done.{by_hand}"
     if not undone:
-        return "Compensated: nothing had been done."
+        return f"Compensated: nothing had been done.{by_hand}"
     return f"Compensated: every step that was done is undone.{by_hand}"
 
 

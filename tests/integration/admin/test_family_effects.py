@@ -10,7 +10,7 @@ from app.store.database import db
 from machines import Saga, compensatable, pivot, post, retriable, sub
 from tests.integration.admin.conftest import seen
 from tests.integration.engine.families import settle, the
-from tests.integration.engine.scene import LOST
+from tests.integration.engine.scene import LOST, REFUSED
 
 SHIP = pivot("ship", post("shop", "/ship"), done="SHIPPED", refused="NOT_SHIPPED", title="Ship the parcel")
 DELIVER = sub("deliver", pivot=True, done="DELIVERED", refused="NOT_DELIVERED")
@@ -79,3 +79,33 @@ def test_saga_that_has_started_no_other_saga_reads_none(family):
     event.remove(*listens)
     assert statements
     assert not [each for each in statements if "RECURSIVE" in each]
+
+
+STEPS = compensatable("pack", post("shop", "/pack"), undo=post("shop", "/unpack"), done="PACKED", refused="UNPACKED")
+DELIVER_FIRST = sub("deliver", done="DELIVERED", refused="NOT_DELIVERED")
+
+
+@pytest.mark.parametrize(
+    ("by", "words", "pill"),
+    [
+        ("nobody", "Compensated: nothing is left of what its sagas have done.", "not done"),
+        (
+            "resolve",
+            "Compensated: every step that was done is undone. otto resolved the undo of pack",
+            "undone, partly by hand",
+        ),
+    ],
+)
+def test_parent_says_that_its_refused_child_was_undone(family, by, words, pill):
+    refused = {} if by == "nobody" else {"undo_pack": [REFUSED]}
+    scene, client = family(
+        table("order", DELIVER_FIRST, END), table("deliver", STEPS, HOLD), replies={"hold": [REFUSED], **refused}
+    )
+    if by == "resolve":
+        scene.service.resolve(UUID(str(the(scene, "deliver")["id"])), "user:otto", "seen", {}, 0.0)
+        settle(scene)
+    db.session.rollback()
+    parent = the(scene, "order")["id"]
+    found = client.get(f"/api/v1/sagas/{parent}/effects").json
+    assert found["summary"].startswith(words)
+    assert found["effects"][0]["words"] == pill
