@@ -177,11 +177,9 @@ def _drawn(children: list[SagaRow]) -> tuple[list[SagaRow], str]:
 def _tree_line(row: SagaRow) -> str:
     """Return a saga in one line."""
     registry = services().registry
-    error = error_words(known_table(registry, row), row.error)
-    return printable(
-        f"{saga_words(registry, row)} {row.id} {status_words(state_of_saga(registry, row), row)} {state_words(registry, row)}"
-        + (f": {error}" if error else "")
-    )
+    error, status = error_words(known_table(registry, row), row.error), status_words(state_of_saga(registry, row), row)
+    name, state = saga_words(registry, row), state_words(registry, row)
+    return printable(f"{name} {row.id} {status} {state}" + (f": {error}" if error else ""))
 
 
 def list_of(

@@ -18,11 +18,11 @@ from app.store.saga_ids import short_id
 from app.views.known_effects import effects_of_all
 from app.views.masking import shown
 from app.views.states import state_of
-from app.views.titles import participant_title
+from app.views.titles import known_table, participant_title
 from machines.amounts import added
 from machines.children import INDEX
 from machines.history import StepEffect, replies
-from machines.registry import Registry, UnknownSagaError
+from machines.registry import Registry
 from machines.saga import Saga
 from machines.titles import GOES_ON, Money, money_moved
 from machines.transitions import Phase
@@ -161,7 +161,7 @@ def _tree(registry: Registry, roots: Sequence[_Place], most: int) -> tuple[list[
 
 
 def _starts_others(registry: Registry, row: SagaRow) -> bool:
-    table = _table(registry, row)
+    table = known_table(registry, row)
     return table is None or table.starts_others
 
 
@@ -169,7 +169,7 @@ def _moved(registry: Registry, places: Sequence[_Place]) -> list[_Moved]:
     """Return what each step of these sagas has done with money."""
     if not places:
         return []
-    tables = filter(None, (_table(registry, at.row) for at in places))
+    tables = filter(None, (known_table(registry, at.row) for at in places))
     amounts = {step.name: step.amount for table in set(tables) for step in table.steps if step.amount is not None}
     sources = {amount.reference.partition(".")[0] for amount in amounts.values()}
     journals = queries.journals([at.row.id for at in places], replies_of=sources, moves_of=sources | amounts.keys())
@@ -233,11 +233,3 @@ def _customer(row: SagaRow) -> str | None:
     while above is not None and above.client is None and above.parent_id is not None:
         above = queries.find(above.parent_id)
     return above.client if above is not None else None
-
-
-def _table(registry: Registry, row: SagaRow) -> Saga | None:
-    """Return the table of a saga by its name and version alone; None when this release has none."""
-    try:
-        return registry.get(row.definition, row.definition_version)
-    except UnknownSagaError:
-        return None
