@@ -48,15 +48,6 @@ class Decisions:
                     return broken
         return None
 
-    def of_inserted(self, world: World) -> Broken | None:
-        """Return a broken property when a child was inserted past a step whose condition holds."""
-        assert world.row is not None
-        forward = (Phase.FORWARD, Phase.WAITING, Phase.COMPLETED)
-        if not self._decides or self._moves.definition.states[world.row.state].phase not in forward:
-            return None
-        skipped = (fact for fact in world.facts if fact.trigger == Trigger.SKIP and fact.direction == Direction.DO)
-        return next((broken for fact in skipped if (broken := self._wrong(fact, world.facts))), None)
-
     def _wrong(self, fact: Fact, facts: frozenset[Fact]) -> Broken | None:
         decided, what = _DECIDED[Trigger(fact.trigger)]
         said = self.truth(fact.step, facts)

@@ -15,7 +15,7 @@ from machines.verify.properties import Broken
 from machines.verify.proving import Proofs
 from machines.verify.sayable import check_sayable
 from machines.verify.search import Search
-from machines.verify.words import sentence
+from machines.verify.words import SENTENCES, sentence
 from machines.verify.world import World
 
 
@@ -57,6 +57,9 @@ class _Way:
     def broken(self) -> Iterator[str]:
         """Yield why a property does not hold on the path, or at its end."""
         worlds, first = set(self._search.moves.starts()), set[World]()
+        wrong_start = self._search.moves.wrong_start
+        if wrong_start is not None and list(self._path) == [SENTENCES["inserted"]]:
+            yield wrong_start.why
         for number, said in enumerate(self._path, 1):
             first = worlds if number == self._repeats_from else first
             try:

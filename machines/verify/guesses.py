@@ -16,10 +16,14 @@ class Guesses:
 
     def __init__(self, moves: "Moves") -> None:
         self._moves = moves
+        #: Why the step of the last such commit was refused although nothing of it was sent; "": there was none.
+        self.unsent = ""
 
     def of(self, world: World, save: Save) -> Broken | None:
         """Return the property that a commit breaks by what it takes as known."""
         for fact in save.moves:
+            if fact.unfit:
+                self.unsent = f"{fact.step} is not sent: {fact.unfit}"
             if fact.unfit and self._moves.definition.states[fact.dest].phase is Phase.STUCK:
                 why = f"{fact.step} is not sent, and the saga is stuck after the point of no return: {fact.unfit}"
                 return Broken("can be sent", why)

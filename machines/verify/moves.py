@@ -39,6 +39,8 @@ class Moves:
 
     def __init__(self, machinery: Machinery, *, reduced: bool = True) -> None:
         self.reduced = reduced
+        #: Property that the insertion of a child breaks; None: none, or the saga is no child.
+        self.wrong_start: Broken | None = None
         self.machinery, self.definition = machinery, machinery.definition
         self.steps = [step for step in self.definition.steps if step.kind in EFFECTFUL and step.starts is None]
         self.index = {step.name: number for number, step in enumerate(self.steps)}
@@ -79,6 +81,7 @@ class Moves:
         loop = ModelLoop(self.machinery, Process(Memory(saga.state)), world.seen)
         save = loop.save_of(saga, DUE_NOW if saga.current.runs else NEVER_DUE, held=False)
         after = self.stored(world, save)
+        self.wrong_start = self.decisions.of_commit(world, save)
         assert after.row is not None
         assert kinship.of_child is not None
         kinship.of_child.insert(self.machinery, after.row, after.facts)

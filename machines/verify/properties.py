@@ -82,8 +82,6 @@ class Properties:
                 return Broken("once", f"{step.name} took effect twice", risk=entry.too_late)
         if world.row is None:
             return None
-        if self._moves.machinery.kinship.of_child is not None and (broken := self._moves.decisions.of_inserted(world)):
-            return broken
         phase = self._moves.definition.states[world.row.state].phase
         if phase not in (Phase.COMPENSATED, Phase.COMPLETED, Phase.STUCK):
             return None

@@ -69,10 +69,11 @@ class Proofs:
         searches = self.searches(definition, as_child=as_child, data=data, progress=progress)
         whole = Result(definition=definition, as_child=as_child, notes=tuple(late_retries(definition)))
         whole.findings += self._flaws(definition)
-        stages = None
+        stages = unsent = None
         for search in searches:
             stages = search.moves.machinery.kinship.of_child
             result = search.run()
+            unsent = unsent or search.unsent
             whole.add(result)
             if result.faults or not result.complete:
                 break
@@ -80,7 +81,8 @@ class Proofs:
             whole.unreached = tuple(each for each in whole.unreached if each != definition.compensated)
         if whole.complete and not whole.faults and definition.completed in whole.unreached:
             why = f"no path leads to {definition.completed}, unless a person resolves a step"
-            whole.findings.append(Finding(broken=CAN_COMPLETE, why=why, path=()))
+            found = Finding(broken=CAN_COMPLETE, why=why, path=())
+            whole.findings.append(found if unsent is None else replace(unsent, why=f"{why}; {unsent.why}"))
         if stages is not None and whole.complete and not whole.faults:
             self._stages[definition.name, definition.version] = stages
         return whole

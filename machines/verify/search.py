@@ -18,7 +18,7 @@ from machines.verify.kinship import Kinship
 from machines.verify.machinery import Machinery
 from machines.verify.meanings import UNTRUE, untrue_in
 from machines.verify.moves import Moves
-from machines.verify.properties import Broken
+from machines.verify.properties import CAN_COMPLETE, Broken
 from machines.verify.world import World
 
 #: Most states of one search. The largest sample table has a few thousand.
@@ -120,6 +120,8 @@ class Search:
         self._resolved: set[tuple[int, int]] = set()
         self._queue: deque[int] = deque()
         self._risks: set[str] = set()
+        #: A path to a step that is refused although nothing of it was sent; None: there is no such path.
+        self.unsent: Finding | None = None
 
     def run(self) -> Result:
         """Search, and return the result."""
@@ -127,6 +129,8 @@ class Search:
         result = self._result
         for world in self.moves.starts():
             self._add(world, -1, None)
+            if self.moves.wrong_start is not None:
+                self._found(self.moves.wrong_start, (-1, Event("inserted")), world)
         while self._queue and not result.faults:
             if len(self._worlds) > self._most:
                 result.complete = False
@@ -159,6 +163,10 @@ class Search:
         alive = False
         for edge in self._edges_of(world, number):
             self._result.transitions += 1
+            if self.moves.guesses.unsent and self.unsent is None:
+                path = (*self._path(number), (edge.event, edge.world))
+                why, data = self.moves.guesses.unsent, self.moves.machinery.data
+                self.unsent = Finding(broken=CAN_COMPLETE, why=why, path=path, data=data)
             if edge.broken is not None:
                 self._found(edge.broken, (number, edge.event), edge.world)
                 if self._result.faults:

@@ -14,6 +14,7 @@ _FOUND = {
     Truth.UNSEEN: " (it was done, and the probe does not find it yet)",
 }  # fmt: skip
 SENTENCES = {
+    "inserted": "The parent starts the saga as its child.",
     "late": "The deadline of the saga is over.",
     "stop": "The process is asked to stop.",
     "dies before its call": "The process dies before it sends the {what} of {step}.",

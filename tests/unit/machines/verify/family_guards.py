@@ -157,6 +157,9 @@ GUARDS = {
         text="(not goes_back or status == Status.COMPLETED)", without="not goes_back and status != Status.COMPLETED",
     ),
     # machines/progress.py and machines/running.py
+    "a_child_skips_its_first_step_when_the_condition_does_not_hold": Guard(
+        owner=Progress, function="_decide", table="born", text="decision.holds is None", without="not decision.holds",
+    ),
     "a_saga_that_waits_for_a_child_undoes_it": Guard(
         owner=Progress, function="may_have_worked", table="together",
         text=" or self._at.awaits_child", without="",

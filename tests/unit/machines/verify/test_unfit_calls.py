@@ -21,6 +21,7 @@ from machines import (
 from machines.fields import list_of
 from machines.registry import Registry
 from machines.verify import verify
+from machines.verify.words import lines_of
 from tests.unit.machines.tables import saga
 from tests.unit.machines.verify.written import passes, source_for
 
@@ -65,6 +66,17 @@ def test_verify_finds_a_call_that_cannot_be_built_and_writes_its_test(call):
     assert fault.why.endswith(FAILED)
     registry = Registry([TABLES[call]])
     assert not passes(source_for(result, registry), registry)
+
+
+def test_saga_that_never_completes_names_the_call_that_is_not_sent_and_its_path():
+    table = sale(compensatable("a", post("shop", "/a", number=BAD), undo=post("shop", "/u"), done="A", refused="NO_A"))
+    result = verify(table)
+    (fault,) = result.faults
+    assert fault.broken == "can complete"
+    assert "; a is not sent: " in fault.why
+    assert fault.why.endswith(FAILED)
+    assert lines_of(fault) == ["   1. The saga is stored in STARTED. The saga is stored in CANCELLED and released."]
+    assert not passes(source_for(result, Registry([table])), Registry([table]))
 
 
 def test_verify_finds_an_undo_of_an_item_that_cannot_be_built():
