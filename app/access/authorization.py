@@ -2,7 +2,7 @@
 
 from urllib.parse import quote, urlsplit
 
-from flask import Flask, current_app, g, redirect, request, session
+from flask import Flask, current_app, g, redirect, request, session, url_for
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response
 
@@ -94,7 +94,7 @@ def _to_new_password(sender: Principal, endpoint: str) -> Response | None:
     if not sender.must_change or endpoint in _WITHOUT_CHANGE:
         return None
     if request.method in _SAFE and "HX-Request" not in request.headers:
-        return redirect("/admin/account", 303)
+        return redirect(url_for("account.index"), 303)
     raise ForbiddenError("choose a password of your own first, at /admin/account")
 
 
@@ -180,6 +180,7 @@ def _to_sign_in(then: str = "") -> Response:
     if "HX-Request" in request.headers:  # htmx requested a part of a page: admin.js loads the whole page again
         answer = Response(status=401)
     else:
-        answer = redirect(f"/login?next={quote(then or request.full_path.rstrip('?'))}", 303)
+        then = then or request.script_root + request.full_path.rstrip("?")
+        answer = redirect(f"{url_for('access.show_login')}?next={quote(then)}", 303)
     answer.headers["Cache-Control"] = "no-store"
     return answer

@@ -15,7 +15,6 @@ from app.store.login_attempts import ATTEMPT_WINDOW_S
 from app.telemetry.refusals import PERSON
 
 blueprint = as_pages(Blueprint("access", __name__))
-HOME = "/admin"
 _log = structlog.get_logger("access")
 #: Largest number of characters of a user name; further characters are cut off.
 _LONGEST_NAME = 64
@@ -83,9 +82,9 @@ def _again(name: str, wrong: str, status: int) -> Response:
 
 
 def own_path(wanted: str) -> str:
-    """Return the path if it belongs to this service, otherwise HOME.
+    """Return the path if it belongs to this service, otherwise that of the overview.
 
     A browser reads a path that begins with two slashes as the address of another site.
     """
     ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
-    return wanted if ours else HOME
+    return wanted if ours else url_for("admin_overview.show")

@@ -39,7 +39,7 @@
   // Signed out: load the page again, so that the server sends the person to /login and back.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { status, responseURL } = event.detail.xhr;
-    if (status !== 401 && new URL(responseURL, location.href).pathname !== "/login") return;
+    if (status !== 401 && !new URL(responseURL, location.href).pathname.endsWith("/login")) return;
     event.detail.shouldSwap = false;
     location.assign(location.href);
   });

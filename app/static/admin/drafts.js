@@ -5,7 +5,7 @@
   const SENT = "draft-sent";
   // Only reasons: other fields can hold secrets, which must not stay in the browser.
   const FIELDS = "form[method=post] textarea[name=reason], form[method=post] input[name=reason]";
-  const onLogin = () => location.pathname === "/login";
+  const onLogin = () => location.pathname.endsWith("/login");
 
   // Not `form.action`: that is the form's field of this name, when it has one.
   const target = (form) => new URL(form.getAttribute("action") ?? "", location.href).pathname;
@@ -29,7 +29,7 @@
   };
   // The answer shows whether a form was taken, or whether a sign-in is needed first.
   document.addEventListener("submit", (event) => {
-    if (target(event.target) === "/logout") sessionStorage.clear(); // nobody else sees them
+    if (target(event.target).endsWith("/logout")) sessionStorage.clear(); // nobody else sees them
     else {
       const keys = fields().filter((field) => field.form === event.target).map(keyOf);
       sessionStorage.setItem(SENT, JSON.stringify(keys));

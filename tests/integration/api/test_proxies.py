@@ -1,7 +1,9 @@
 """Behind a gateway: the address of the client, and the path prefix of the service."""
 
+import re
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
@@ -109,6 +111,24 @@ def test_location_contains_the_prefix_of_the_gateway(behind, proxies, prefix):
     )
     assert answer.status_code == 201, answer.json
     assert answer.headers["Location"] == f"{prefix}{SAGAS}/{answer.json['saga']['id']}"
+
+
+def test_pages_behind_a_prefix_lead_to_pages_behind_it(behind):
+    browser, sent = behind(1), {"X-Forwarded-Prefix": "/gate"}
+    asked = browser.get("/admin/stuck?q=4", headers=sent)
+    assert asked.location == "/gate/login?next=/gate/admin/stuck%3Fq%3D4"
+    page = browser.get("/login", query_string={"next": "//evil.example"}, headers=sent).text
+    assert 'value="/gate/admin"' in page, "where the person goes after signing in"
+    links = re.findall(r'(?:href|src|action)="(/[^"]*)"', page)
+    assert len(links) > 10
+    assert [link for link in links if not link.startswith("/gate/")] == []
+
+
+def test_no_template_has_the_path_of_a_page_without_the_prefix():
+    templates = list((Path(create_app.__code__.co_filename).parent / "templates").rglob("*.html"))
+    assert templates
+    for template in templates:
+        assert re.findall(r"""[\w-]+=["']/\w[^"']*""", template.read_text()) == [], template
 
 
 @pytest.mark.parametrize(
