@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from machines.lines import shortened
+
+#: Longest detail of an error, and longest part of it that says what is wrong with one field, in characters. A field's
+#: name is the sender's, and may have 250 kB.
+LONGEST_DETAIL, LONGEST_PART = 4000, 1000
+
 
 class ProblemError(Exception):
     """An error that the sender of the request can correct. members: further members of the problem document."""
@@ -14,8 +20,8 @@ class ProblemError(Exception):
     headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, detail: str, **members: Any) -> None:
-        super().__init__(detail)
-        self.detail = detail
+        self.detail = shortened(detail, LONGEST_DETAIL)
+        super().__init__(self.detail)
         self.members = members
 
 
@@ -31,6 +37,7 @@ class InvalidError(ProblemError):
     title = "Invalid request"
 
     def __init__(self, *wrong: tuple[str, str], **members: Any) -> None:
+        wrong = tuple((shortened(pointer, LONGEST_PART), shortened(detail, LONGEST_PART)) for pointer, detail in wrong)
         errors = [{"pointer": pointer, "detail": detail} for pointer, detail in wrong]
         super().__init__("; ".join(f"{pointer}: {detail}" for pointer, detail in wrong), errors=errors, **members)
 

@@ -12,6 +12,7 @@ from app.store import audit
 from app.store.database import db
 from app.store.search import id_digits
 from app.store.tenants import acting_for
+from machines.lines import one_line
 
 blueprint = as_pages(Blueprint("audit", __name__, url_prefix="/admin/audit"))
 ROWS = 50
@@ -64,7 +65,7 @@ def changes(row: Row[Any]) -> str:
 
 
 def _words(value: Any) -> str:
-    return " ".join(value) if isinstance(value, list) else str(value)
+    return one_line(" ".join(value) if isinstance(value, list) else value)
 
 
 def _saga_digits(text: str) -> str:

@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from app.store import sagas
+from app.store import audit, sagas
 from app.store.access_models import AuditRow
 from app.store.audit import GENESIS, Entry, append, page, record, seal, use_key, verify
 from app.store.audit_anchors import EVERY_S, Anchors, problem_of_anchors, write_anchor
+from app.store.dead_letters import LARGEST_BODY
 from app.store.sagas import FencedError
 from app.store.transactions import atomic
 from machines.transitions import Trigger
@@ -337,3 +338,12 @@ def test_anchors_are_written_when_the_trail_has_grown_and_once_an_hour(trail, tm
 def test_file_that_cannot_be_written_stops_nothing(trail, tmp_path, capsys):
     Anchors(trail.engine, tmp_path, lambda: 0.0).write_due()
     assert "audit.not_anchored" in capsys.readouterr().out
+
+
+def test_rows_that_are_read_at_a_time_fit_into_the_memory_of_a_replica(stored, monkeypatch):
+    """Each row may keep a discarded message of LARGEST_BODY."""
+    assert audit._BATCH * LARGEST_BODY <= 8 << 20
+    monkeypatch.setattr(audit, "_BATCH", 2)
+    for number in range(5):
+        record(stored.engine, Entry(actor="user:ada", action=f"test {number}"))
+    assert verify(stored.engine).rows == 5

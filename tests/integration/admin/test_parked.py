@@ -9,6 +9,7 @@ from app.access.principal import user
 from app.services import services
 from app.store.database import db
 from app.store.dead_letters import DeadLetters
+from machines.lines import LONGEST_WORDS
 from tests.integration.admin.conftest import seen
 
 ORDER = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
@@ -61,6 +62,13 @@ def test_discard_needs_a_reason(client, parked):
     assert left() == 1
     assert client.post(f"{path}/discard", data={"reason": "sent again"}).status_code == 303
     assert left() == 0
+
+
+def test_audit_page_shows_the_beginning_of_a_discarded_message(client, parked):
+    client.post(f"{parked(source='x' * 50_000)}/discard", data={"reason": "sent again"})
+    page = client.get("/admin/audit").text
+    assert "body: {" in page.replace("&#34;", '"')
+    assert "x" * LONGEST_WORDS not in page
 
 
 def test_viewer_sees_no_buttons_and_changes_nothing(client, parked, monkeypatch):

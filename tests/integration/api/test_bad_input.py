@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from app.errors import LONGEST_DETAIL, LONGEST_PART
+
 GOOD = {"client_id": 4, "magasin_id": 1}
 
 NOT_JSON = {
@@ -71,6 +73,14 @@ def test_a_wrong_field_is_named(client, begun, body, pointer):
 def test_every_wrong_field_is_named_at_once(client):
     problem = assert_problem(post(client, b'{"client_id": "x", "more": 1}'), 400)
     assert {error["pointer"] for error in problem["errors"]} == {"/client_id", "/magasin_id", "/more"}
+
+
+def test_long_names_are_shortened_in_the_answer(client):
+    answer = post(client, json.dumps(GOOD | {f"{number}{'x' * 4000}": 1 for number in range(50)}))
+    problem = assert_problem(answer, 400)
+    assert len(problem["detail"]) == LONGEST_DETAIL
+    assert max(len(error["pointer"]) for error in problem["errors"]) == LONGEST_PART
+    assert len(answer.data) < 2 * 50 * LONGEST_PART
 
 
 def test_a_body_that_is_too_large_is_refused(client, begun):

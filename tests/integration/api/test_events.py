@@ -6,7 +6,7 @@ from sqlalchemy import text
 from app.events.event_threads import EventThreads
 from app.services import services
 from app.store.database import db
-from app.store.dead_letters import DeadLetters
+from app.store.dead_letters import LARGEST_BODY, LONGEST_TEXT, DeadLetters
 
 ORDER = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
 EVENT = {"specversion": "1.0", "id": "1", "source": "/boutique", "type": "CommandeCreate", "data": ORDER}
@@ -50,6 +50,17 @@ def test_dead_letter_shows_its_reason_and_text(client, parked):
     (entry,) = client.get("/api/v1/events/parked").json["parked"]
     assert entry["reason"] == "/type: was not known yet"
     assert json.loads(entry["body"]) == EVENT
+
+
+def test_list_of_dead_letters_is_cut_before_it_fills_the_memory(client):
+    letters = DeadLetters(db.engine)
+    for _ in range(LONGEST_TEXT // LARGEST_BODY + 2):
+        letters.add("long", b"x" * LARGEST_BODY)
+    assert len(numbers(client)) == LONGEST_TEXT // LARGEST_BODY
+    with db.engine.connect() as connection:
+        longer = text("UPDATE parked SET body = :body WHERE id = (SELECT min(id) FROM parked)")
+        connection.execute(longer, {"body": "x" * (LONGEST_TEXT + 1)})  # an earlier release stored any length
+    assert len(numbers(client)) == 1
 
 
 def test_retried_dead_letter_starts_its_saga(client, parked, begun):
