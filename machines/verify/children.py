@@ -4,19 +4,19 @@
 it inserts children, asks them to compensate, and makes their parent due when they end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from machines.groups import is_sent_back
+from machines.groups import NewChild, StoredChild, is_sent_back
 from machines.history import replies
 from machines.references import look_up
 from machines.statuses import FINISHED, Status
 from machines.step import Step
 from machines.verify.events import Edge, Event
-from machines.verify.process import ModelLoop
+from machines.verify.kinship import stored, with_replaced
 from machines.verify.stages import ChildMove
-from machines.verify.world import DUE_NOW, HELD, KNOWN_END, NEW_END, Fact, Kin, Memory, Process, Save, Stage, World
+from machines.verify.world import DUE_NOW, HELD, KNOWN_END, NEW_END, Fact, Kin, Save, Stage, World
 
 if TYPE_CHECKING:
     from machines.verify.moves import Moves
@@ -122,23 +122,27 @@ class Children:
 
     def inserted(self, world: World, save: Save) -> list[Kin]:
         """Return the children that a commit inserts, as `machines.families` decides. world: the state after it."""
-        machinery = self._moves.machinery
-        saga = machinery.load(save.row, world.facts, world.seen, own_claims=0)
-        loop = ModelLoop(machinery, Process(Memory(save.row.state)), world.seen)
-        loop.families.prepare(saga)
-        if saga.missing_children is None:
-            return []
-        step = saga.current.step
+        step, found = self._moves.definition.states[save.row.state].step, []
         assert step is not None
-        known = loop.families.children.of(saga.id, step.name)
-        found = []
-        for new in saga.missing_children(known, save.retried):
+        known = self._known(world, step)
+        for new in self.new(world, save):
             table = (new.definition.name, new.definition.version)
             place = self._place(new.number, step, world)
             before = any(self._place(child.child_number, step, world) == place for child in known)
             again = min(new.number, place + 1 + self.count(step, world)) if before else 0
             found.append(Kin(step.name, place + 1, *table, self.kinship.born(table, step.name, place), again))
         return found
+
+    def new(self, world: World, save: Save) -> Sequence[NewChild]:
+        """Return the children that a commit inserts, with their data. world: the state after it."""
+        step = self._moves.definition.states[save.row.state].step
+        if save.missing is None or step is None:
+            return ()
+        found: Sequence[NewChild] = save.missing(self._known(world, step), save.retried)
+        return found
+
+    def _known(self, world: World, step: Step) -> list[StoredChild]:
+        return [stored(self.kinship, kin) for kin in with_replaced([kin for kin in world.kin if kin.step == step.name])]
 
     def count(self, step: Step, world: World) -> int:
         """Return the number of children that a step has in the end."""

@@ -32,7 +32,7 @@ class Guesses:
             if save.row.goes_back and fact.direction == Direction.DO:
                 why = f"{fact.step} is done, and the parent has asked the saga to compensate"
                 return Broken("nothing forward", why)
-            if broken := self._lacks(fact):
+            if broken := self._lacks(fact) or self._kept_wrongly(fact):
                 return broken
             if fact.step not in self._moves.index:
                 continue
@@ -56,6 +56,9 @@ class Guesses:
             return None
         name = lacked(self._moves.definition, step, self._moves.machinery.bodies.value(fact.body))
         return Broken("no guess", f"the saga takes {step.name} as done, and its reply lacks {name}") if name else None
+
+    def _kept_wrongly(self, fact: Fact) -> Broken | None:
+        return self._moves.sending.of_reply(fact) if fact.direction == Direction.DO else None
 
     def of_way_back(self, world: World, save: Save) -> Broken | None:
         """Return the property that a commit breaks with which the saga begins to go back, or goes on to do so."""

@@ -33,7 +33,9 @@ class KinProperties:
         if broken is None and (at.undoes or at.phase is Phase.COMPENSATED):
             broken = self._left_behind(after, self._position[at.step.name] if at.step else -1)
         if broken is None and at.awaits_child and not at.undoes and at.step is not None:
-            broken = self._started_wrongly(after, save, at.step)
+            broken = self._started_wrongly(after, save, at.step) or self._moves.sending.of_children(
+                after, save, at.step
+            )
         if broken is None and at.awaits_child and at.undoes and at.step is not None:
             broken = self._not_asked(children.committed(after, save), at.step)
         return broken
@@ -55,8 +57,12 @@ class KinProperties:
             taken = "undone" if undone else "done"
             if child := next((each for each in kin if each.stage.status not in enough), None):
                 return Broken("no guess", f"the saga takes {step.name} as {taken}, and {_named(child)}")
-            if not undone and not fact.by_hand and len(kin) < self._moves.children.count(step, world):
+            if undone or fact.by_hand:
+                continue
+            if len(kin) < self._moves.children.count(step, world):
                 return Broken("no guess", f"the saga takes {step.name} as done, and not all of its children started")
+            if broken := self._moves.sending.of_result(world, step, fact):
+                return broken
         return None
 
     def _left_behind(self, world: World, position: int) -> Broken | None:

@@ -1,13 +1,16 @@
 """What the search of one table knows of its children and of its parent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from machines.groups import StoredChild
+from machines.families import Families
+from machines.groups import Child, Missing, NewChild, StoredChild
 from machines.registry import Registry
+from machines.running import RunningSaga
 from machines.statuses import Status
+from machines.verify.distinct import distinct_kept
 from machines.verify.world import Kin, Stage
 
 if TYPE_CHECKING:
@@ -44,6 +47,16 @@ class Kinship:
     def stages_of(self, kin: Kin) -> "Stages":
         return self.stages[kin.definition, kin.version]
 
+    def replies_of(self, kin: Kin) -> Mapping[str, Any]:
+        """Return what a completed child has kept: step → its reply. No two children of a step keep the same."""
+        stages = self.stages_of(kin)
+        found: Mapping[str, Any] = stages.replies_of(kin.stage)
+        if kin.number == 1:
+            return found
+        steps = {step.name: step for step in stages.definition.steps}
+        place = f"{kin.step}.{kin.number - 1}"
+        return {name: distinct_kept(steps[name], reply, f"{place}.{name}") for name, reply in found.items()}
+
     def born(self, table: TableKey, step: str, place: int) -> Stage:
         """Return the stage of a new child."""
         if (step, place) in self.idle:
@@ -52,6 +65,35 @@ class Kinship:
         over = {stage for stage in found if stage.status == Status.COMPLETED}
         chosen = over if (step, place) in self.born_finished else found - over
         return min(chosen or found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """How a commit finds the children that it starts. Two that were prepared alike are equal."""
+
+    #: Step that starts them, and the replies that the process knew, each with its number.
+    step: str
+    results: tuple[tuple[str, int], ...]
+    missing: Missing = field(compare=False)
+
+    def __call__(self, known: Sequence[Child], retried: bool) -> Sequence[NewChild]:
+        return self.missing(known, retried)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFamilies(Families):
+    """The families of one process. Its sagas know how their children were prepared."""
+
+    #: Returns the replies that a saga knows, each with its number.
+    numbered: Callable[[RunningSaga], tuple[tuple[str, int], ...]]
+
+    def prepare(self, saga: RunningSaga) -> str | None:
+        problem, missing = super().prepare(saga), saga.missing_children
+        if missing is not None and not isinstance(missing, Prepared):
+            assert saga.current.step is not None
+            step, results = saga.current.step.name, self.numbered(saga)
+            saga.missing_children = Prepared(step=step, results=results, missing=missing)
+        return problem
 
 
 class SeenChildren:
@@ -66,19 +108,22 @@ class SeenChildren:
 
         Those that were replaced are among them.
         """
-        kin = self._loop.ask("kin", step)
-        replaced = [each._replace(again=0, stage=Stage(Status.COMPENSATED)) for each in kin if each.again]
-        return sorted(map(self._stored, (*replaced, *kin)), key=lambda child: child.child_number)
+        return [self._stored(kin) for kin in with_replaced(self._loop.ask("kin", step))]
 
     def replies(self, children: Sequence[UUID]) -> Mapping[UUID, Any]:
         """Return for each child the reply of each of its steps that succeeded."""
-        kinship = self._loop.machinery.kinship
-        return {child: kinship.stages_of(self._seen[child]).replies_of(self._seen[child].stage) for child in children}
+        return {child: self._loop.machinery.kinship.replies_of(self._seen[child]) for child in children}
 
     def _stored(self, kin: Kin) -> StoredChild:
         found = stored(self._loop.machinery.kinship, kin)
         self._seen[found.id] = kin
         return found
+
+
+def with_replaced(kin: Sequence[Kin]) -> list[Kin]:
+    """Return the children of a step and those that they have replaced, in the order of their numbers."""
+    replaced = [each._replace(again=0, stage=Stage(Status.COMPENSATED)) for each in kin if each.again]
+    return sorted((*replaced, *kin), key=lambda each: each.again or each.number)
 
 
 def stored(kinship: Kinship, kin: Kin) -> StoredChild:

@@ -9,6 +9,7 @@ from math import inf
 from typing import Any
 from uuid import UUID
 
+from machines.accepting import NotAcceptedError
 from machines.attempts import later_answer, understood
 from machines.call import Call
 from machines.history import AFTER_DOUBT, BRANCH, NOTHING_FOUND, replies
@@ -21,13 +22,14 @@ from machines.replies import Reply
 from machines.restoring import restore, restored_in_doubt
 from machines.running import Move, RunningSaga
 from machines.saga import Saga
-from machines.samples import example
 from machines.step import CALLING, Step
 from machines.transitions import DONE, NOWHERE, Direction, Trigger
+from machines.verify.distinct import distinct_data, put
 from machines.verify.kinship import Kinship
 from machines.verify.meanings import Truth
-from machines.verify.replying import put, replies_to
+from machines.verify.replying import replies_to
 from machines.verify.samples import bodies_of, varies
+from machines.verify.values import UnknownError, same, stored_of
 from machines.verify.wait_ends import meaning_of
 from machines.verify.world import Bodies, Fact, Memory, Row, Seen
 from machines.waiting import Waiting
@@ -57,7 +59,7 @@ class Machinery:
         """See `machines.verify.replying.replies_to` for accepted."""
         self.definition, self.data, self._accepted = definition, data, accepted
         self.kinship = kinship or Kinship()
-        self.bodies = Bodies()
+        self.bodies, self.requests = Bodies(), Bodies()
         self._calling = {step.name for step in definition.steps if step.kind in CALLING and step.starts is None}
         #: Name of a signal or an answer, and its kind → its body.
         self.arrivals: dict[tuple[str, str], Mapping[str, Any]] = {}
@@ -113,16 +115,22 @@ class Machinery:
         saga.unsaved = [self._move(fact) for fact in memory.moves]
         saga.entered = 0.0
         saga.deadline = DEADLINE_S if memory.stored else inf
+        saga.missing_children = memory.missing
         return saga
+
+    def numbered(self, saga: RunningSaga) -> tuple[tuple[str, int], ...]:
+        """Return the replies that a saga knows, each with its number."""
+        return tuple(sorted((step, self.bodies.number(reply)) for step, reply in saga.results.items()))
 
     def memory_of(self, saga: RunningSaga, *, stored: bool, in_run: bool = False) -> Memory:
         """Return what a process remembers of a saga. in_run: it goes on in the run in which it has done this."""
         return Memory(
             state=saga.state, in_doubt=saga.in_doubt, failed_attempts=min(saga.failed_attempts, MOST_FAILED),
             sends_again=saga.sends_again, pending=saga.pending,
-            results=tuple(sorted((step, self.bodies.number(reply)) for step, reply in saga.results.items())),
+            results=self.numbered(saga),
             skipped=saga.skipped, moves=self.facts_of(saga.unsaved), claims=saga.claims, arrived=saga.arrived,
             stored=stored, goes_back=saga.goes_back, was_refused=saga.was_refused, in_run=in_run and saga.goes_back,
+            missing=saga.missing_children,
         )  # fmt: skip
 
     def facts_of(self, moves: list[Move]) -> tuple[Fact, ...]:
@@ -166,6 +174,11 @@ class Machinery:
             self._calls.append(call)
         return self._replies[known]
 
+    def known_replies(self, call: Call) -> Iterator[Reply]:
+        """Yield every reply to a call of an action that was asked for."""
+        for found in self._replies.get((id(call), False), {}).values():
+            yield from (reply for _, reply in found)
+
     def _varied(
         self, step: Step, replies: Mapping[Truth, list[tuple[str, Reply]]]
     ) -> Mapping[Truth, list[tuple[str, Reply]]]:
@@ -183,7 +196,7 @@ class Machinery:
         """Yield the kinds of the signal that a step waits for: one for each outcome of its body."""
         assert step.waits is not None
         assert step.waits.signal is not None
-        body, found = example(step.waits.brings), set()
+        body, found = distinct_data(step.waits.brings, f"{step.name}."), set()
         for kind, each in [("", body), *_signals(step.waits, body)]:
             outcome = meaning_of(step.waits, each)
             if outcome not in found:
@@ -228,7 +241,7 @@ class Machinery:
         self, saga: RunningSaga, call: Call, direction: Direction
     ) -> Mapping[Truth, tuple[tuple[str, Outcome], ...]]:
         """Return the replies to a call that mean different things to the engine: the name and the outcome of each."""
-        results = tuple(sorted((step, self.bodies.number(reply)) for step, reply in saga.results.items()))
+        results = self.numbered(saga)
         known = (id(call), direction, saga.state, results if call is saga.current.poll else ())
         if known not in self._meanings:
             replies = self.replies(saga, call, undoes=direction is Direction.UNDO)
@@ -258,10 +271,20 @@ def _different(
         sent = read.sent or at.probe is None
         is_kept = outcome in (Outcome.SUCCEEDED, Outcome.ACCEPTED) and direction is Direction.DO
         lacks = is_kept and lacked(saga.definition, at.step, read.body)
-        meaning = (outcome, read.asks_to_wait, sent, read.final, has_body, lacks)
+        checked = outcome is Outcome.SUCCEEDED and is_kept and not lacks and call is not at.poll
+        wrong = checked and at.step is not None and _is_wrong(at.step, call, reply, read)
+        meaning = (outcome, read.asks_to_wait, sent, read.final, has_body, lacks, wrong)
         decides = outcome is Outcome.SUCCEEDED and at.step is not None and varies(saga.definition, at.step)
         found.setdefault((*meaning, repr(read.body)) if decides else meaning, (name, outcome))
     return list(found.values())
+
+
+def _is_wrong(step: Step, call: Call, reply: Reply, read: Reply) -> bool:
+    """Return True when something else is kept of a reply than the table says."""
+    try:
+        return not same(read.body, stored_of(step, call, reply))
+    except (UnknownError, NotAcceptedError):
+        return True
 
 
 def lacked(definition: Saga, step: Step | None, stored: Any) -> str:

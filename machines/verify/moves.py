@@ -28,6 +28,7 @@ from machines.verify.people import People
 from machines.verify.process import ModelLoop, Send
 from machines.verify.properties import Broken, Properties
 from machines.verify.requests import Requests
+from machines.verify.sending import Sending
 from machines.verify.turns import Turns, learned
 from machines.verify.wait_ends import WaitEnds
 from machines.verify.world import DUE_LATER, DUE_NOW, HELD, NEVER_DUE, NEW_END, Entry, Memory, Process, Row, Save, World
@@ -48,7 +49,7 @@ class Moves:
         self.journals, self.network, self.guesses = Journals(machinery), Network(self), Guesses(self)
         self.children, self.kin_properties = Children(self), KinProperties(self)
         self.properties, self.people, self.wait_ends = Properties(self), People(self), WaitEnds(self)
-        self.decisions, self.requests = Decisions(self), Requests(self)
+        self.decisions, self.requests, self.sending = Decisions(self), Requests(self), Sending(self)
         #: True: a signal or an answer may come between a call and its commit.
         self.races = any(step.waits or step.later for step in self.definition.steps)
         self.turns, self.forgetting = Turns(machinery, merged=reduced), Forgetting(self)

@@ -12,12 +12,12 @@ from machines.participant_kinds import ParticipantKind
 from machines.progress import OPERATOR_ACTIONS, trigger_of
 from machines.references import idempotency_key
 from machines.replies import NOTHING
-from machines.samples import example, example_of
 from machines.statuses import Status
 from machines.step import Step
-from machines.testing.successes import fields, headers, success
+from machines.testing.successes import fields, success
 from machines.transitions import Direction, Phase, State, Trigger
 from machines.verify import participants
+from machines.verify.distinct import distinct, distinct_body, distinct_data, distinct_headers
 from machines.verify.events import Edge, Event
 from machines.verify.machinery import PERSON, SAGA_ID
 from machines.verify.process import ModelLoop
@@ -110,13 +110,13 @@ class People:
         if step.starts is not None:
             return self._of_children(step)
         if step.call is None:
-            return example(step.keeps)  # type: ignore[arg-type]
+            return distinct_data(step.keeps, f"{step.name}.")  # type: ignore[arg-type]
         definition = self._moves.definition
         taken, lacking = definition.taken(
             step.name,
             step.call,
-            success(step, step.call, fields(definition, step, step.call)),
-            headers(step, step.call),
+            success(step, step.call, distinct_body(step, step.call, fields(definition, step, step.call))),
+            distinct_headers(step, step.call),
         )
         assert lacking == NOTHING
         return dict(taken)
@@ -124,8 +124,8 @@ class People:
     def _of_children(self, step: Step) -> dict[str, Any]:
         """Return what a person gives for a step that starts children: an example of what the step keeps."""
         if step.group is None:
-            return example_of(kept_type(step.keeps)) if step.keeps else {}
-        return {} if step.group.over is not None else example_of(step.group.result)
+            return distinct(kept_type(step.keeps), step.name) if step.keeps else {}
+        return {} if step.group.over is not None else distinct(step.group.result, step.name)
 
     def _by_hand(self, world: World, row: Row, action: str, trigger: Trigger) -> tuple[Entry, ...] | None:
         """Return what the participants have after the work that a person does before the action; None: no such action.

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from machines.attempts import Attempts, filled, understood
 from machines.call import Call
-from machines.families import Families, FamilyLoop
+from machines.families import FamilyLoop
 from machines.loop import Loop, RunEnd
 from machines.outcomes import Outcome
 from machines.references import FillError
@@ -23,9 +23,10 @@ from machines.restoring import stored_in_doubt
 from machines.running import RunningSaga
 from machines.step import Kind
 from machines.transitions import Direction, Phase, Trigger
-from machines.verify.kinship import SeenChildren
+from machines.verify.kinship import ModelFamilies, SeenChildren
 from machines.verify.machinery import DEADLINE_S, ENGINE, LATE_S, LONG_AGO_S, MAX_CLAIMS, MOST_FAILED, Machinery
 from machines.verify.meanings import Truth
+from machines.verify.values import Request
 from machines.verify.world import (
     DUE_LATER,
     DUE_NOW,
@@ -55,6 +56,9 @@ class Send(NamedTuple):
     can_expire: bool
     #: True: the process may send the step's action next, without a further commit.
     acts_next: bool
+    #: Number of the request, see `Machinery.requests`, and of the step's own reply that the process knows.
+    request: int = -1
+    own: int = -1
     #: Why this call, or the poll for its answer, cannot be built: then nothing is sent, and nothing can be.
     unfit: str = ""
 
@@ -125,7 +129,7 @@ class _Calls(Attempts):
         direction = direction or at.direction
         purpose = _purpose(saga, call, direction)
         try:
-            _, sent, _ = filled(saga, call, direction, {}, lambda _id, step: f"https://saga.example/replies/{step}")
+            path, sent, body = filled(saga, call, direction, {}, _reply_to)
         except FillError as error:
             if purpose not in ("do", "read"):  # a call forward may be refused so: the saga goes back
                 raise _Left(_never_sent(at.step.name, purpose, call, str(error))) from None
@@ -150,11 +154,17 @@ class _Calls(Attempts):
                     replies=meanings,
                     can_expire=saga.may(Trigger.EXPIRE) or (at.awaits_answer and at.step.kind is Kind.PIVOT),
                     acts_next=acts_next,
+                    request=loop.machinery.requests.number(Request(call.method, call.participant, path, sent, body)),
+                    own=loop.machinery.bodies.number(saga.results.get(at.step.name)),
                 )
             )  # fmt: skip
         truth, _, name = name.partition(": ")
         reply = next(reply for known, reply in replies[Truth(truth)] if known == name)
         return understood(saga, call, direction, replace(reply))
+
+
+def _reply_to(_saga_id: UUID, step: str) -> str:
+    return f"https://saga.example/replies/{step}"
 
 
 def _never_sent(step: str, purpose: str, call: Call, why: str) -> Send:
@@ -185,7 +195,9 @@ class ModelLoop(FamilyLoop[RunningSaga]):
         """seen: what the process reads of its surroundings; None: it stops where it reads what it has not learned."""
         self.machinery, self._process, self._seen = machinery, process, seen
         self.calls, self.waits = _Calls(self), Waits(arrivals=_Arrivals(self))
-        self.families = Families(children=SeenChildren(self), registry=machinery.kinship.registry)
+        self.families = ModelFamilies(
+            children=SeenChildren(self), registry=machinery.kinship.registry, numbered=machinery.numbered
+        )
         self.jitter = lambda longest_s: longest_s
         self.sleep = lambda _seconds: None
         self.stopping = lambda: self._process.stops
@@ -255,16 +267,19 @@ class ModelLoop(FamilyLoop[RunningSaga]):
     def _save(self, saga: RunningSaga, due: str, *, held: bool, waits: bool = True) -> None:
         if self.learn() is None:
             raise _Left(self.save_of(saga, due, held=held, goes_on=held and not waits))
-        saga.unsaved, self._stored, saga.deadline = [], True, DEADLINE_S
+        saga.unsaved, self._stored, saga.deadline, saga.missing_children = [], True, DEADLINE_S, None
 
     def save_of(self, saga: RunningSaga, due: str, *, held: bool, goes_on: bool = False) -> Save:
         """Return the commit of a saga. goes_on: the turn of the process goes on after the commit."""
+        if saga.current.awaits_child:
+            self.families.prepare(saga)
         holds = held and not goes_on
         return Save(
             row=self.row_of(saga, due, held=held), moves=self.machinery.facts_of(saga.unsaved), known=saga.arrived,
-            goes_on=goes_on, then=self._memory_of(saga, stored=True)._replace(moves=()) if holds else None,
+            goes_on=goes_on,
+            then=self._memory_of(saga, stored=True)._replace(moves=(), missing=None) if holds else None,
             wakes=saga.ends_for_parent, quiet=saga.ends_for_parent and saga.ends_quietly,
-            retried=saga.current.awaits_child and saga.retries_by_hand,
+            retried=saga.current.awaits_child and saga.retries_by_hand, missing=saga.missing_children,
         )  # fmt: skip
 
     def row_of(self, saga: RunningSaga, due: str, *, held: bool) -> Row:

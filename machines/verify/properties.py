@@ -22,6 +22,7 @@ PROPERTIES: Mapping[str, str] = {
     "in reverse": "a step is undone only when all children of later steps are compensated",
     "no guess": "the saga takes a call as done, undone or not done only when it knows",
     "true report": "what the saga reports of each step is true",
+    "as the table says": "a call sends what the table says, a child gets its values, and a reply is kept as it is",
     "as its condition says": "a step is sent or skipped as its condition says, and a skipped step is not undone",
     "as the signal says": "a wait ends as its signal says, or as the table says of silence",
     "allowed": "each action that is offered to an operator can be made",

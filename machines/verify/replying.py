@@ -10,11 +10,11 @@ from typing import Any
 
 from machines.call import Call
 from machines.outcomes import Outcome
-from machines.references import parts
 from machines.replies import Reply
 from machines.saga import Saga
 from machines.step import Step
-from machines.testing.successes import acceptance, another, fields, headers, meaningless, success
+from machines.testing.successes import acceptance, another, fields, meaningless, success
+from machines.verify.distinct import distinct_body, distinct_headers, other_form, put
 from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, subject_of
 
 #: End of the name of a success that lacks the fields of the table.
@@ -33,9 +33,9 @@ def replies_to(
     accepted: the meanings that the author vouches for, as `subject_of` names them.
     """
     found: dict[Truth, list[tuple[str, Reply]]] = {truth: [] for truth in Truth}
-    body = meaningless(step, call, fields(definition, step, call))
-    accepting = acceptance(step, body) if call is step.call and not undoes else body
-    kept = headers(step, call)
+    body = meaningless(step, call, distinct_body(step, call, fields(definition, step, call)))
+    accepting = distinct_body(step, call, acceptance(step, body)) if call is step.call and not undoes else body
+    kept = distinct_headers(step, call)
     by_field = any(isinstance(meaning, Mapping) and None in meaning for meaning in call.means.values())
     for name, reply in _plain(step, call, body):
         found[Truth.DONE].append((name, reply))
@@ -71,10 +71,13 @@ def replies_to(
 def _plain(step: Step, call: Call, body: Any) -> Iterator[tuple[str, Reply]]:
     """Yield the replies of a success: 200 and 201, with every field that the table needs, and then without."""
     good = success(step, call, body)
-    kept = headers(step, call)
+    kept = distinct_headers(step, call)
     for status in (200, 201):
         if status not in call.means or Outcome(call.means[status]) is Outcome.SUCCEEDED:  # type: ignore[arg-type]
             yield str(status), Reply(status=status, body=good, headers=kept)
+    other = other_form(step, call, good, kept)
+    if other != (good, kept) and 200 not in call.means:  # noqa: PLR2004
+        yield "200 in another form", Reply(status=200, body=other[0], headers=other[1])
     if not any(isinstance(key, str) for key in call.means):  # there a missing field may say something else
         yield f"200{WITHOUT_FIELDS}", Reply(status=200, body={})
 
@@ -87,7 +90,7 @@ def _declared(
     bodies: of a success, and of a reply that accepts the call. accepted: see `replies_to`.
     """
     body, accepting = bodies
-    done, kept = success(step, call, body), headers(step, call)
+    done, kept = success(step, call, body), distinct_headers(step, call)
     unsure = {each.reply: each for each in doubtful(step, call) if subject_of(step, call, each.key) not in accepted}
     for key, meaning in call.means.items():
         if isinstance(key, int):
@@ -129,22 +132,6 @@ def _undecided(call: Call, body: Any) -> Any:
         if isinstance(key, str) and isinstance(meaning, Mapping) and None in meaning:
             body = put(body, key, another(meaning))
     return body
-
-
-def put(body: Any, path: str, value: Any) -> Any:
-    """Return a copy of a body with a value at a path; without the path when the value is None."""
-    first, *rest = parts(path)
-    if isinstance(body, list) and first.isdecimal():
-        if value is None and not rest:
-            return []
-        items = body or [{}]
-        return [put(items[0], ".".join(rest), value) if rest else value, *items[1:]]
-    members = dict(body) if isinstance(body, Mapping) else {}
-    if value is None and not rest:
-        members.pop(first, None)
-    else:
-        members[first] = put(members.get(first), ".".join(rest), value) if rest else value
-    return members
 
 
 def _reply(

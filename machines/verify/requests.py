@@ -40,6 +40,7 @@ class Requests:
             broken = Broken("in time", f"{send.step} is sent, and the deadline was over before")
         elif send.purpose == "do" and not self._moves.decisions.truth(send.step, world.facts):
             broken = Broken("as its condition says", f"{send.step} is sent, and its condition does not hold")
+        broken = broken or self._moves.sending.of(world, send)
         if send.purpose == "undo" and any(
             each.trigger == Trigger.SKIP and each.step == send.step for each in world.facts
         ):

@@ -7,14 +7,14 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from machines import samples
 from machines.conditions import Condition, references_of
-from machines.fields import FieldKind
+from machines.fields import Field, FieldKind
 from machines.keeps import kept_of
-from machines.references import FillError, look_up, split
+from machines.references import FillError, look_up, parts, split
 from machines.saga import Saga
 from machines.step import Step
-from machines.verify.replying import put
+from machines.testing.successes import type_of
+from machines.verify.distinct import distinct, distinct_data, item_of, put
 from machines.verify.truth import disputed, example, truth_for
 
 _ANY = FieldKind.ANYTHING
@@ -31,7 +31,9 @@ def data_of(definition: Saga, items: int) -> Iterator[Mapping[str, Any]]:
     """
     for data in _data_of(definition):
         lists = {each: found for each in _lists(definition) if (found := _items(each, data)) is not None}
-        full = _filled(data, [(each, found[:1] * items) for each, found in lists.items()])
+        full = _filled(
+            data, [(each, _different(found, _field(definition, each), each, items)) for each, found in lists.items()]
+        )
         yield full
         for each in lists:
             if _may_be_empty(definition, each):
@@ -39,7 +41,7 @@ def data_of(definition: Saga, items: int) -> Iterator[Mapping[str, Any]]:
 
 
 def _data_of(definition: Saga) -> Iterator[Mapping[str, Any]]:
-    data = samples.example(definition.data)
+    data = distinct_data(definition.data)
     names = {step.name for step in definition.steps}
     about = [each for each in _conditions(definition) if not any(split(ref)[0] in names for ref in references_of(each))]
     if len(about) > MOST_CONDITIONS:
@@ -72,8 +74,8 @@ def bodies_of(definition: Saga, step: Step, body: Any, items: int) -> Iterator[A
         root, path = split(each)
         if root == step.name:
             source = _source(step, path)
-            item = (_items(source, body) or [{}])[:1]
-            yield from (put(body, source, item * number) for number in (items, 0))
+            first, field = _items(source, body) or [{}], type_of(step, step.call, source) if step.call else None
+            yield from (put(body, source, _different(first, field, each, number)) for number in (items, 0))
 
 
 def _decided(step: Step, conditions: Sequence[Condition], body: Any) -> Any:
@@ -132,6 +134,22 @@ def _items(reference: str, data: Mapping[str, Any]) -> list[Any] | None:
     except FillError:
         return None
     return found if isinstance(found, list) and found else [{}]
+
+
+def _field(definition: Saga, reference: str) -> Field | None:
+    """Return the type of a list of the data; None: it is not known."""
+    first, *below = parts(reference)
+    field = definition.data.get(first)
+    for name in below:
+        field = (field.items or {}).get(name) if field is not None else None
+    return field
+
+
+def _different(found: Sequence[Any], field: Field | None, place: str, number: int) -> list[Any]:
+    """Return as many items, the first one of a list and others like it. No two are alike where the type allows it."""
+    item = None if field is None or field.kind is not FieldKind.LIST else item_of(field)
+    others = (found[0] if item is None else distinct(item, f"{place}.{each}") for each in range(1, number))
+    return [found[0], *others][:number]
 
 
 def _may_be_empty(definition: Saga, reference: str) -> bool:

@@ -148,6 +148,8 @@ class Memory(NamedTuple):
     was_refused: bool = False
     #: True: a child whose parent goes back is in the middle of a run. Only the start of a run obeys the parent.
     in_run: bool = False
+    #: How the children were prepared that the next commit starts; None: it starts none.
+    missing: Any = None
 
     @property
     def has_just_entered(self) -> bool:
@@ -171,6 +173,8 @@ class Save(NamedTuple):
     quiet: bool = False
     #: True: a person has retried the step, so that its compensated children start again.
     retried: bool = False
+    #: See `Memory`.
+    missing: Any = None
 
 
 class Process(NamedTuple):

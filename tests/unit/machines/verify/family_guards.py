@@ -69,6 +69,9 @@ GUARDS = {
         owner=Families, function="_take_branches", table="together",
         text="Outcome.REFUSED_UNDO", without="Outcome.REFUSED",
     ),
+    "a_group_behind_an_empty_one_starts_its_own_children": Guard(
+        owner=Families, function="take", table="empty", text="saga.missing_children = None", without="pass",
+    ),
     "an_undo_waits_for_each_child": Guard(
         owner=Families, function="_taken", table="together",
         text="any(child.status != Status.COMPENSATED for child in known)", without="not known",

@@ -15,6 +15,7 @@ from machines import (
     list_of,
     post,
     read,
+    retriable,
     sub,
     text,
     together,
@@ -61,6 +62,14 @@ TABLES = {
     "together": [order(together(hold("a"), hold("b"), name="both", done="DONE", refused="NOT_BOTH"))],
     "limited": [order(each("lines", hold("take"), at_most=5, done="DONE", refused="NOT_TAKEN"))],
     "retriable": [order(LOOK, together(hold("a"), name="one", done="DONE"))],
+    "empty": [
+        saga(
+            LOOK,
+            each("lines", retriable("take", post("shop", "/take"), done="TAKEN", retry=TWICE), done="ALL"),
+            together(retriable("a", post("shop", "/a"), done="A", retry=TWICE), name="both", done="DONE"),
+            data=DATA | {"lines": list_of(text(), low=0)},
+        )
+    ],
     "born": [order(each("lines", hold("take", when=is_true("gift")), done="DONE", refused="NOT_TAKEN"))],
 }
 

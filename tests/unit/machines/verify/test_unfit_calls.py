@@ -26,7 +26,7 @@ from tests.unit.machines.tables import saga
 from tests.unit.machines.verify.written import passes, source_for
 
 TWICE = Retry(attempts=2)
-FAILED = "raises(client_id) failed: KeyError: 1"
+FAILED = "raises(client_id) failed: KeyError: 274"
 
 
 def raises(number):
