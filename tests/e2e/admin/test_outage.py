@@ -59,6 +59,8 @@ def test_outage_is_named_on_every_page_understood_and_cleared(outage):
     shoot(page, "outage-participants-dark")
     page.set_viewport_size({"width": 320, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    entries = page.locator("nav a").evaluate_all("found => found.map(each => each.getBoundingClientRect().right)")
+    assert 0 < max(entries) <= 320, "no entry of the menu is cut"
     assert violations(page, ["target-size"]) == []
     shoot(page, "outage-participants-320")
     page.set_viewport_size({"width": 1440, "height": 900})
