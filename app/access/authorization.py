@@ -44,11 +44,10 @@ def install(app: Flask, config: Config) -> None:
 
 
 def _check() -> Response | None:
-    endpoint, named = request.endpoint, request.view_args
+    endpoint = request.endpoint
     if endpoint is None or request.method == "OPTIONS":  # an unknown path, or a CORS preflight
         return None
-    if named and any("\x00" in str(value) for value in named.values()):
-        raise NotFoundError("a path must not contain a NUL character")  # PostgreSQL stores no NUL
+    _check_path()
     g.principal = NOBODY
     need = need_of(endpoint, current_app.view_functions[endpoint])
     match need:
@@ -58,6 +57,8 @@ def _check() -> Response | None:
             allowed = need in sender.scopes
         case Role():
             current_app.config["SITE"].check_host()
+            if _lost_session() and "HX-Request" not in request.headers and _form_page():
+                return _to_sign_in(_form_page())  # signed out in another tab: the form's page keeps what was typed
             _check_session()
             g.principal = sender = signed_in() or NOBODY
             if sender is not NOBODY:
@@ -75,6 +76,11 @@ def _check() -> Response | None:
         return _refused(need, sender)
     _keep_to_limits(need, sender)
     return _to_new_password(sender, endpoint)
+
+
+def _check_path() -> None:
+    if any("\x00" in str(value) for value in (request.view_args or {}).values()):
+        raise NotFoundError("a path must not contain a NUL character")  # PostgreSQL stores no NUL
 
 
 def _keep_to_limits(need: Scope | Role, sender: Principal) -> None:
@@ -136,9 +142,14 @@ def _key_sent() -> str | None:
     return secret.strip() if scheme.lower() == "bearer" else None
 
 
+def _lost_session() -> bool:
+    """Return True for a form whose sender has no session."""
+    return request.method not in _SAFE and _CSRF_FIELD not in session
+
+
 def _check_session() -> None:
     """Refuse a form before its body is read if its sender has no session. Every form page starts a session."""
-    if request.method not in _SAFE and _CSRF_FIELD not in session:
+    if _lost_session():
         raise ForgedError("The CSRF session token is missing; reload the page and send its form")
 
 

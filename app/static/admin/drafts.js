@@ -3,14 +3,15 @@
 (() => {
   const PREFIX = `draft:${location.pathname}:`;
   const SENT = "draft-sent";
-  // Only reasons: other fields can hold secrets, which must not stay in the browser.
-  const FIELDS = "form[method=post] textarea[name=reason], form[method=post] input[name=reason]";
+  // Reasons, and the fields of a table without a secret: another field can hold one, which must not stay in the browser.
+  const FIELDS = "form[method=post] :is(textarea[name=reason], input[name=reason], [data-draft])";
   const onLogin = () => location.pathname.endsWith("/login");
 
   // Not `form.action`: that is the form's field of this name, when it has one.
   const target = (form) => new URL(form.getAttribute("action") ?? "", location.href).pathname;
   const keyOf = (field) => {
-    const action = field.form.querySelector("input[name=action]")?.value ?? "";
+    // The data of an earlier saga, which the form has been opened with, are no text for another one.
+    const action = field.form.querySelector("input[name=action], input[name=again]")?.value ?? "";
     return `${PREFIX}${target(field.form)}:${action}:${field.name}`;
   };
   const saved = () => Object.keys(sessionStorage).filter((key) => key.startsWith(PREFIX));
@@ -45,7 +46,8 @@
   const restore = () => {
     for (const field of fields()) {
       const text = sessionStorage.getItem(keyOf(field));
-      if (!text || field.value) continue;
+      const opened = [...(field.options ?? [])].find((each) => each.defaultSelected)?.value ?? field.defaultValue ?? "";
+      if (!text || field.value !== opened || (opened && field.name === "reason")) continue;
       field.value = text;
       for (let box = field.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
     }

@@ -221,6 +221,22 @@ def test_reason_is_still_there_after_the_session_has_ended(site):
     assert page.evaluate("Object.keys(sessionStorage).filter(key => key.startsWith('draft'))") == [], "it was sent"
 
 
+def test_start_form_is_still_filled_in_after_its_tab_was_signed_out(site):
+    page = site.open("/admin/start/checkout")
+    page.get_by_label("client_id").fill("77")
+    page.get_by_label("magasin_id").fill("1")
+    page.get_by_label("Why").fill("by phone")
+    site.context.clear_cookies()
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_url(re.compile(r"/login\?next="))
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/admin/start/checkout")
+    expect(page.get_by_label("client_id")).to_have_value("77")
+    expect(page.get_by_label("Why")).to_have_value("by phone")
+
+
 def test_form_that_a_colleague_has_overtaken_leaves_its_text_in_a_notice(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}")

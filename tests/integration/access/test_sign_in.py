@@ -156,6 +156,10 @@ def test_form_of_an_ended_session_leads_to_the_sign_in_and_back_to_its_page(admi
     answer = sent_from("https://saga.example/admin/participants?q=4")
     assert (answer.status_code, answer.location) == (303, "/login?next=/admin/participants%3Fq%3D4")
     assert sent_from("https://evil.example/admin").status_code == 401
+    browser.client.delete_cookie("__Host-saga", domain="saga.example")  # signed out in another tab
+    answer = sent_from("https://saga.example/admin/participants?q=4")
+    assert (answer.status_code, answer.location) == (303, "/login?next=/admin/participants%3Fq%3D4")
+    assert sent_from("https://evil.example/admin").status_code == 403
 
 
 def test_repeated_failures_block_even_the_right_password(admin_service):
