@@ -8,7 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.access.browser_policy import prefers_page
 from app.access.unchanged import not_modified
-from app.admin.compression import compressed
+from app.admin.compression import compressed, in_one_direction
 from app.errors import ForgedError, ProblemError
 from app.store.database_errors import Meaning, meaning
 from app.views.problems import Problem, problem_of
@@ -34,8 +34,8 @@ class Words:
 
 def as_pages(blueprint: Blueprint) -> Blueprint:
     """Make a blueprint answer every error with a page, and send its pages compressed and only when they changed."""
-    blueprint.after_request(compressed)  # the last one registered runs first
-    blueprint.after_request(not_modified)
+    for step in (compressed, not_modified, in_one_direction):  # the last one registered runs first
+        blueprint.after_request(step)
     blueprint.register_error_handler(Exception, error_page)
     return blueprint
 

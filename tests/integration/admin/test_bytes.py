@@ -4,8 +4,11 @@ import gzip
 
 import pytest
 from flask import Response
+from sqlalchemy import text
 
 from app.access.unchanged import not_modified
+from app.store.audit import Entry, record
+from app.store.database import db
 
 TURNED = "\u202eevil"
 
@@ -31,6 +34,17 @@ def test_start_data_cannot_turn_the_text_of_a_page_round(client, walk):
     page = client.get(f"/admin/sagas/{walk(definition='purchase_saga', **data).id}").text
     assert "\\u202eevil" in page.partition("Start data")[2]
     assert TURNED not in page.partition("Start data")[2]
+
+
+def test_text_of_a_person_cannot_turn_the_text_of_a_page_round(client, walk):
+    saga = walk("succeeded", "succeeded", "succeeded", "exhausted")
+    db.session.execute(text("UPDATE journal SET reason = :words"), {"words": TURNED})
+    db.session.commit()
+    record(db.engine, Entry(actor="user:ada", action="test", reason=TURNED))
+    for path in (f"/admin/sagas/{saga.id}", "/admin/audit", f"/admin/sagas?q={TURNED}"):
+        page = client.get(path).text
+        assert "\N{REPLACEMENT CHARACTER}evil" in page
+        assert TURNED not in page
 
 
 @pytest.mark.parametrize("path", ["/admin/audit", "/admin/sagas?status=stuck", "/api/v1/sagas", "/api/v1/sagas/{}"])
