@@ -1,14 +1,18 @@
 """`saga` and `journal` partitioned by month: made from the tables of before, under load, and dropped month by month."""
 
+import re
+import subprocess
 import threading
 import time
 from contextlib import nullcontext
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import flask_migrate
 import pytest
 from prometheus_client import CollectorRegistry
+from sqlalchemy import make_url
 
 from app import create_app
 from app.cli.migrate import enable_migrations
@@ -22,10 +26,12 @@ from app.store.months import Month
 from app.store.partitions import BELONGING, partition
 from app.store.saga_ids import child_id
 from app.store.turns import Turns
+from deploy.drill_stack import wheel_programs
 from machines.checkout import CHECKOUT
 from machines.transitions import Trigger
 
 DATA = {"client_id": 4, "magasin_id": 1}
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 OLD = Month(2024, 2)
 pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 
@@ -348,3 +354,22 @@ def test_no_write_fails_or_waits_long_meanwhile(stored, monkeypatch, small):
             writer.join()
     assert [writer.error for writer in writers] == [None, None, None]
     assert max(writer.longest_s for writer in writers) < 5, "three statements, on a machine with other work"
+
+
+def test_documented_restore_brings_the_partitions_back(stored, store_url, tmp_path):
+    """With --clean alone, pg_restore fails at the keys that the partitions inherit."""
+    partition(stored.engine)
+    months.make_ahead(stored.engine)
+    begun(stored, key="k1")
+    before = places(stored)
+    documented = re.findall(r"pg_restore -U saga_user -d postgres (.+) < saga.dump", OPERATIONS.read_text())
+    assert len(documented) == 1
+    dump, programs = str(tmp_path / "saga.dump"), wheel_programs()
+    subprocess.run([programs / "pg_dump", "-Fc", "-f", dump, store_url], check=True)
+    begun(stored)
+    for engine in (stored.engine, db.engine):
+        engine.dispose()
+    name = make_url(store_url).database
+    restore = [programs / "pg_restore", "-d", store_url.replace(f"/{name}", "/postgres", 1)]
+    subprocess.run([*restore, "--exit-on-error", *documented[0].split(), dump], check=True)
+    assert places(stored) == before
