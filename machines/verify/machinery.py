@@ -29,6 +29,7 @@ from machines.verify.kinship import Kinship
 from machines.verify.meanings import Truth
 from machines.verify.replying import replies_to
 from machines.verify.samples import bodies_of, varies
+from machines.verify.truth import is_legal, near_misses
 from machines.verify.values import UnknownError, same, stored_of
 from machines.verify.wait_ends import meaning_of
 from machines.verify.world import Bodies, Fact, Memory, Row, Seen
@@ -199,8 +200,9 @@ class Machinery:
         body, found = distinct_data(step.waits.brings, f"{step.name}."), set()
         for kind, each in [("", body), *_signals(step.waits, body)]:
             outcome = meaning_of(step.waits, each)
-            if outcome not in found:
-                found.add(outcome)
+            meaning = outcome, step.waits.outcome_of(each)
+            if meaning not in found:
+                found.add(meaning)
                 self.arrivals[step.waits.signal, kind or str(outcome)] = each
                 yield kind or str(outcome)
 
@@ -302,7 +304,8 @@ def lacked(definition: Saga, step: Step | None, stored: Any) -> str:
 
 def _signals(waits: Waiting, body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for path, meanings in waits.means.items():
-        for value in meanings:
+        near = near_misses([each for each in meanings if each is not None])
+        for value in (*meanings, *(each for each in near if is_legal(waits.brings.get(path), each))):
             yield f"{path} {value!r}", put(body, path, value)
 
 

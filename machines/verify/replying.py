@@ -10,12 +10,13 @@ from typing import Any
 
 from machines.call import Call
 from machines.outcomes import Outcome
-from machines.replies import Reply
+from machines.replies import Reply, outcome_of
 from machines.saga import Saga
 from machines.step import Step
-from machines.testing.successes import acceptance, another, fields, meaningless, success
+from machines.testing.successes import acceptance, another, fields, meaningless, success, type_of
 from machines.verify.distinct import distinct_body, distinct_headers, other_form, put
 from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, subject_of
+from machines.verify.truth import is_legal, near_misses
 
 #: End of the name of a success that lacks the fields of the table.
 WITHOUT_FIELDS = " without the fields"
@@ -108,9 +109,24 @@ def _declared(
             for status in statuses:
                 if status == 200 or status not in call.means:  # noqa: PLR2004
                     yield truth, f"{status} with {key} {value!r}", _reply(status, put(good, key, value), kept)
+    yield from _near(step, call, body, kept)
     for each in unsure.values():
         if isinstance(each.key, str):
             yield Truth.UNKNOWN, each.reply, _reply(200, put(body, each.key, each.value), kept)
+
+
+def _near(step: Step, call: Call, body: Any, kept: Mapping[bytes, bytes]) -> Iterator[tuple[Truth, str, Reply]]:
+    """Yield replies with a near miss of a value that `means=` names, which the engine takes for this value."""
+    said = Outcome(call.means.get(200, Outcome.SUCCEEDED))  # type: ignore[arg-type]
+    for key, meaning in call.means.items():
+        if not isinstance(key, str) or not isinstance(meaning, Mapping):
+            continue
+        for value in near_misses([each for each in meaning if each is not None]):
+            is_named = any(type(each) is type(value) and each == value for each in meaning)
+            reply = _reply(200, put(body, key, value), kept)
+            legal = not is_named and is_legal(type_of(step, call, key), value)
+            if legal and outcome_of(reply, call=call) is not said:
+                yield TRUTHS[said], f"200 with {key} {value!r}", reply
 
 
 def _named_without_fields(call: Call) -> Iterator[tuple[str, Reply]]:

@@ -67,7 +67,7 @@ def bodies_of(definition: Saga, step: Step, body: Any, items: int) -> Iterator[A
     decided = _decided(step, about, body) if len(about) > 1 else body
     for condition in about:
         found = (example(holding, failing, {}) or {} for holding, failing in (([condition], []), ([], [condition])))
-        for sample in (*disputed(condition, {}), *found):
+        for sample in (*disputed(condition, {}, _types(step)), *found):
             yield _filled(decided, _own(step, sample))
             yield from _undecided(step, condition, decided)
     for each in _lists(definition):
@@ -85,6 +85,11 @@ def _decided(step: Step, conditions: Sequence[Condition], body: Any) -> Any:
     for condition in conditions:
         body = _filled(body, _own(step, example([condition], [], {}) or {}))
     return body
+
+
+def _types(step: Step) -> Mapping[str, Field | None]:
+    """Return the types of what the table keeps of the reply of a step."""
+    return {f"{step.name}.{name}": kept_of(name, declared).field for name, declared in step.keeps.items()}
 
 
 def _own(step: Step, sample: Mapping[str, Any]) -> list[tuple[str, Any]]:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from machines.accepting import NotAcceptedError, accept
 from machines.condition_logic import Fields, Sample, samples_of
-from machines.conditions import Condition, constant_of
+from machines.conditions import Condition, constant_of, guarded
 from machines.deciding import UndecidedError, holds
-from machines.references import NO_ROOTS, FillError
-from machines.templates import Value, described, fill
+from machines.fields import Field
+from machines.templates import Value, described
+from machines.verify.values import Sources, UnknownError, value_of
 
 #: Most samples of one condition on which the two readings differ that are searched.
 _MOST_DISPUTED = 2
@@ -42,8 +44,8 @@ def truth_for(condition: Condition, data: Mapping[str, Any], results: Mapping[st
 
     def find(value: Value) -> Any:
         try:
-            return fill(value, data, results, NO_ROOTS)
-        except FillError:
+            return value_of(value, Sources(data, results))
+        except UnknownError:
             return None
 
     return truth(condition, find)
@@ -61,13 +63,55 @@ def example(holding: Sequence[Condition], failing: Sequence[Condition], fields: 
     return None
 
 
-def disputed(condition: Condition, fields: Fields) -> Iterator[Sample]:
-    """Yield values on which the engine decides something else: on the limits of a comparison, and on both sides."""
+def disputed(condition: Condition, fields: Fields, types: Fields | None = None) -> Iterator[Sample]:
+    """Yield values on which the engine decides something else: on the limits of a comparison, and on both sides.
+
+    types: of the values that must be legal; default: fields.
+    """
     found = 0
-    for sample in samples_of([condition], fields):
+    for sample in _tried(condition, fields, fields if types is None else types):
         if found < _MOST_DISPUTED and _decided(condition, _in(sample)) is not truth(condition, _in(sample)):
             found += 1
             yield sample
+
+
+def _tried(condition: Condition, fields: Fields, types: Fields) -> Iterator[Sample]:
+    """Yield the samples of a condition, and each one with a near miss of a constant."""
+    yield from samples_of([condition], fields)
+    first = next(samples_of([condition], fields), {})
+    for test, value, _ in guarded(condition):
+        name = described(value)
+        others = [each for each in samples_of([condition], fields) if repr(each[name]) == repr(first[name])]
+        for near in near_misses([constant_of(each) for each in test.arguments[1:]] or [True]):
+            if is_legal(types.get(name), near):
+                yield from ({**sample, name: near} for sample in others)
+
+
+def near_misses(constants: Sequence[Any]) -> Iterator[Any]:
+    """Yield values that a careless comparison takes for a constant, or for a value on the other side of it."""
+    for constant in constants:
+        if isinstance(constant, bool):
+            yield from (int(constant), str(constant), str(constant).lower(), str(int(constant)))
+        elif not isinstance(constant, str):
+            yield from (bool(constant), str(constant), f"{constant}x")
+        else:
+            yield from (constant.swapcase(), f"{constant}x", constant[:-1], f" {constant}", f"{constant} ")
+            moment = _place(constant, constant)
+            if isinstance(moment, dt.datetime):
+                yield from (
+                    (moment + dt.timedelta(seconds=sign))
+                    .replace(tzinfo=dt.timezone(dt.timedelta(hours=2 * sign)))
+                    .isoformat()
+                    for sign in (1, -1)
+                )
+
+
+def is_legal(field: Field | None, value: Any) -> bool:
+    """Return True when a value has this type, or when the type is not known."""
+    try:
+        return field is None or bool(accept(field, value) == value)
+    except NotAcceptedError:
+        return False
 
 
 def _each(conditions: Sequence[Condition], find: Find) -> Iterator[bool | None]:
@@ -117,6 +161,7 @@ def _place(value: Any, like: Any) -> Any:
             return Decimal(str(value)) if not is_text or set(value) <= _OF_A_NUMBER else None
         if is_text and len(value) == _LENGTH_OF_DATE:
             return dt.date.fromisoformat(value)
-        return dt.datetime.fromisoformat(value.upper()) if is_text else None
+        moment = dt.datetime.fromisoformat(value.upper()) if is_text else None
     except (ValueError, ArithmeticError):
         return None
+    return moment if moment is not None and moment.tzinfo is not None else None

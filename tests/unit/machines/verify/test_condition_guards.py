@@ -53,8 +53,28 @@ CONDITIONS = {
     "not_": not_(above("client_id", 4)),
     "of a reply": above("a.number", 4),
     "undecided": above("a.number", 4),
+    "a number is no boolean": equal("a.flag", True),
+    "a text is no boolean": is_true("a.flag"),
+    "other case": equal("a.name", "gift"),
+    "longer text": one_of("a.name", "gift", "loan"),
+    "shorter text": equal("a.name", "gift"),
+    "spaces": equal("a.name", "gift"),
+    "zone": above("a.at", "2026-01-31T00:00:00Z"),
+}
+#: Guard → the test that another one replaces, which takes a near miss for the constant.
+NEAR = {
+    "a number is no boolean": ("equal", lambda value, constant: value == constant),
+    "a text is no boolean": ("is_true", bool),
+    "other case": ("equal", lambda value, constant: value.casefold() == constant),
+    "longer text": ("one_of", lambda value, *constants: value.startswith(constants)),
+    "shorter text": ("equal", lambda value, constant: constant.startswith(value)),
+    "spaces": ("equal", lambda value, constant: value.strip() == constant),
 }
 GUARDS = {
+    "zone": Guard(
+        owner=deciding, function="as_moment", table="zone", text="dt.datetime.fromisoformat(text.upper())",
+        without="dt.datetime.fromisoformat(text.upper()).replace(tzinfo=dt.UTC)",
+    ),
     "all_of": Guard(
         owner=deciding, function="holds", table="all_of", text="return all(", without="return any(",
         users=(truth_module,),
@@ -86,6 +106,10 @@ def deciding_table(name):
 def take_out(patch, guard):
     if guard in GUARDS:
         GUARDS[guard].remove(patch)
+        return
+    if guard in NEAR:
+        test, other = NEAR[guard]
+        patch.setattr(deciding, "_TESTS", {**TESTS, test: other})
         return
     test = "above" if guard == "of a reply" else guard
     patch.setattr(deciding, "_TESTS", {**TESTS, test: OTHER_TESTS[test]})

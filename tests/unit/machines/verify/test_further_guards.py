@@ -73,6 +73,13 @@ def signalled():
     )
 
 
+def signalled_by_a_text():
+    said = {"answer": {"no": REFUSED}}
+    return before_a_pivot(
+        wait("ok", signal="ok", within_s=60, brings={"answer": text()}, means=said, done="OK", refused="NO_OK")
+    )
+
+
 def signalled_after_the_pivot():
     return saga(
         pivot("b", post("shop", "/b"), done="B", refused="NO_B", retry=TWICE),
@@ -112,12 +119,31 @@ TABLES = {
     "left_later": lambda: left_later(callback(within_s=60)),
     "left_polled": lambda: left_later(poll(get("shop", "/a", means={422: REFUSED_UNDO}), every_s=5, within_s=60)),
     "keeping": keeping, "keeping_what_is_named": lambda: keeping({409: SUCCEEDED}),
+    "declined": lambda: selling({"declined": {True: REFUSED}}),
+    "declined_by_a_text": lambda: selling({"status": {"declined": REFUSED}}),
+    "signalled_by_a_text": signalled_by_a_text,
     "approved": approved, "signalled": signalled, "signalled_after_the_pivot": signalled_after_the_pivot,
     "paused": lambda: before_a_pivot(pause("ok", for_s=60, done="OK", refused="NO_OK")),
     "plain": plain, "accepted": accepted, "accepted_pivot": accepted_pivot, "answered_later": answered_later,
     "without_keys": without_keys, "polled": lambda: polling({}), "missing_field": named_by_a_missing_field,
 }  # fmt: skip
+NAMED = "meant == value and type(meant) is type(value)"
 GUARDS = {
+    "a_number_in_a_reply_is_no_boolean": Guard(
+        owner=replies_module, function="_meant_by_field", table="declined", text=NAMED, without="meant == value",
+    ),
+    "a_text_in_a_reply_is_named_with_its_case": Guard(
+        owner=replies_module, function="_meant_by_field", table="declined_by_a_text", text=NAMED,
+        without="str(meant).casefold() == str(value).casefold()",
+    ),
+    "a_text_in_a_reply_is_named_to_its_end": Guard(
+        owner=replies_module, function="_meant_by_field", table="declined_by_a_text", text=NAMED,
+        without="str(value).startswith(str(meant))",
+    ),
+    "a_text_in_a_signal_is_named_with_its_case": Guard(
+        owner=Waiting, function="outcome_of", table="signalled_by_a_text",
+        text="type(known) is type(value) and known == value", without="known.casefold() == str(value).casefold()",
+    ),
     "a_call_that_a_person_retries_is_in_doubt": Guard(
         owner=Progress, function="moved", table="plain",
         text="self.in_doubt = self.sends_again = trigger == Trigger.RETRY",
