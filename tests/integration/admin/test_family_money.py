@@ -126,9 +126,7 @@ def test_retry_replaces_a_child_that_has_moved_no_money(family):
 def test_list_names_the_customer_of_a_child_where_it_is_another_one(family):
     pays = sub("payment", data={"price": "price", "payer": "buyer"}, done="PAID", refused="UNPAID")
     _, client = family(order(pays, END, client=None), payment(), replies={}, **DATA)
-    page = client.get("/admin/sagas?type=order")
-    assert "109.88 EUR taken from customer 4" in seen(page)
-    assert re.search(r'data-is="Amount" class="number"><div class="grows">109\.88 EUR ', page.text), "fits a phone"
+    assert "109.88 EUR taken from customer 4" in seen(client.get("/admin/sagas?type=order"))
 
 
 def test_money_below_too_many_sagas_is_not_added_up(family, monkeypatch):

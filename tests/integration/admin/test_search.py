@@ -194,7 +194,7 @@ def test_sorted_list_continues_oldest_first(three):
 def test_list_and_export_show_the_amount(client, walk):
     saga = walk(*DONE)
     page = client.get("/admin/sagas?type=checkout").text
-    assert re.search(r'data-is="Amount" class="number">5 EUR <', page)
+    assert re.search(r'data-is="Amount" class="number"><div class="grows">5 EUR <', page)
     (row,) = csv.DictReader(client.get("/admin/sagas/export.csv?q=sale-1").text.splitlines())
     assert (row["id"], row["amount"]) == (str(saga.id), "5")
 
