@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from app.views.formatting import moment
-from app.views.titles import participant_title
+from app.views.titles import participant_title, started_words
 from diagrams.descriptions import named
 from machines.answers import as_found
 from machines.history import Below, Effect, Found, StepEffect
@@ -124,7 +124,7 @@ def _of_call(effect: StepEffect) -> str:
 def _of_children(effect: StepEffect) -> str:
     """Return the effect of a step that starts other sagas. It calls no participant itself."""
     name, group = step_words(effect.step), effect.step.group is not None
-    child = f"the branches of {name}" if group else f"the saga {effect.step.starts}"
+    child = f"the branches of {name}" if group else f"the saga {started_words(str(effect.step.starts))}"
     start, are = f"{child[0].upper()}{child[1:]}", "are" if group else "is"
     if effect.by_hand:
         return f"{_who(effect)} resolved it by hand; {child} did not confirm it."

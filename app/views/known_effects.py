@@ -13,6 +13,7 @@ from app.store.answers import FoundOut, found_out
 from app.store.loading import is_in_doubt, table_of
 from app.store.models import JournalRow, SagaRow
 from app.store.saga_ids import short_id
+from app.views.titles import saga_words
 from machines.answers import as_found, is_open, with_answers
 from machines.history import Below, Effect, StepEffect, effects_of
 from machines.renaming import as_named_now
@@ -105,7 +106,7 @@ def _of_child(child: SagaRow, effect: StepEffect) -> Below | None:
     is_unknown = effect.effect is Effect.UNKNOWN and not effect.in_flight and not effect.step.starts
     if not (effect.by_hand or stays or is_unknown):
         return None
-    return Below(saga=f"{child.definition} {short_id(child.id)}", effect=effect, stays=stays)
+    return Below(saga=f"{saga_words(services().registry, child)} {short_id(child.id)}", effect=effect, stays=stays)
 
 
 def _step_above(saga_id: UUID, child: SagaRow) -> str:

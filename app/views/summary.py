@@ -10,7 +10,7 @@ from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
 from app.views.effects import answer_words, below_words, checked_words, step_words
 from app.views.formatting import moment
-from app.views.titles import participant_title
+from app.views.titles import participant_title, started_words
 from app.views.waits import ALONE, Family, Wait, sentence, stuck_words, wait_of
 from machines.history import Effect, StepEffect, skipped_steps
 from machines.progress import person
@@ -138,7 +138,8 @@ def _stuck_children(effect: StepEffect) -> str:
     if effect.below:
         return _then(" ".join(below_words(effect)))
     if effect.effect is Effect.NOT_DONE and effect.refused:
-        return f" The saga {effect.step.starts} that it has started is compensated: nothing happened."
+        child = started_words(str(effect.step.starts))
+        return f" The saga {child} that it has started is compensated: nothing happened."
     if effect.refused and effect.step.group is not None:
         return " A branch went back. Other branches may have done something: see their sagas."
     return f" See the sagas that {step_words(effect.step)} has started."

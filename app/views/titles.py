@@ -74,6 +74,15 @@ def participant_words(name: str) -> str:
     return named(title if title != name else "", name)
 
 
+def started_words(name: str) -> str:
+    """Return the type of a saga that a step starts as people read it; outside of an application, its name."""
+    try:
+        registry = services().registry
+    except RuntimeError:
+        return name
+    return named(registry.newest(name).title if name in registry.names else "", name)
+
+
 def saga_words(registry: Registry, row: Any) -> str:
     """Return the type of a saga as people read it: its title with the identifier. row: names its table."""
     table = known_table(registry, row)

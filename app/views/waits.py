@@ -10,6 +10,7 @@ from sqlalchemy import Row
 
 from app.calls.breakers import open_reason
 from app.calls.pauses import pause_reason
+from app.services import services
 from app.store import queries
 from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
@@ -18,7 +19,7 @@ from app.views.formatting import brief, duration
 from app.views.masking import shown
 from app.views.polls import Polls, polls_of
 from app.views.states import participant_of, state_of, waits_at
-from app.views.titles import participant_title
+from app.views.titles import participant_title, saga_words, state_words
 from machines.children import Group
 from machines.history import replies
 from machines.references import FillError, look_up
@@ -169,7 +170,8 @@ def stuck_words(family: Family) -> str:
         return ""
     first, total = family.stuck[0], family.stuck[0].total
     more = f", and {total - 1} more" if total > 1 else ""
-    return f"Act on the stuck saga {first.definition} {short_id(first.id)} in {first.state}{more}."
+    name, state = saga_words(services().registry, first), state_words(services().registry, first)
+    return f"Act on the stuck saga {name} {short_id(first.id)} in {state}{more}."
 
 
 def sentence(wait: Wait, left_s: float) -> str:

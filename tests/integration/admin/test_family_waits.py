@@ -1,6 +1,7 @@
 """What the page, the API, the command line and a refused action say of a saga that waits for its children."""
 
 import re
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -80,6 +81,18 @@ def the_id(value: object) -> str:
     """Return an id as text with dashes; SQLite stores it without them."""
     word = str(value).replace("-", "")
     return "-".join((word[:8], word[8:12], word[12:16], word[16:20], word[20:]))
+
+
+def test_page_names_the_sagas_below_by_their_titles(family):
+    take = retriable("take", post("shop", "/take"), title="Take the money", done="TAKEN")
+    paid = replace(table("payment", undoable("ask"), take), title="The payment")
+    parent = table("order", undoable("hold"), sub("payment", pivot=True, done="PAID", refused="UNPAID"), must("end"))
+    scene, client = family(parent, paid, replies={"take": [REFUSED]})
+    stuck, order = stuck_one(scene, "payment"), the(scene, "order")["id"]
+    page = seen(client.get(f"/admin/sagas/{order}"))
+    name, state = f"The payment (payment) {stuck['id'][-8:]}", f"stuck: Take the money ({stuck['state']})"
+    assert f"Act on the stuck saga {name} in {state}." in page
+    assert "The saga The payment (payment) is under way: see the sagas that payment has started." in page
 
 
 @each_case
