@@ -41,9 +41,10 @@ _ABOUT = text("""
 
 _IS = text("SELECT pg_has_role(:role, :name, :how)")
 _MISSING = text("""
-    SELECT format('CREATE POLICY %I ON %I TO %I USING (true)', tablename || '_of_all_tenants', tablename, :role)
+    SELECT format('DROP POLICY IF EXISTS %1$I ON %2$I; CREATE POLICY %1$I ON %2$I TO %3$I USING (true)',
+                  tablename || '_of_all_tenants', tablename, :role)
     FROM pg_policies WHERE schemaname = current_schema() GROUP BY tablename
-    HAVING NOT bool_or(policyname = tablename || '_of_all_tenants')
+    HAVING NOT bool_or(policyname = tablename || '_of_all_tenants' AND :role = ANY (roles))
 """)
 _MAY_MAKE = text("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user")
 

@@ -159,6 +159,14 @@ def test_policies_cost_nothing_for_all_tenants_and_hold_for_each(process, owned,
         assert connection.scalar(count) == 1
 
 
+def test_policies_of_a_database_that_was_restored_under_another_name_are_replaced(owned):
+    with owned.engine.connect() as connection:
+        connection.execute(text(f"ALTER POLICY saga_of_all_tenants ON saga TO {ROLE}"))
+    grant_rights(owned.engine, ROLE)
+    found = owned.rows("SELECT roles::text[] FROM pg_policies WHERE policyname = 'saga_of_all_tenants'")
+    assert [row["roles"] for row in found] == [[all_tenants(owned)]]
+
+
 def test_service_role_that_inherits_the_second_role_sees_only_its_tenants(process, owned, saga):
     moved(owned, saga, "acme")
     with owned.engine.connect() as connection:
