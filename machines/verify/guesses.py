@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from machines.transitions import DONE, Direction, Phase
 from machines.verify.machinery import lacked
 from machines.verify.properties import Broken
-from machines.verify.world import Fact, Save, World
+from machines.verify.world import HELD, Fact, Save, World
 
 if TYPE_CHECKING:
     from machines.verify.moves import Moves
@@ -42,12 +42,21 @@ class Guesses:
             if fact.direction == Direction.UNDO and entry.effects and not (entry.too_late or fact.not_found):
                 return Broken("no guess", f"the saga takes {fact.step} as undone, and its effect is in force")
         return (
-            self._moves.decisions.of_commit(world, save)
+            self._disobeys(save)
+            or self._moves.decisions.of_commit(world, save)
             or self._moves.kin_properties.of_commit(world, save)
             or self._moves.wait_ends.of_commit(world, save)
             or self.of_way_back(world, save)
             or self._moves.properties.of_passed(world, save)
         )
+
+    def _disobeys(self, save: Save) -> Broken | None:
+        """Return a broken property when a child rests that its parent has asked to compensate."""
+        at = self._moves.definition.states[save.row.state]
+        if not save.row.goes_back or save.row.due == HELD or at.undoes or at.phase is Phase.COMPENSATED:
+            return None
+        why = f"the parent has asked the saga to compensate, and the saga is released in {at.name}"
+        return Broken("somebody goes on", why)
 
     def _lacks(self, fact: Fact) -> Broken | None:
         """Return a broken property when the saga takes a call as done whose reply lacks a field."""

@@ -36,6 +36,8 @@ class KinProperties:
             broken = self._started_wrongly(after, save, at.step) or self._moves.sending.of_children(
                 after, save, at.step
             )
+        if broken is None and save.missing is not None and at.undoes and at.step is not None:
+            broken = Broken("nothing forward", f"children of {at.step.name} still start, and the saga undoes the step")
         if broken is None and at.awaits_child and at.undoes and at.step is not None:
             broken = self._not_asked(children.committed(after, save), at.step)
         return broken

@@ -12,7 +12,7 @@ from machines.participant_kinds import ParticipantKind
 from machines.progress import OPERATOR_ACTIONS, trigger_of
 from machines.references import idempotency_key
 from machines.replies import NOTHING
-from machines.statuses import Status
+from machines.statuses import FINISHED, Status
 from machines.step import Step
 from machines.testing.successes import fields, success
 from machines.transitions import Direction, Phase, State, Trigger
@@ -22,7 +22,7 @@ from machines.verify.events import Edge, Event
 from machines.verify.machinery import PERSON, SAGA_ID
 from machines.verify.process import ModelLoop
 from machines.verify.properties import Broken
-from machines.verify.world import HELD, NEVER_DUE, Entry, Memory, Process, Row, World
+from machines.verify.world import HELD, NEVER_DUE, Entry, Memory, Process, Row, Save, World
 
 if TYPE_CHECKING:
     from machines.verify.moves import Moves
@@ -99,7 +99,22 @@ class People:
         )
         if broken is not None:
             return broken
-        return self._moves.written(world, save)
+        after = self._moves.written(world, save)
+        in_vain = action == "retry" and self._retried_in_vain(world, after, row)
+        return Broken("allowed", f"retry is offered in {row.state}, and {in_vain}") if in_vain else after
+
+    def _retried_in_vain(self, world: World, after: World, row: Row) -> str:
+        """Return what a retry has not done: send the call, or start a child again; "" when it has."""
+        step = self._moves.definition.states[row.state].step
+        assert step is not None
+        point = None if after.process is None or step.starts else self._moves.turns.point(after.process)
+        if isinstance(point, Save) and any(fact.trigger == Trigger.EXHAUSTED for fact in point.moves):
+            return f"the call of {step.name} is not sent"
+        kin = [each for each in world.kin if each.step == step.name]
+        over = all(each.stage.status in FINISHED for each in kin)
+        back = any(each.stage.status == Status.COMPENSATED for each in kin)
+        forward = not self._moves.definition.states[row.state].undoes
+        return f"no child of {step.name} starts again" if forward and over and back and after.kin == world.kin else ""
 
     def _reply(self, at: State) -> dict[str, Any]:
         """Return what a person gives who resolves: the stored form of the reply that the step would have got."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from machines.outcomes import Outcome
+from machines.outcomes import DEFINITE, Outcome
 from machines.participant_kinds import ParticipantKind
 from machines.step import Step
 from machines.transitions import Trigger
@@ -13,7 +13,7 @@ from machines.verify.meanings import Truth
 from machines.verify.process import Send
 from machines.verify.properties import Broken
 from machines.verify.replying import WITHOUT_FIELDS
-from machines.verify.world import Entry, World
+from machines.verify.world import Entry, Save, World
 
 if TYPE_CHECKING:
     from machines.verify.moves import Moves
@@ -76,6 +76,10 @@ class Requests:
         event = Event(f"call:{send.purpose}", send.step, done, name)
         after = self._moves.learned(world, f"{truth}: {name}")
         broken = None
+        if send.purpose == "poll" and outcome in DEFINITE:
+            point = after.process and self._moves.turns.point(after.process)
+            if isinstance(point, Save) and not point.moves:
+                broken = Broken("no lost signal", f"the poll of {send.step} is answered, and the saga still waits")
         if send.purpose == "again" and truth is done in (Truth.DONE, Truth.LEFT) and not name.endswith(WITHOUT_FIELDS):
             point = after.process and self._moves.turns.point(after.process)
             if not isinstance(point, Send):

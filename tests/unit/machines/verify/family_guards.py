@@ -88,6 +88,25 @@ GUARDS = {
         owner=Families, function="obey", table="together",
         text="if trigger is not None", without="if False",
     ),
+    "a_stuck_child_obeys_its_parent": Guard(
+        owner=Families, function="obey", table="together",
+        text="if trigger is not None", without="if trigger is not None and saga.status != Status.STUCK",
+    ),
+    "a_completed_child_obeys_its_parent": Guard(
+        owner=Families, function="obey", table="together",
+        text="if trigger is not None", without="if trigger is not None and saga.status != Status.COMPLETED",
+    ),
+    "no_child_starts_in_an_undo": Guard(
+        owner=Families, function="prepare", table="together", text="at.undoes or", without="",
+    ),
+    "an_empty_group_does_not_wait": Guard(
+        owner=FamilyLoop, function="_end_wait_for_child", table="no_items",
+        text=" and not (at.step and at.step.group)", without="",
+    ),
+    "a_person_does_not_resolve_past_a_child_to_undo": Guard(
+        owner=Families, function="why_not_in", table="together",
+        text="FINISHED if trigger is Trigger.RESOLVE and not at.undoes else (Status.COMPENSATED,)", without="FINISHED",
+    ),
     "a_completed_child_is_not_compensated_by_itself": Guard(
         owner=Families, function="why_not_in", table="together",
         text="place.parent_id is not None and", without="place.parent_id is None and",
@@ -150,6 +169,20 @@ GUARDS = {
     "another_child_of_a_branch_has_a_new_number": Guard(
         owner=Branches, function="_child", table="together",
         text="before.child_number + self.count", without="place + 1",
+    ),
+    "a_retry_replaces_each_compensated_branch": Guard(
+        owner=Branches, function="_places_to_start", table="together",
+        text="in newest.items() if place not in again", without="in newest.items()",
+    ),
+    "a_replaced_item_is_not_counted_twice": Guard(
+        owner=Families, function="_take_branches", table="limited", text="len(newest) <", without="len(known) <",
+    ),
+    "items_start_as_there_is_room": Guard(
+        owner=Branches, function="missing", table="limited", text="places[: max(room, 0)]", without="places",
+    ),
+    "a_branch_that_fails_wakes_at_once": Guard(
+        owner=RunningSaga, function="ends_quietly", table="together",
+        text="self.status == Status.COMPLETED", without="self.status in FINISHED",
     ),
     "a_branch_that_is_stuck_in_a_compensation_goes_back": Guard(
         owner=Branches, function="goes_back", table="together",

@@ -60,6 +60,12 @@ TABLES = {
         ),
     ],
     "together": [order(together(hold("a"), hold("b"), name="both", done="DONE", refused="NOT_BOTH"))],
+    "no_items": [
+        saga(
+            each("lines", hold("take"), done="DONE", refused="NOT_TAKEN"),
+            data=DATA | {"lines": list_of(text(), low=0)},
+        )
+    ],
     "limited": [order(each("lines", hold("take"), at_most=5, done="DONE", refused="NOT_TAKEN"))],
     "retriable": [order(LOOK, together(hold("a"), name="one", done="DONE"))],
     "empty": [
