@@ -80,7 +80,7 @@ def test_compensating_undoes_what_the_preview_said(site):
     offer(page, "Compensate").locator("summary").first.click()
     expect(offer(page, "Compensate")).to_contain_text("undo Take the payment payer at client")
     choose(page, "Compensate", "sales says no")
-    expect(page.locator(".notice.done")).to_contain_text("to ANNULEE; it is compensated")
+    expect(page.locator(".notice.done")).to_contain_text("to cancelled (ANNULEE); it is compensated")
     assert site.participants.effects(saga_id) == {"payer": "undone", "reserver_stock": "undone"}
 
 
@@ -113,7 +113,7 @@ def test_saga_continues_after_resolve(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}")
     choose(page, "Resolve by hand", "recorded in the sales system by hand")
-    expect(page.locator(".notice.done")).to_contain_text("to CONFIRMEE")
+    expect(page.locator(".notice.done")).to_contain_text("to confirmed (CONFIRMEE)")
     expect(page.get_by_role("region", name="Effects")).to_contain_text("by hand")
 
 
