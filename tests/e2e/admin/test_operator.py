@@ -51,7 +51,7 @@ def test_a_stuck_order_is_found_understood_and_retried(site):
     page.wait_for_load_state()  # before its scripts have arrived, a form loads the page again
     page.evaluate("document.body.dataset.same = 'page'")
     choose(page, "Retry now", "sales is back")
-    expect(page.locator(".notice.done")).to_contain_text(f"from {STUCK} to CONFIRMEE")
+    expect(page.locator(".notice.done")).to_contain_text(f"({STUCK}) to confirmed (CONFIRMEE)")
     expect(page.locator("#live .pill").first).to_have_text("completed")
     expect(page.get_by_role("region", name="Journal")).to_contain_text("sales is back")
     expect(page.get_by_role("region", name="Journal")).to_contain_text("user:ada")
@@ -69,7 +69,7 @@ def test_action_works_before_the_scripts_of_the_page_have_arrived(site):
     page.route("**/htmx.min.js", hold)  # a slow network
     page.goto(f"{site.server.url}/admin/sagas/{saga_id}", wait_until="commit")
     choose(page, "Retry now", "sales is back")
-    expect(page.locator(".notice.done")).to_contain_text(f"from {STUCK} to CONFIRMEE")
+    expect(page.locator(".notice.done")).to_contain_text(f"({STUCK}) to confirmed (CONFIRMEE)")
     expect(page.get_by_role("region", name="Journal").get_by_text("sales is back")).to_have_count(1)
     assert held, "no script was held back"
 
