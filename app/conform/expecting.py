@@ -6,7 +6,7 @@ from typing import Any
 
 from app.conform.bench import Bench
 from app.conform.effects import in_words
-from app.conform.lines import Exchange, NotKeptError, NotTriedError
+from app.conform.lines import Exchange, NotKeptError, NotTriedError, OtherAnswerError
 from app.conform.trial import DONE, Trial
 from machines.call import Call
 from machines.keeps import kept_of
@@ -75,7 +75,7 @@ def _error_in(made: Exchange, call: Call) -> tuple[str, Any] | None:
 
 def expect_same(first: Exchange, again: Exchange, words: str = "the repeated call gets another answer") -> None:
     if first.taken != again.taken:
-        raise NotKeptError(words)
+        raise OtherAnswerError(words)
 
 
 def expect_one_effect(bench: Bench, before: object, words: str = "") -> None:

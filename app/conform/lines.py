@@ -82,6 +82,10 @@ class NotKeptError(Exception):
     """The participant does not keep the line. The text says what it did instead."""
 
 
+class OtherAnswerError(NotKeptError):
+    """A repeated call gets another answer. That alone does not show if it has another effect."""
+
+
 class HarmError(NotKeptError):
     """The participant does what no kind of participant may do, such as taking back the effects of other sagas."""
 
@@ -121,6 +125,8 @@ class Finding:
     required: bool
     #: True: no kind of participant may do what it did.
     harms: bool = False
+    #: True: only its answers differ; whether it has another effect is not known.
+    other_answer: bool = False
     #: The requests and replies, when the line is not kept.
     exchanges: tuple[Exchange, ...] = ()
 
@@ -146,6 +152,13 @@ def conclusion(findings: Sequence[Finding], *, has_undo: bool) -> tuple[Kind | N
         each.line.name for each in findings if each.verdict is Verdict.NOT_TRIED and each.line.name in wanted
     ]:
         return None, f"Its later answers are not tried to the end, so its kind is not known: see {', '.join(untried)}."
+    differing = [each.line.name for each in findings if each.other_answer]
+    if found is Kind.NONE and _strictest(each for each in findings if not each.other_answer) is not Kind.NONE:
+        return None, (
+            f"A repeated call gets another answer ({', '.join(differing)}), so it is not known if it keeps idempotency "
+            "keys. Keep only fields of the reply that stay the same (keeps=), give --look, which shows if the call has "
+            "another effect, and try again. Until then use retry=NEVER and a probe."
+        )
     broken = [each.line.name for each in findings if each.verdict is Verdict.NOT_KEPT]
     if broken and _STRANGE.issuperset(broken):
         return found, (

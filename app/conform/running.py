@@ -5,7 +5,17 @@ from typing import NamedTuple
 
 from app.conform import callback_trials, crash_trials, poll_trials, probe_trials, trials, undo_trials
 from app.conform.bench import Bench
-from app.conform.lines import LINES, Exchange, Finding, HarmError, NotKeptError, NotTriedError, SetUpError, Verdict
+from app.conform.lines import (
+    LINES,
+    Exchange,
+    Finding,
+    HarmError,
+    NotKeptError,
+    NotTriedError,
+    OtherAnswerError,
+    SetUpError,
+    Verdict,
+)
 from machines.participant_kinds import ParticipantKind
 
 _TRIALS = {
@@ -40,6 +50,7 @@ class _Tried(NamedTuple):
     why: str = ""
     exchanges: tuple[Exchange, ...] = ()
     harms: bool = False
+    other_answer: bool = False
 
 
 def findings(bench: Bench, kind: ParticipantKind) -> Iterator[Finding]:
@@ -73,7 +84,13 @@ def _tried(bench: Bench, name: str, broken: set[str]) -> _Tried:
         _TRIALS[name](bench)
     except NotKeptError as error:
         shown = tuple(bench.exchanges[-_MOST_SHOWN:])
-        return _Tried(Verdict.NOT_KEPT, str(error), shown, harms=isinstance(error, HarmError))
+        return _Tried(
+            Verdict.NOT_KEPT,
+            str(error),
+            shown,
+            harms=isinstance(error, HarmError),
+            other_answer=isinstance(error, OtherAnswerError),
+        )
     except NotTriedError as error:
         return _Tried(Verdict.NOT_TRIED, str(error))
     except SetUpError as error:

@@ -6,8 +6,8 @@ from app.conform.lines import LINES, Finding, Verdict, conclusion
 from machines.participant_kinds import ParticipantKind
 
 
-def finding(name, verdict=Verdict.KEPT, *, harms=False):
-    return Finding(line=LINES[name], verdict=verdict, why="", required=True, harms=harms)
+def finding(name, verdict=Verdict.KEPT, **others):
+    return Finding(line=LINES[name], verdict=verdict, why="", required=True, **others)
 
 
 def said(*others, has_undo=True):
@@ -42,3 +42,12 @@ def test_no_table_can_use_a_participant_that_takes_back_the_effects_of_others():
     assert conclusion([strict], has_undo=True)[0] is ParticipantKind.KEY
     assert conclusion([harmful], has_undo=True)[0] is None
     assert said(harmful).endswith("no table can use it safely.")
+
+
+def test_answer_that_differs_proves_neither_that_keys_are_kept_nor_that_they_are_not():
+    differs = finding("same-key", Verdict.NOT_KEPT, other_answer=True)
+    assert conclusion([differs], has_undo=True)[0] is None
+    assert said(differs).startswith("A repeated call gets another answer (same-key), so it is not known")
+    twice = finding("at-once", Verdict.NOT_KEPT)
+    assert conclusion([differs, twice], has_undo=True)[0] is ParticipantKind.NONE
+    assert said(differs, twice).startswith("It keeps no idempotency keys")
