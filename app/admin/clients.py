@@ -33,7 +33,8 @@ def forget() -> Response:
         found = services().erasure.erase(client, tenant, principal().actor, form_reason())
     except ProblemError as error:
         return _page(error)
-    flash(f"Client {client} is erased: {found.sagas} sagas.", "done")
+    left = f" {found.unmarked} sagas keep their data: their tables mark none as personal." if found.unmarked else ""
+    flash(f"Client {client} is erased: {found.sagas} sagas.{left}", "done")
     return redirect(url_for("admin_clients.show"), 303)
 
 

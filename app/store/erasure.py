@@ -40,6 +40,8 @@ class Erased:
     client: str
     keys: int
     sagas: int
+    #: Sagas of the client whose tables have no `personal()` or `secret()` field, or are unknown. Their data stay.
+    unmarked: int
 
     def as_json(self) -> dict[str, Any]:
         return vars(self)
@@ -116,18 +118,27 @@ class Erasure:
         sealed_ones = select(func.count()).where(_SAGA.c.data_key.in_(keys), _SAGA.c.erased_at.is_(None))
         clear = select(func.count()).select_from(_SAGA).where(self._in_clear(client, tenant))
         sagas = connection.execute(sealed_ones).scalar_one() + connection.execute(clear).scalar_one()
-        return Erased(client=client, keys=len(keys), sagas=sagas)
+        unmarked = select(func.count()).where(
+            *self._without_key(client, tenant), ~_SAGA.c.definition.in_(self._secret())
+        )
+        return Erased(client=client, keys=len(keys), sagas=sagas, unmarked=connection.execute(unmarked).scalar_one())
 
     def _of(self, client: str, tenant: str, keys: Sequence[str]) -> Any:
         return or_(and_(_SAGA.c.client == client, _of_tenant(tenant)), _SAGA.c.data_key.in_(keys))
 
     def _in_clear(self, client: str, tenant: str) -> Any:
-        """Return the condition for sagas of the client whose values are in clear."""
-        secret = [name for name in self._registry.names_with_branches if self._registry.secrets_of(name) is not None]
-        return and_(
+        """Return the condition for sagas of the client whose secret values are in clear."""
+        return and_(*self._without_key(client, tenant), _SAGA.c.definition.in_(self._secret()))
+
+    @staticmethod
+    def _without_key(client: str, tenant: str) -> Sequence[Any]:
+        return (
             _SAGA.c.client == client, _of_tenant(tenant), _SAGA.c.data_key.is_(None), _SAGA.c.erased_at.is_(None),
-            _SAGA.c.definition.in_(secret),
         )  # fmt: skip
+
+    def _secret(self) -> Sequence[str]:
+        """Return the names of the tables with secret values."""
+        return [name for name in self._registry.names_with_branches if self._registry.secrets_of(name) is not None]
 
     def _overwrite(self, client: str, tenant: str) -> int:
         """Overwrite values of some sagas of the client that are stored in clear, with their branches."""

@@ -45,12 +45,13 @@ VISIT = Saga(
 )
 """
 OLD = SAGA.replace("personal(", "secret(").replace("VISIT", "OLD").replace('"visit"', '"old"')
+PLAIN = SAGA.replace("personal(text())", "text()").replace("VISIT", "PLAIN").replace('"visit"', '"plain"')
 
 
 @pytest.fixture(scope="session")
 def tables(tmp_path_factory):
     folders = {}
-    for name, source in (("visit", SAGA), ("old", OLD)):
+    for name, source in (("visit", SAGA), ("old", OLD), ("plain", PLAIN)):
         folders[name] = tmp_path_factory.mktemp("personal")
         (folders[name] / f"{name}_table.py").write_text(source)
     return folders
@@ -183,7 +184,7 @@ def test_the_sealed_value_of_another_saga_is_not_opened(service, hotel):
 def test_a_forgotten_client_is_unreadable_and_shown_as_erased(service, hotel):
     with service() as client:
         mine, other = ended(client), ended(client, "g2")
-        assert forget(client).get_json() == {"client": "g1", "keys": 1, "sagas": 1}
+        assert forget(client).get_json() == {"client": "g1", "keys": 1, "sagas": 1, "unmarked": 0}
         db.session.rollback()
         whole = client.get(f"/api/v1/sagas/{mine}").get_json()
         assert (whole["data"]["email"], whole["state"], bool(whole["erased_at"])) == ("***", "DONE", True)
@@ -206,7 +207,7 @@ def test_forgetting_is_repeatable_and_the_client_may_come_again(service, hotel):
     with service() as client:
         ended(client)
         assert forget(client).get_json()["keys"] == 1
-        assert forget(client).get_json() == {"client": "g1", "keys": 0, "sagas": 0}
+        assert forget(client).get_json() == {"client": "g1", "keys": 0, "sagas": 0, "unmarked": 0}
         ended(client)
         assert sent(hotel)[-2]["email"] == "g1@secret.example"
         with db.engine.connect() as connection:
@@ -246,7 +247,7 @@ def test_values_that_are_stored_in_clear_are_overwritten(service):
     with service(None, "old") as client:
         saga_id, other = begin(client, table="old"), begin(client, "g2", table="old")
         finish(client, saga_id), finish(client, other)
-        assert forget(client).get_json() == {"client": "g1", "keys": 0, "sagas": 1}
+        assert forget(client).get_json() == {"client": "g1", "keys": 0, "sagas": 1, "unmarked": 0}
         everything = stored()
         assert "g1@secret.example" not in everything
         assert "g2@secret.example" in everything
@@ -256,19 +257,28 @@ def test_values_that_are_stored_in_clear_are_overwritten(service):
         assert forget(client).get_json()["sagas"] == 0
 
 
+def test_erasure_says_how_many_sagas_keep_their_data(service):
+    with service(None, "plain") as client:
+        finish(client, begin(client, table="plain"))
+        page = client.post("/admin/clients/forget", data={"client": "g1"} | WHY).get_data(as_text=True)
+        assert "<b>1</b> further saga of the client would keep all data" in page
+        assert forget(client).get_json() == {"client": "g1", "keys": 0, "sagas": 0, "unmarked": 1}
+        assert "g1@secret.example" in stored()
+
+
 def test_a_dry_run_and_the_page_show_what_would_be_erased(service):
     with service() as client:
         ended(client)
         command = ["saga", "forget", "--client", "g1", "--reason", "asked", "--dry-run"]
         shown = client.application.test_cli_runner().invoke(args=command)
-        assert json.loads(shown.output) == {"client": "g1", "keys": 1, "sagas": 1, "erased": False}
+        assert json.loads(shown.output) == {"client": "g1", "keys": 1, "sagas": 1, "unmarked": 0, "erased": False}
         db.session.rollback()
         page = client.post("/admin/clients/forget", data={"client": "g1"} | WHY).get_data(as_text=True)
         assert "<b>1 saga</b> of client g1 would be erased" in page
         assert "secret.example" not in page
         assert client.post("/admin/clients/forget", data={"client": "g1", "erase": "yes"} | WHY).status_code == 303
         again = client.application.test_cli_runner().invoke(args=command[:-1])
-        assert json.loads(again.output) == {"client": "g1", "keys": 0, "sagas": 0, "erased": True}
+        assert json.loads(again.output) == {"client": "g1", "keys": 0, "sagas": 0, "unmarked": 0, "erased": True}
 
 
 def test_a_start_at_the_same_moment_is_seen_by_the_erasure(service, store_url):

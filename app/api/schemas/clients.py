@@ -22,3 +22,6 @@ class Forgotten(Reply):
     client = fields.String()
     keys = fields.Integer(metadata={"description": "keys that were dropped"})
     sagas = fields.Integer(metadata={"description": "sagas whose values were erased"})
+    unmarked = fields.Integer(
+        metadata={"description": "sagas whose tables mark nothing as personal or secret; their data stay in clear"}
+    )
