@@ -42,7 +42,7 @@ def test_a_draft_ends_compensated_without_a_call_and_says_why(scene, drafts):
     (row,) = scene.rows("SELECT status, state, error, due_at FROM saga")
     assert dict(row) == {
         "status": "compensated", "state": "COMPENSATED", "due_at": None,
-        "error": "INVENTORY_INVALID: VALIDATE_INVENTORY: nobody started it within 7 days",
+        "error": "Too late for VALIDATE_INVENTORY: nobody started it within 7 days",
     }  # fmt: skip
     (move,) = scene.rows("SELECT actor, reason FROM journal WHERE trigger = 'expire'")
     assert dict(move) == {"actor": "engine", "reason": "nobody started it within 7 days"}
