@@ -85,7 +85,7 @@ def export(form: str) -> Response:
 def _filter(query: dict[str, Any]) -> SagaFilter:
     stuck = (Status.STUCK,) if query["stuck"] else ()
     return SagaFilter(
-        roots=not (query.get("q") or query["stuck"] or shows_children(query)),
+        roots=not (query["stuck"] or shows_children(query)),
         statuses=query["status"] or stuck,
         **narrowed(query),
     )

@@ -33,7 +33,17 @@ from app.store.database import cause_of, db, db_now, seconds_between
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
 from app.store.queries import Reach, backs_off, parent_within, within
-from app.store.search import beyond, exact_first, failed_with, got_stuck, is_cut, is_exact, named_by, slower_than
+from app.store.search import (
+    beyond,
+    exact_first,
+    failed_with,
+    got_stuck,
+    is_cut,
+    is_exact,
+    named_by,
+    slower_than,
+    valued_by,
+)
 from app.store.tables import table_is_known, without_table
 from app.store.unknown_effects import still_unknown
 from machines.branches import is_branch_name
@@ -175,14 +185,15 @@ class SagaFilter:
     def root(self) -> tuple[ColumnElement[bool], ...]:
         """The condition for sagas without a parent within `reach`; no condition when the list shows children, too.
 
-        A filter by the client, the store, the order or a tag also finds a child, unless its parent is found: the parent
-        says what its child has done. A branch always has a parent, so a filter by the table of a branch finds its saga.
+        A search, and a filter by the client, the store, the order or a tag, also finds a child, unless its parent is
+        found: the parent says what its child has done. A branch always has a parent, so a filter by the table of a
+        branch finds its saga.
         The condition is no part of `conditions`, because it excludes few sagas: it does not decide how a list is read.
         """
         if not self.roots:
             return ()
         parent = aliased(SagaRow)
-        if named := self._named(parent):
+        if named := [*self._named(parent), *([valued_by(self.words, parent)] if self.words else [])]:
             named += [parent.definition.in_(self.definitions)] if self.definitions else []
             named += [parent.status.in_(self.statuses)] if self.statuses else []
             found = select(parent.id).where(parent.id == SagaRow.parent_id, within(self.reach, parent), *named)

@@ -37,12 +37,24 @@ def named_by(words: str) -> ColumnElement[bool]:
 
     Each part of the union is read through an index of its own; one condition with OR would read all sagas.
     """
-    exact = (SagaRow.client == search_text(words), SagaRow.order_ref == search_text(words))
-    parts: list[Select[Any]] = [select(SagaRow.id).where(each) for each in (*exact, SagaRow.idempotency_key == words)]
+    parts = [select(SagaRow.id).where(SagaRow.idempotency_key == words)]
     if digits := id_digits(words):
         parts += (select(SagaRow.id).where(each) for each in id_conditions(SagaRow.id, digits))
+    return SagaRow.id.in_(union_all(*parts, *_valued(words)))
+
+
+def valued_by(words: str, saga: type[SagaRow]) -> ColumnElement[bool]:
+    """Return the condition for the sagas that a search finds by a value that their family has in common.
+
+    These are the client, the business reference and the tags. saga: an alias of the row.
+    """
+    return saga.id.in_(union_all(*_valued(words)))
+
+
+def _valued(words: str) -> Sequence[Select[Any]]:
+    exact = (SagaRow.client == search_text(words), SagaRow.order_ref == search_text(words))
     begins = (select(each.limit(MOST_BEGINNING).subquery().c.id) for each in _beginning(words))
-    return SagaRow.id.in_(union_all(*parts, *begins))
+    return [*(select(SagaRow.id).where(each) for each in exact), *begins]
 
 
 def is_exact(words: str) -> ColumnElement[int]:

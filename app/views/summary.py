@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
-from app.views.effects import answer_words, below_words, checked_words, step_words
+from app.views.effects import answer_words, below_words, by_hand_below, checked_words, step_words
 from app.views.formatting import moment
 from app.views.titles import participant_title, started_words
 from app.views.waits import ALONE, Family, Wait, sentence, stuck_words, wait_of
@@ -82,7 +82,8 @@ def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -
     left = [
         step_words(effect.step) for effect in effects if effect.effect is Effect.TOOK_EFFECT and effect.answer is None
     ]
-    undone = any(effect.effect is Effect.UNDONE for effect in effects)
+    undone = [effect for effect in effects if effect.effect is Effect.UNDONE]
+    confirmed = any(not effect.by_hand and not by_hand_below(effect) for effect in undone)
     parts = [
         f"{step_words(effect.step)} took effect and is not undone: {answer_words(effect)}."
         for effect in effects
@@ -101,15 +102,15 @@ def _compensated(effects: Sequence[StepEffect], journal: Sequence[JournalRow]) -
     if left:
         parts.append(f"{_listed(left)} took effect and {'is' if len(left) == 1 else 'are'} not undone.")
     below = (words for effect in effects if effect not in unknown for words in below_words(effect))
-    by_hand = _then(" ".join(filter(None, (_resolved_by_hand(effects, journal, Direction.UNDO), *below))))
-    if parts or checked:
-        rest = " Every other step that was done is undone." if undone else ""
-        return f"Compensated{', but' if parts else '.'} {' '.join((*parts, *checked))}{rest}{by_hand}"
+    by_hand = filter(None, (_resolved_by_hand(effects, journal, Direction.UNDO), *below))
+    if said := [*parts, *checked, *by_hand]:
+        rest = " Every other step that was done is undone." if confirmed else ""
+        return f"Compensated{', but' if parts else '.'} {' '.join(said)}{rest}"
     if not undone and any(effect.step.starts and effect.refused for effect in effects):
-        return f"Compensated: nothing is left of what its sagas have done.{by_hand}"
+        return "Compensated: nothing is left of what its sagas have done."
     if not undone:
-        return f"Compensated: nothing had been done.{by_hand}"
-    return f"Compensated: every step that was done is undone.{by_hand}"
+        return "Compensated: nothing had been done."
+    return "Compensated: every step that was done is undone."
 
 
 def _stuck(at: State, effects: Sequence[StepEffect]) -> str:

@@ -34,7 +34,7 @@ from machines.transitions import State
 class Wait:
     """The wait of one saga."""
 
-    #: What is waited for: `signal agree, 1 d at most`, or `stock (breaker open)`.
+    #: What is waited for: `signal agree, 1 d at most`, or `stock (breaker was open)`.
     subject: str
     #: End of the wait, or time of the next attempt; None: a process holds the saga at the moment.
     until: datetime | None
@@ -125,8 +125,8 @@ def wait_of(
                 backs_off=True, paused=subject,
             )  # fmt: skip
         reason = (journal[-1].reason if journal else None) or ""
-        # A pause that has ended says nothing any more: the saga is due.
-        known = {open_reason(subject): "breaker open", pause_reason(subject): ""}
+        # The reason is that of the last attempt: the breaker may be closed since. A pause that has ended says nothing.
+        known = {open_reason(subject): "breaker was open", pause_reason(subject): ""}
         why = known.get(reason, brief(reason))
         whom, reasoned = participant_title(subject), f"{subject} ({why})" if why else subject
         return Wait(subject=reasoned, whom=whom, why=why, until=saga.due_at, backs_off=True)

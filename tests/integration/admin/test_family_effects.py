@@ -30,8 +30,9 @@ NOBODY = r"deliver is still unknown: Ship the parcel \(ship\) of deliver [0-9a-f
 BY_HAND = r"otto resolved Ship the parcel \(ship\) of deliver [0-9a-f]{8} by hand; no participant confirmed it\."
 
 STAYS = (
-    r"deliver took effect and is not undone\. Every other step that was done is undone\. "
-    r"ada checked Ship the parcel \(ship\) of deliver [0-9a-f]{8} at [-:0-9 ]+ UTC: it happened, and it may stay\."
+    r"deliver took effect and is not undone\. "
+    r"ada checked Ship the parcel \(ship\) of deliver [0-9a-f]{8} at [-:0-9 ]+ UTC: it happened, and it may stay\. "
+    r"Every other step that was done is undone\."
 )
 
 
@@ -91,7 +92,7 @@ DELIVER_FIRST = sub("deliver", done="DELIVERED", refused="NOT_DELIVERED")
         ("nobody", "Compensated: nothing is left of what its sagas have done.", "not done"),
         (
             "resolve",
-            "Compensated: every step that was done is undone. otto resolved the undo of pack",
+            "Compensated. otto resolved the undo of pack",
             "undone, partly by hand",
         ),
     ],

@@ -178,17 +178,20 @@ def test_list_without_money_reads_no_children(family):
     ],
 )
 @pytest.mark.parametrize("of_type", [None, "payment"])
-def test_search_by_client_finds_the_saga_that_charged_the_client(family, monkeypatch, parent, child, found, of_type):  # noqa: PLR0917
+@pytest.mark.parametrize("by", ["client", "q"])
+def test_search_by_client_finds_the_saga_that_charged_the_client(  # noqa: PLR0917
+    family, monkeypatch, parent, child, found, of_type, by
+):
     monkeypatch.setenv("COLUMNS", "200")
     pays = sub("payment", data={"price": "price", "payer": "payer"}, done="PAID", refused="UNPAID")
     tables = order(pays, END, client=parent and "buyer", payer=text()), payment(client=child and "payer")
     _, client = family(*tables, replies={}, price="109.88", buyer=parent or "0", payer=child or "0")
     if of_type:
         found = ["payment"] if child == "4" else []
-    query = f"client=4{'&type=' + of_type if of_type else ''}"
+    query = f"{by}=4{'&type=' + of_type if of_type else ''}"
     listed = client.get(f"/api/v1/sagas?{query}").json["sagas"]
     assert [saga["type"] for saga in listed] == found
-    command = ["saga", "list", "--json", "--client", "4", *(["--type", of_type] if of_type else [])]
+    command = ["saga", "list", "--json", f"--{by}", "4", *(["--type", of_type] if of_type else [])]
     printed = client.application.test_cli_runner().invoke(args=command).output
     assert re.findall(r'"type": ?"(\w+)"', printed) == found
     page = client.get(f"/admin/sagas?{query}").text

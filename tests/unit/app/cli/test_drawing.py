@@ -144,8 +144,8 @@ def test_a_running_saga():
 @pytest.mark.parametrize(
     ("due_in_s", "words"),
     [
-        (12, "now     waiting for stock (breaker open), next try in 12 s"),
-        (-2, "now     waiting for stock (breaker open), next try now"),
+        (12, "now     waiting for stock (breaker was open), next try in 12 s"),
+        (-2, "now     waiting for stock (breaker was open), next try now"),
         (-60, "now     due for 1m, and no process has claimed it; is a service running?"),
     ],
 )

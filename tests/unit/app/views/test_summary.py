@@ -63,7 +63,12 @@ def said(state, *moves, owner=None, in_doubt=False):
         (
             "ANNULEE",
             (RESERVED, PAID, Row("payer", "exhausted", "undo"), RESOLVED, RELEASED),
-            f"Compensated: every step that was done is undone. {BY_HAND}",
+            f"Compensated. {BY_HAND} Every other step that was done is undone.",
+        ),
+        (
+            "ANNULEE",
+            (PAID, Row("payer", "exhausted", "undo"), RESOLVED),
+            f"Compensated. {BY_HAND}",
         ),
         (
             "STUCK_ENREGISTRER_VENTE",
