@@ -28,8 +28,6 @@ CONDITIONS = [
 CALLED_BACK = [StepLine(COMPENSATABLE, attempts=2, later="callback"), StepLine(PIVOT, attempts=2, later="callback")]
 POLLED = [StepLine(COMPENSATABLE, attempts=2, later="poll"), StepLine(PIVOT, attempts=2, later="poll")]
 SIGNALLED = [StepLine(COMPENSATABLE, attempts=2), StepLine(WAIT), StepLine(PAUSE), StepLine(PIVOT, attempts=2)]
-#: A table whose pivot can be asked about.
-PROBED = [StepLine(PIVOT, attempts=2, probe=True)]
 #: Guards of waits that need another table than SIGNALLED.
 TABLES_OF_WAITS = {
     "the_first_of_two_answers_counts": CALLED_BACK,
@@ -56,8 +54,6 @@ GUARDS_OF_OWN_IDS = {
 def lines_for(guard: str) -> list[StepLine]:
     if guard in GUARDS_OF_OWN_IDS:
         return OWN_IDS
-    if guard == "an_answer_that_it_had_not_happened_is_not_taken_for_the_contrary":
-        return PROBED
     if guard in GUARDS_OF_CONDITIONS:
         return CONDITIONS
     return TABLES_OF_WAITS.get(guard, SIGNALLED if hasattr(wait_mutants, guard) else LINES)
