@@ -57,8 +57,8 @@ def _check() -> Response | None:
             allowed = need in sender.scopes
         case Role():
             current_app.config["SITE"].check_host()
-            if _lost_session() and "HX-Request" not in request.headers and _form_page():
-                return _to_sign_in(_form_page())  # signed out in another tab: the form's page keeps what was typed
+            if _lost_session() and (back := _back_to_form()) is not None:  # signed out in another tab
+                return back
             _check_session()
             g.principal = sender = signed_in() or NOBODY
             if sender is not NOBODY:
@@ -172,10 +172,16 @@ def _refused(need: Need, sender: Principal) -> Response:
     if request.method in _SAFE and (isinstance(need, Role) or prefers_page()):
         return _to_sign_in()
     if isinstance(need, Role):
-        if "HX-Request" in request.headers or not _form_page():
+        if (back := _back_to_form()) is None:
             raise UnauthenticatedError("sign in at /login first")
-        return _to_sign_in(_form_page())  # the form's page keeps what was typed
+        return back
     raise UnauthenticatedError("this needs an API key: send it as X-API-Key, or as Authorization: Bearer")
+
+
+def _back_to_form() -> Response | None:
+    """Return the way to /login and back to the page whose form was sent, which keeps what was typed; None: no page."""
+    page = _form_page()
+    return _to_sign_in(page) if page and "HX-Request" not in request.headers else None
 
 
 def _form_page() -> str:
