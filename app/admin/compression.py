@@ -8,7 +8,7 @@ from flask import Response, request
 #: Smallest page, in bytes, that is worth compressing; level of the compression.
 _COMPRESSED, _LEVEL = 1024, 5
 #: Characters that change the direction of the text behind them, and the sign that is shown instead.
-_TURNS, _SHOWN = re.compile("[\u202a-\u202e\u2066-\u2069]"), "\N{REPLACEMENT CHARACTER}"
+TURNS, _SHOWN = re.compile("[\u202a-\u202e\u2066-\u2069]"), "\N{REPLACEMENT CHARACTER}"
 
 
 def in_one_direction(answer: Response) -> Response:
@@ -19,9 +19,9 @@ def in_one_direction(answer: Response) -> Response:
     if (
         answer.mimetype == "text/html"
         and not answer.is_streamed
-        and _TURNS.search(page := answer.get_data(as_text=True))
+        and TURNS.search(page := answer.get_data(as_text=True))
     ):
-        answer.set_data(_TURNS.sub(_SHOWN, page))
+        answer.set_data(TURNS.sub(_SHOWN, page))
     return answer
 
 

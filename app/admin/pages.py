@@ -1,6 +1,5 @@
 """The parts that every page of the operator shares: filters of the templates, hidden secrets, and errors as pages."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +9,7 @@ from markupsafe import Markup, escape
 from app.access.permissions import Role
 from app.access.principal import principal
 from app.admin import error_pages, times
+from app.admin.compression import TURNS
 from app.admin.error_pages import as_pages
 from app.services import services
 from app.store.saga_ids import short_id
@@ -28,9 +28,6 @@ from machines.progress import person
 
 #: Largest number of characters of a reply or a message on a page; the API returns all characters.
 LONGEST_SHOWN = 20_000
-
-#: Characters that change the direction of the text behind them.
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def pages(name: str) -> Blueprint:
@@ -105,7 +102,7 @@ def shown(text: str) -> str:
 
 def visible(text: str) -> str:
     """Return a text with its bidi controls written out, because they would turn the text behind them round."""
-    return _BIDI.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return TURNS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def breakable(name: str) -> Markup:
