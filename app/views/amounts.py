@@ -27,9 +27,9 @@ from machines.saga import Saga
 from machines.titles import GOES_ON, Money, money_moved
 from machines.transitions import Phase
 
-#: Most sagas below one saga, and below all sagas of a list, whose money is added up: each of
+#: Most sagas below one saga, below all sagas of a list, and below a part of an export, whose money is added up: each of
 #: these sagas takes some 0.1 ms.
-_MOST_OF_SAGA, _MOST_OF_LIST = 500, 300
+_MOST_OF_SAGA, _MOST_OF_LIST, _MOST_OF_EXPORT = 500, 300, 3_000
 #: What is said of a step whose sagas are not all read, or are of a table that this release does not have.
 NOT_ADDED = "what the sagas below have moved is not added up: open them"
 
@@ -113,7 +113,7 @@ def amounts_for_export(registry: Registry, rows: Sequence[Row[Any]]) -> Mapping[
     The number: the first amount of the saga's own steps, else the sum of what has moved below it in one currency.
     """
     found = {}
-    for saga_id, moved in _of_list(registry, rows, _MOST_OF_LIST * 10).items():
+    for saga_id, moved in _of_list(registry, rows, _MOST_OF_EXPORT).items():
         own = [each.money.number for each in moved if each.money and not each.at.step]
         known = [each.money for each in moved if each.money and each.money.moved]
         one_currency = len(known) == len(moved) and len({each.currency for each in known}) == 1
