@@ -16,21 +16,34 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
-{{- define "saga.pod" -}}
+{{- /* The pod of `helm test` is none of the release's own pods, whose connections a NetworkPolicy limits. */ -}}
+{{- define "saga.test" -}}
+app.kubernetes.io/name: saga-orchestrator-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "saga.without-rights" -}}
 {{- with .root.Values.imagePullSecrets }}
 imagePullSecrets: {{ toYaml . | nindent 2 }}
 {{- end }}
 automountServiceAccountToken: false
-{{- with .root.Values.serviceAccountName }}
-serviceAccountName: {{ . | quote }}
-{{- end }}
-# Kubernetes would set a variable such as REDIS_PORT for each service; such variables could be taken for settings.
-enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
   runAsUser: 10001
   runAsGroup: 10001
   seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "saga.pod" -}}
+{{ include "saga.without-rights" . }}
+{{- with .root.Values.initContainers }}
+initContainers: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with .root.Values.serviceAccountName }}
+serviceAccountName: {{ . | quote }}
+{{- end }}
+# Kubernetes would set a variable such as REDIS_PORT for each service; such variables could be taken for settings.
+enableServiceLinks: false
 volumes:
   - {name: tmp, emptyDir: {sizeLimit: 256Mi}}
   {{- with .root.Values.sagas.configMap }}
@@ -40,10 +53,21 @@ volumes:
   {{- with .root.Values.extraVolumes }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
 
-{{- /* The settings stand in the pod itself, so a changed setting replaces the pods, and the hook needs no ConfigMap. */ -}}
-{{- define "saga.container" -}}
+{{- define "saga.image" -}}
 image: "{{ .root.Values.image.repository }}{{ with .root.Values.image.digest }}@{{ . }}{{ else }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}{{ end }}"
 imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+{{- end }}
+
+{{- define "saga.no-escalation" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- /* The settings stand in the pod itself, so a changed setting replaces the pods, and the hook needs no ConfigMap. */ -}}
+{{- define "saga.container" -}}
+{{ include "saga.image" . }}
 envFrom:
   - secretRef: {name: {{ .root.Values.existingSecret | quote }}}
   {{- with .owner }}
@@ -62,10 +86,7 @@ env:
   - {name: {{ $name }}, value: {{ $value | toString | quote }}}
   {{- end }}
   {{- with .root.Values.extraEnv }}{{ toYaml . | nindent 2 }}{{ end }}
-securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities: {drop: [ALL]}
+{{ include "saga.no-escalation" . }}
 volumeMounts:
   - {name: tmp, mountPath: /tmp}
   {{- if .root.Values.sagas.configMap }}

@@ -1,12 +1,16 @@
 """The Helm chart: Helm itself lints and renders it, and what it renders is valid for Kubernetes."""
 
 import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import kubernetes_validate
 import pytest
 import yaml
 from helm_python import Chart, lint
 from helm_python.errors import HelmError
+from werkzeug.serving import make_server
 
 from app import create_app
 from app.config import from_environment
@@ -18,6 +22,12 @@ FOLDER = ROOT / "deploy" / "helm"
 VERSIONS = ("1.27", "1.34")
 #: Peers of the NetworkPolicies.
 GATEWAY, MONITORING = ({"namespaceSelector": {"matchLabels": {"name": name}}} for name in ("kong", "monitoring"))
+#: The peer of the pod that `helm test` runs.
+TEST = {
+    "podSelector": {
+        "matchLabels": {"app.kubernetes.io/name": "saga-orchestrator-test", "app.kubernetes.io/instance": "shop"}
+    }
+}
 #: Every part of the chart that is off by default.
 EVERYTHING = {
     "image": {"digest": f"sha256:{64 * 'a'}"},
@@ -26,6 +36,11 @@ EVERYTHING = {
     "extraVolumes": [{"name": "notices", "secret": {"secretName": "notices"}}],
     "extraVolumeMounts": [{"name": "notices", "mountPath": "/run/notices", "readOnly": True}],
     "serviceAccountName": "sagas",
+    "initContainers": [{"name": "proxy", "image": "proxy:2"}],
+    "extraManifests": [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}} for name in ("sagas", "spare")
+    ],
+    "orchestrator": {"service": {"type": "LoadBalancer", "annotations": {"cloud.example/internal": "true"}}},
     "worker": {"keda": {"enabled": True}, "tolerations": [{"key": "sagas", "operator": "Exists"}]},
     "prune": {"enabled": True},
     "ingress": {"enabled": True, "className": "nginx", "tlsSecret": "tls"},
@@ -77,7 +92,7 @@ def test_every_manifest_of_the_chart_is_valid(values, version):
 
 def test_each_value_switches_its_part_on():
     off, on = ({found["kind"] for found in rendered(values)} for values in ({}, EVERYTHING))
-    assert on - off == OF_OPERATORS | {"ConfigMap", "CronJob", "Ingress", "NetworkPolicy"}
+    assert on - off == OF_OPERATORS | {"ConfigMap", "CronJob", "Ingress", "NetworkPolicy", "ServiceAccount"}
 
 
 def test_each_pod_runs_the_command_of_the_stack_and_has_no_further_rights():
@@ -105,6 +120,32 @@ def test_each_pod_gets_the_variables_and_files_of_the_installation():
         assert EVERYTHING["extraVolumes"][0] in pod["volumes"], role
         assert EVERYTHING["extraVolumeMounts"][0] in container["volumeMounts"], role
         assert pod["serviceAccountName"] == "sagas", role
+        assert pod["initContainers"] == EVERYTHING["initContainers"], role
+
+
+def test_service_and_further_objects_are_as_the_values_say():
+    manifests = rendered(EVERYTHING)
+    (service,) = of("Service", manifests).values()
+    assert service["spec"]["type"] == "LoadBalancer"
+    assert service["metadata"]["annotations"] == {"cloud.example/internal": "true"}
+    assert list(of("ServiceAccount", manifests).values()) == EVERYTHING["extraManifests"]
+
+
+@pytest.mark.parametrize("migrated", [True, False])
+def test_helm_test_succeeds_only_when_a_replica_is_ready(migrated, sqlite_url, sqlite_template):
+    (pod,) = of("Pod", rendered()).values()
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    (container,) = pod["spec"]["containers"]
+    (_, option, code), service = container["command"], "http://shop-saga:8009/"
+    assert service in code
+    app = create_app(from_environment({"DATABASE_URL": f"sqlite:///{sqlite_template}" if migrated else sqlite_url}))
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(server.serve_forever)
+        command = [sys.executable, option, code.replace(service, f"http://127.0.0.1:{server.port}/")]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        server.shutdown()
+    assert (done.returncode == 0) is migrated, done.stderr
 
 
 def test_pods_listen_on_the_address_of_the_settings():
@@ -180,11 +221,13 @@ def reached(network_policy):
 def test_only_the_named_peers_reach_a_pod():
     """A pod without a policy of its own is reached by nobody."""
     assert reached({"gateway": [GATEWAY], "monitoring": [MONITORING]}) == {
-        "orchestrator": (["http"], [GATEWAY, MONITORING]),
+        "orchestrator": (["http"], [GATEWAY, MONITORING, TEST]),
         "worker": (["metrics"], [MONITORING]),
     }
-    assert reached({"gateway": [GATEWAY]}) == {"orchestrator": (["http"], [GATEWAY])}
-    assert reached({}) == {}, "an empty list of peers would admit everybody, so there is no such policy"
+    assert reached({"gateway": [GATEWAY]}) == {"orchestrator": (["http"], [GATEWAY, TEST])}
+    nobody = reached({})
+    assert nobody == {"orchestrator": (["http"], [TEST])}, "an empty list of peers would admit everybody"
+    assert TEST["podSelector"]["matchLabels"] == of("Pod", rendered())["shop-saga-test"]["metadata"]["labels"]
 
 
 def test_pods_connect_only_to_what_the_egress_rules_name():
@@ -282,6 +325,8 @@ def test_misspelled_key_is_refused_wherever_it_stands():
         {"image": {"digest": "latest"}},
         {"networkPolicy": {"enabled": True, "from": []}},
         {"orchestrator": {"port": "http"}},
+        {"orchestrator": {"service": {"type": "ExternalName"}}},
+        {"extraManifests": [{"kind": "ConfigMap"}]},
         {"prune": {"enabled": True, "schedule": 3}},
         {"httpRoute": {"enabled": True, "parentRefs": []}},
         {"monitoring": {"enabled": True, "dashboards": "yes"}},
