@@ -43,7 +43,7 @@ _TURNED_AWAY: Mapping[int, str] = {
 _OK, _ACCEPTED, _REDIRECT, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR, _UNAVAILABLE = 200, 202, 300, 400, 404, 500, 503
 _GONE, _LAST = 410, 599
 #: Message of the gateway Kong for a path without a route. The reply is JSON, but no participant has sent it.
-_NO_ROUTE = "no Route matched with those values"
+NO_ROUTE = "no Route matched with those values"
 #: Statuses that say only that the poll's address is wrong, unknown yet or no longer known.
 _NO_ANSWER = frozenset({400, 404, 410})
 #: Request Timeout and Too Early: these 4xx statuses do not say whether the participant has acted on the call.
@@ -123,7 +123,7 @@ class Reply:
         """True when a reply came, but no participant acted on the call."""
         if self.status == _NOT_FOUND:
             owned = isinstance(self.body, Mapping) and not (self.blank or self.scalar)
-            return not owned or self.fields.get("message") == _NO_ROUTE
+            return not owned or self.fields.get("message") == NO_ROUTE
         return self.status in _TURNED_AWAY
 
     @property

@@ -27,7 +27,7 @@ from machines.transitions import DONE, NOWHERE, Direction, Trigger
 from machines.verify.distinct import distinct_data, put
 from machines.verify.kinship import Kinship
 from machines.verify.meanings import Truth
-from machines.verify.replying import replies_to
+from machines.verify.replying import WITHOUT_FIELDS, replies_to
 from machines.verify.samples import bodies_of, varies
 from machines.verify.truth import is_legal, near_misses
 from machines.verify.values import UnknownError, same, stored_of
@@ -198,7 +198,9 @@ class Machinery:
         assert step.waits is not None
         assert step.waits.signal is not None
         body, found = distinct_data(step.waits.brings, f"{step.name}."), set()
-        for kind, each in [("", body), *_signals(step.waits, body)]:
+        bare = {name: body[name] for name, field in step.waits.brings.items() if not field.optional}
+        lacking = ((f"{kind}{WITHOUT_FIELDS}", each) for kind, each in _signals(step.waits, bare) if bare != body)
+        for kind, each in [("", body), *_signals(step.waits, body), *lacking]:
             outcome = meaning_of(step.waits, each)
             meaning = outcome, step.waits.outcome_of(each)
             if meaning not in found:

@@ -10,7 +10,7 @@ from typing import Any
 
 from machines.call import Call
 from machines.outcomes import Outcome
-from machines.replies import Reply, outcome_of
+from machines.replies import NO_ROUTE, SCALAR, Reply, outcome_of
 from machines.saga import Saga
 from machines.step import Step
 from machines.testing.successes import acceptance, another, fields, meaningless, success, type_of
@@ -60,13 +60,21 @@ def replies_to(
     found[Truth.UNTOUCHED].append(("no connection", Reply(error="no connection could be made", sent=False)))
     found[Truth.BUSY].append(("409", _reply(409, _DETAIL)))
     if 404 not in call.means:  # noqa: PLR2004
-        found[Truth.UNTOUCHED].append(("404 without JSON", Reply(status=404)))
+        found[Truth.UNTOUCHED] += _of_a_gateway()
     for truth, name, reply in _declared(step, call, (body, accepting), accepted):
         found[truth].insert(0, (name, reply))
     found[Truth.DONE] += _named_without_fields(call)
     if call is step.probe:
         found[Truth.UNSEEN] = list(found[Truth.REFUSED])
     return found
+
+
+def _of_a_gateway() -> Iterator[tuple[str, Reply]]:
+    """Yield each 404 that a proxy, a gateway or a framework has sent instead of the participant."""
+    yield "404 without JSON", Reply(status=404)
+    yield "404 without a body", Reply(status=404, body={}, blank=True)
+    yield "404 with a text", Reply(status=404, body={SCALAR: "no"}, scalar=True)
+    yield "404 of Kong without a route", _reply(404, {"message": NO_ROUTE})
 
 
 def _plain(step: Step, call: Call, body: Any) -> Iterator[tuple[str, Reply]]:
@@ -92,6 +100,7 @@ def _declared(
     """
     body, accepting = bodies
     done, kept = success(step, call, body), distinct_headers(step, call)
+    named = [key for key in call.means if isinstance(key, int)]
     unsure = {each.reply: each for each in doubtful(step, call) if subject_of(step, call, each.key) not in accepted}
     for key, meaning in call.means.items():
         if isinstance(key, int):
@@ -104,11 +113,11 @@ def _declared(
         assert isinstance(meaning, Mapping)
         for value, outcome in meaning.items():
             truth = TRUTHS[Outcome(outcome)]
-            statuses = (200,) if value is None or truth in (Truth.DONE, Truth.LEFT, Truth.ACCEPTED) else (200, 409)
+            only_200 = value is None or truth in (Truth.DONE, Truth.LEFT, Truth.ACCEPTED)
+            statuses = (200,) if only_200 else dict.fromkeys((200, 409, *named))  # the field decides first
             good = accepting if truth is Truth.ACCEPTED else done if truth is Truth.DONE else body
             for status in statuses:
-                if status == 200 or status not in call.means:  # noqa: PLR2004
-                    yield truth, f"{status} with {key} {value!r}", _reply(status, put(good, key, value), kept)
+                yield truth, f"{status} with {key} {value!r}", _reply(status, put(good, key, value), kept)
     yield from _near(step, call, body, kept)
     for each in unsure.values():
         if isinstance(each.key, str):

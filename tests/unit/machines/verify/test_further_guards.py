@@ -10,13 +10,16 @@ from machines import (
     approval,
     boolean,
     callback,
+    choice,
     compensatable,
     delete,
     get,
+    optional,
     pause,
     pivot,
     poll,
     post,
+    put,
     restoring,
     text,
     transitions,
@@ -80,6 +83,12 @@ def signalled_by_a_text():
     )
 
 
+def signalled_by_two_fields():
+    said = {"agrees": {False: REFUSED}, "mood": {"bad": REFUSED}}
+    brought = {"agrees": optional(boolean()), "mood": choice("good", "bad")}
+    return before_a_pivot(wait("ok", signal="ok", within_s=60, brings=brought, means=said, done="OK", refused="NO_OK"))
+
+
 def signalled_after_the_pivot():
     return saga(
         pivot("b", post("shop", "/b"), done="B", refused="NO_B", retry=TWICE),
@@ -129,7 +138,12 @@ TABLES = {
     "keeping": keeping, "keeping_what_is_named": lambda: keeping({409: SUCCEEDED}),
     "declined": lambda: selling({"declined": {True: REFUSED}}),
     "declined_by_a_text": lambda: selling({"status": {"declined": REFUSED}}),
-    "signalled_by_a_text": signalled_by_a_text,
+    "signalled_by_a_text": signalled_by_a_text, "signalled_by_two_fields": signalled_by_two_fields,
+    "refused_by_a_field": lambda: selling({409: SUCCEEDED, "code": {"poor": REFUSED}}),
+    "deleting": lambda: before_a_pivot(
+        compensatable("a", put("shop", "/a/{saga.id}"), undo=delete("shop", "/a/{saga.id}"), done="A", refused="NO_A",
+                      retry=TWICE)
+    ),
     "approved": approved, "signalled": signalled, "signalled_after_the_pivot": signalled_after_the_pivot,
     "paused": lambda: before_a_pivot(pause("ok", for_s=60, done="OK", refused="NO_OK")),
     "plain": plain, "accepted": accepted, "accepted_pivot": accepted_pivot, "answered_later": answered_later,
@@ -147,6 +161,27 @@ GUARDS = {
     "a_text_in_a_reply_is_named_to_its_end": Guard(
         owner=replies_module, function="_meant_by_field", table="declined_by_a_text", text=NAMED,
         without="str(value).startswith(str(meant))",
+    ),
+    "a_field_of_a_reply_decides_before_its_status": Guard(
+        owner=replies_module, function="_meaning", table="refused_by_a_field",
+        text="if found := _meant_by_field(reply, call):",
+        without="found = _meant_by_field(reply, call)\n    if found and reply.status not in call.means:",
+    ),
+    "a_404_of_a_gateway_is_no_answer_of_the_participant": Guard(
+        owner=replies_module.Reply, function="turned_away", table="deleting",
+        text='return not owned or self.fields.get("message") == NO_ROUTE', without="return not owned",
+    ),
+    "a_404_without_a_body_is_no_answer_of_the_participant": Guard(
+        owner=replies_module.Reply, function="turned_away", table="deleting",
+        text="self.blank or self.scalar", without="self.scalar",
+    ),
+    "a_404_with_a_text_is_no_answer_of_the_participant": Guard(
+        owner=replies_module.Reply, function="turned_away", table="deleting",
+        text="self.blank or self.scalar", without="self.blank",
+    ),
+    "a_field_that_a_signal_lacks_says_nothing": Guard(
+        owner=Waiting, function="outcome_of", table="signalled_by_two_fields", text="continue",
+        without="return SUCCEEDED",
     ),
     "a_text_in_a_signal_is_named_with_its_case": Guard(
         owner=Waiting, function="outcome_of", table="signalled_by_a_text",
