@@ -318,7 +318,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     )
     keys = Keys(store, shared_cache)
     with app.app_context():
-        schedule_store = ScheduleStore(db.engine)
+        schedule_store = ScheduleStore(db.engine, registry, keys_of_data)
     schedules = Schedules(engine, keys, registry, tables, schedule_store, checked_data)
     drafts = Drafts(engine, leases, tables, config.draft_days)
     runner = Runner(
@@ -352,7 +352,7 @@ def _event_threads(  # noqa: PLR0917  connects parts that are built already
 ) -> EventThreads:  # fmt: skip
     url = config.broker_url or IN_MEMORY
     with app.app_context():
-        outbox, dead_letters = Outbox(db.engine, owner), DeadLetters(db.engine)
+        outbox, dead_letters = Outbox(db.engine, owner), DeadLetters(db.engine, engine.store.keys)
         deliveries = Deliveries(db.engine, owner)
     names = {event for definition in definitions for event in definition.events.values()}
     publisher = Publisher(url, config.events_signing_secrets)

@@ -8,6 +8,8 @@ from typing import Any
 
 #: The only member of a sealed value.
 SEALED = "saga.sealed"
+#: What stands in the place of a value that was erased where it was stored in clear. No key opens it.
+GONE = {SEALED: "erased"}
 
 
 def sealed(text: str) -> dict[str, str]:

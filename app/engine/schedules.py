@@ -23,6 +23,7 @@ from app.engine.engine import Engine
 from app.engine.idempotency import Keys, new_saga
 from app.errors import InvalidError, KeyReusedError, ProblemError
 from app.store.audit import Entry
+from app.store.data_keys import KeyLostError
 from app.store.instance import Instance
 from app.store.sagas import KeyTakenError
 from app.store.schedules import OvertakenError, ScheduleStore
@@ -106,13 +107,16 @@ class Schedules:
                 self._start(row, next_after(row.cron, row.zone, max(now, row.next_at)))
             except (OvertakenError, KeyTakenError):  # another process has started it, or the next pass tries again
                 continue
-            except ScheduleTimeError as error:  # this machine does not know the time zone
+            # This machine does not know the time zone, or DATA_KEY is not the one that the installation has.
+            except (ScheduleTimeError, KeyLostError) as error:
                 _log.error("schedule.unreadable", schedule=row.name, error=str(error))
 
     def _start(self, row: Row[Any], following: datetime) -> None:
         """Start the saga of a schedule that is due, and set the schedule's next time in the same transaction."""
         try:
             saga = self._saga(row)
+        except KeyLostError:
+            raise
         except ProblemError as error:
             self._advance(row, following, f"not started: {_in_words(error)}", None)
             return
@@ -130,9 +134,10 @@ class Schedules:
     def _saga(self, row: Row[Any]) -> Instance:
         """Return the saga of the time that is due. Raise InvalidError when the data no longer fits its table."""
         definition = self._registry.latest(row.definition)
-        data = self._check(definition, row.data)
+        sent = self.store.data_of(row)
+        data = self._check(definition, sent)
         with acting_for(row.tenant):
-            return new_saga(definition, data, key_of(row.name, row.next_at), f"schedule:{row.name}", row.data)
+            return new_saga(definition, data, key_of(row.name, row.next_at), f"schedule:{row.name}", sent)
 
     def _advance(self, row: Row[Any], following: datetime, result: str, saga_id: UUID | None) -> None:
         self.store.advance(row, following, result, saga_id)

@@ -12,9 +12,11 @@ from app.events.shown_messages import shown_body
 from app.events.signatures import UNSIGNED
 from app.services import services
 from app.store.audit import Entry
+from app.store.data_keys import KeyLostError
 from app.store.database import db
 from app.store.dead_letters import DeadLetters
 from app.store.instance import SagaSnapshot
+from machines.references import MASKED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,16 +34,16 @@ class DeadLetter:
 
 def oldest() -> Sequence[DeadLetter]:
     """Return the oldest dead letters."""
+    letters = _letters()
     return [
-        DeadLetter(id=row.id, at=row.at, reason=row.reason, body=shown_body(services().registry, row.body))
-        for row in DeadLetters(db.engine).oldest()
+        DeadLetter(id=row.id, at=row.at, reason=row.reason, body=_shown(letters, row)) for row in letters.oldest()
     ]
 
 
 def retry(parked_id: int, actor: str) -> SagaSnapshot:
     """Start the saga of a dead letter, or send its signal. The dead letter stays when that is not possible."""
     row = _found(parked_id)
-    started = services().events.intake.accept(row.body.encode(), row.signature or UNSIGNED).saga
+    started = services().events.intake.accept(_letters().text_of(row).encode(), row.signature or UNSIGNED).saga
     if started is None:
         raise ConflictError("its saga runs already; discard it")
     _settle(parked_id, Entry(actor=actor, action="event.retry", saga_id=started.id, target=_name(parked_id)))
@@ -51,8 +53,19 @@ def retry(parked_id: int, actor: str) -> SagaSnapshot:
 def discard(parked_id: int, actor: str, reason: str) -> None:
     """Delete a dead letter; the audit trail keeps its text."""
     row = _found(parked_id)
-    text = {"reason": row.reason, "body": shown_body(services().registry, row.body)}
+    text = {"reason": row.reason, "body": _shown(_letters(), row)}
     _settle(parked_id, Entry(actor=actor, action="event.discard", reason=reason, target=_name(parked_id), before=text))
+
+
+def _letters() -> DeadLetters:
+    return DeadLetters(db.engine, services().data_keys)
+
+
+def _shown(letters: DeadLetters, row: Row[Any]) -> str:
+    try:
+        return shown_body(services().registry, letters.text_of(row))
+    except (ConflictError, KeyLostError):
+        return MASKED
 
 
 def _name(parked_id: int) -> str:
@@ -60,11 +73,11 @@ def _name(parked_id: int) -> str:
 
 
 def _settle(parked_id: int, entry: Entry) -> None:
-    DeadLetters(db.engine).remove(parked_id, entry)
+    _letters().remove(parked_id, entry)
 
 
 def _found(parked_id: int) -> Row[Any]:
-    row = DeadLetters(db.engine).find(parked_id)
+    row = _letters().find(parked_id)
     if row is None:
         raise NotFoundError(f"there is no parked message {parked_id}")
     return row

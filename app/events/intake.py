@@ -26,8 +26,9 @@ from app.events.signals import SIGNAL_EVENT, send, waits_for_signals
 from app.events.signatures import UNSIGNED, signature_in, tenant_of
 from app.events.topics import connect, incoming_queue
 from app.settings import EventSecret
+from app.store.data_keys import KeyLostError
 from app.store.database_errors import Meaning, in_one_line, meaning
-from app.store.dead_letters import DeadLetters
+from app.store.dead_letters import DeadLetters, client_of
 from app.store.instance import SagaSnapshot
 from app.store.tenants import acting_for
 from app.views.saga_data import data_schema
@@ -97,7 +98,7 @@ class Intake:
         while not self._stopping.is_set():
             try:
                 self._read(url, progressed)
-            except (KombuError, OSError, SQLAlchemyError) as error:
+            except (KombuError, OSError, SQLAlchemyError, KeyLostError) as error:
                 _log.warning("intake.away", error=str(error).partition("\n")[0])
                 progressed()
                 self._stopping.wait(RETRY_S)
@@ -200,7 +201,8 @@ class Intake:
         reason, tenant = one_line(reason), None
         with suppress(ForbiddenError):
             tenant = tenant_of(body, signature, self._secrets)
-        self._parked.add(reason, body, tenant=tenant, signature=signature)
+        client = client_of(self._registry, body)
+        self._parked.add(reason, body, tenant=tenant, signature=signature, client=client)
         _log.error("event.parked", reason=reason, mend="GET /api/v1/events/parked")
         self._received.labels("parked").inc()
 

@@ -4,6 +4,9 @@ A saga of a table with such values gets the key of its client in the transaction
 wrapped: encrypted with the first key of DATA_KEY. When the key is dropped, the values are unreadable wherever they were
 copied to (app.store.erasure). Without DATA_KEY, values are stored in clear, in rows of earlier releases, too.
 
+The data of schedules and the bodies of dead letters are sealed with the same keys. Each sealed value is bound to an id:
+that of its saga, or the one that `bound_id` makes for a row without such an id.
+
 A lock of the key's row decides between a start and an erasure at the same moment: a start holds the row shared until
 its commit, and an erasure holds it alone.
 """
@@ -15,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -35,6 +38,7 @@ _KEY = DataKeyRow.__table__
 _NONCE = 12  # bytes of the nonce of AES-GCM
 #: Seconds for which a process keeps a key in memory, and the largest number of keys that it keeps.
 KEEP_S, MOST_KEPT = 60.0, 1_000
+_NAMES = UUID("5b6f0c1e-6c0f-4f4e-9a3e-8f1d7d1f2a37")  # name space of `bound_id`
 
 
 class ErasedError(ConflictError):
@@ -127,12 +131,15 @@ class DataKeys:
             if connection.execute(find).one_or_none() is None:
                 raise ErasedError(saga_id)
 
-    def find(self, key_id: str, saga_id: UUID, connection: Connection | None = None) -> DataKey:
+    def find(
+        self, key_id: str, saga_id: UUID, connection: Connection | None = None, *, reread: bool = False
+    ) -> DataKey:
         """Return a key. Raise ErasedError when it was dropped, ValueError for no key, and KeyLostError.
 
-        connection: that of the caller's transaction, so that a thread never waits for a second one.
+        connection: that of the caller's transaction, so that a thread never waits for a second one. reread: True: a key
+        that was dropped a moment ago is not taken from memory.
         """
-        kept = self._kept.get(key_id)
+        kept = None if reread else self._kept.get(key_id)
         if kept is not None and self._clock() - kept[0] < KEEP_S:
             return kept[1]
         with acting_for(None), nullcontext(connection) if connection else self._database.connect() as reading:
@@ -147,16 +154,16 @@ class DataKeys:
         self._kept[key_id] = self._clock(), found
         return found
 
-    def opened(self, value: Any, saga_id: UUID, connection: Connection | None = None) -> Any:
+    def opened(self, value: Any, saga_id: UUID, connection: Connection | None = None, *, reread: bool = False) -> Any:
         """Return a JSON value of a saga with its sealed values opened. Raise ErasedError, or KeyLostError.
 
-        connection: see `find`.
+        connection, reread: see `find`. A row that no saga's `erased_at` guards needs `reread`.
         """
-        return opened(value, partial(self._open, saga_id=saga_id, connection=connection))
+        return opened(value, partial(self._open, saga_id=saga_id, connection=connection, reread=reread))
 
-    def _open(self, text: str, saga_id: UUID, connection: Connection | None) -> Any:
+    def _open(self, text: str, saga_id: UUID, connection: Connection | None, *, reread: bool) -> Any:
         key_id, _, content = text.partition(".")
-        encrypted, cipher = _as_bytes(content), self.find(key_id, saga_id, connection).cipher
+        encrypted, cipher = _as_bytes(content), self.find(key_id, saga_id, connection, reread=reread).cipher
         try:
             return read_back(cipher.decrypt(encrypted[:_NONCE], encrypted[_NONCE:], saga_id.bytes))
         except InvalidTag:
@@ -175,6 +182,11 @@ class DataKeys:
                 continue
             return DataKey(row.id, AESGCM(key))
         raise KeyLostError("the key of a client cannot be opened: DATA_KEY is not set, or not the one that sealed it")
+
+
+def bound_id(kind: str, name: str = "") -> UUID:
+    """Return the id to which the sealed values of a row without a saga are bound."""
+    return uuid5(_NAMES, f"{kind}/{name}")
 
 
 def _as_text(content: bytes) -> str:

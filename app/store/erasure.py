@@ -16,21 +16,22 @@ from app.errors import ConflictError
 from app.store.audit import Entry, append
 from app.store.database import db_now
 from app.store.database_errors import Meaning, meaning
+from app.store.dead_letters import client_of
 from app.store.loading import journals
-from app.store.message_models import DeliveryRow
+from app.store.message_models import DeliveryRow, ParkedRow
 from app.store.models import ENDED, UNFINISHED, ArrivalRow, DataKeyRow, JournalRow, SagaRow
 from app.store.process_models import ScheduleRow
 from app.store.transactions import atomic
+from app.values import written
 from machines.history import replies
 from machines.registry import Registry
-from machines.sealed import sealed
+from machines.sealed import GONE
 
 _SAGA, _JOURNAL, _KEY = SagaRow.__table__, JournalRow.__table__, DataKeyRow.__table__
 _SCHEDULE, _DELIVERY, _ARRIVAL = ScheduleRow.__table__, DeliveryRow.__table__, ArrivalRow.__table__
+_PARKED = ParkedRow.__table__
 #: Sagas that are overwritten in one transaction, and sagas that a refusal names.
 BATCH, MOST_NAMED = 100, 5
-#: What stands in the place of an overwritten value. No key opens it.
-GONE = sealed("erased")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,7 @@ class Erasure:
             after = {"client": client, "keys": found.keys, "sagas": found.sagas}
             target = f"{tenant}/{client}" if tenant else client
             append(connection, Entry(actor=actor, action="client.forget", target=target, reason=reason, after=after))
+        self._overwrite_letters(client, tenant)
         try:
             while self._overwrite(client, tenant):
                 pass
@@ -155,6 +157,23 @@ class Erasure:
             for row in rows:
                 self._overwrite_one(connection, row, found[row.id])
         return len(rows)
+
+    def _overwrite_letters(self, client: str, tenant: str) -> None:
+        """Overwrite the dead letters of the client that are stored in clear."""
+        last = 0
+        while self._registry.started_by_event:
+            with atomic(self._database) as connection:
+                batch = select(_PARKED.c.id, _PARKED.c.tenant, _PARKED.c.body).where(_PARKED.c.id > last)
+                rows = connection.execute(batch.order_by(_PARKED.c.id).limit(BATCH)).all()
+                mine = [
+                    row.id for row in rows
+                    if (row.tenant or "") == tenant and client_of(self._registry, row.body) == client
+                ]  # fmt: skip
+                gone = {"body": written(GONE).decode()}
+                connection.execute(update(_PARKED).where(_PARKED.c.id.in_(mine)).values(gone))
+            if not rows:
+                return
+            last = rows[-1].id
 
     def _overwrite_one(self, connection: Connection, row: Row[Any], journal: Sequence[Row[Any]]) -> None:
         secrets, data = self._registry.secrets_of(row.definition), row.data

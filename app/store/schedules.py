@@ -1,4 +1,8 @@
-"""The stored schedules. A change by a person is committed in one transaction with its audit row."""
+"""The stored schedules. A change by a person is committed in one transaction with its audit row.
+
+The secret values of the data are sealed like those of a saga, see app.store.data_keys. The client stays in clear, so
+that an erasure finds the schedules of a client.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -11,11 +15,13 @@ from sqlalchemy.exc import IntegrityError
 
 from app.errors import ConflictError, NotFoundError
 from app.store.audit import Entry, append
+from app.store.data_keys import DataKeys, ErasedError, Sealer, bound_id
 from app.store.database import db_now
 from app.store.models import SagaRow
 from app.store.process_models import ScheduleRow
 from app.store.tenants import acting_tenant
 from app.store.transactions import atomic
+from machines.registry import Registry
 from machines.statuses import FINISHED
 
 _SCHEDULE, _SAGA = ScheduleRow.__table__, SagaRow.__table__
@@ -30,8 +36,10 @@ class OvertakenError(Exception):
 
 
 class ScheduleStore:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    """Reads and writes schedules. registry: says which values of the data are secret."""
+
+    def __init__(self, database: Database, registry: Registry, keys: DataKeys | None = None) -> None:
+        self._database, self._registry, self._keys = database, registry, keys or DataKeys(database)
 
     def now(self) -> datetime:
         """Return the time on the database's clock."""
@@ -59,11 +67,13 @@ class ScheduleStore:
 
         Names are unique in the installation, because the keys and the audit rows of schedules have them.
         """
-        new = insert(_SCHEDULE).values(
-            **values, version=1, created_at=db_now(), created_by=entry.actor, tenant=acting_tenant()
-        )
+        tenant = acting_tenant()
         try:
             with atomic(self._database) as connection:
+                stored = self._stored(connection, values["name"], values["definition"], tenant, values)
+                new = insert(_SCHEDULE).values(
+                    **stored, version=1, created_at=db_now(), created_by=entry.actor, tenant=tenant
+                )
                 if len(connection.execute(select(_SCHEDULE.c.name)).all()) >= MOST_SCHEDULES:
                     raise ConflictError(f"there are {MOST_SCHEDULES} schedules already; remove one first")
                 connection.execute(new)
@@ -104,9 +114,30 @@ class ScheduleStore:
         """
         with atomic(self._database) as connection:
             before = _found(connection, name, lock=True)
-            changed = {**values, "next_at": next_of(before), "version": _SCHEDULE.c.version + 1}
+            stored = self._stored(connection, name, before.definition, before.tenant, values)
+            changed = {**stored, "next_at": next_of(before), "version": _SCHEDULE.c.version + 1}
             connection.execute(update(_SCHEDULE).where(_SCHEDULE.c.name == name).values(**changed))
             append(connection, entry_of(before))
+
+    def data_of(self, row: Row[Any]) -> Any:
+        """Return the data of a schedule with its sealed values opened. Raise ConflictError, or KeyLostError."""
+        try:
+            return self._keys.opened(row.data, _bound_to(row.name), reread=True)
+        except ErasedError:
+            raise ConflictError("the personal data of its client were erased; change its data, or remove it") from None
+
+    def _stored(
+        self, connection: Connection, name: str, definition: str, tenant: str | None, values: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """Return the columns of a schedule with the secret values of its data sealed."""
+        secrets = self._registry.secrets_of(definition) if "data" in values and self._keys.encrypts else None
+        if secrets is None:
+            return values
+        data, field = values["data"], self._registry.latest(definition).client
+        clear = {field: data[field]} if field in data else {}
+        client = str(data[field]) if clear else None
+        sealer = Sealer(self._keys.provide(connection, tenant, client), _bound_to(name), secrets)
+        return {**values, "data": sealer.data(data) | clear}
 
     def advance(self, row: Row[Any], next_at: datetime, result: str, saga_id: UUID | None) -> None:
         """Set the next time of a schedule that was due, in a new transaction.
@@ -141,6 +172,10 @@ class ScheduleStore:
             query = select(_SAGA.c.status).where(_SAGA.c.id == saga_id)
             status = connection.execute(query).scalar_one_or_none()
         return status is not None and status not in FINISHED
+
+
+def _bound_to(name: str) -> UUID:
+    return bound_id("schedule", name)
 
 
 def _found(connection: Connection, name: str, *, lock: bool = False) -> Row[Any]:

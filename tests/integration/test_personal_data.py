@@ -14,6 +14,7 @@ from app.access.permissions import Role
 from app.access.principal import user
 from app.config import from_environment
 from app.errors import ConflictError
+from app.events.signatures import UNSIGNED
 from app.services import services
 from app.settings import ConfigError
 from app.store.data_keys import ErasedError
@@ -23,17 +24,20 @@ from app.store.statements import Connections
 from app.store.transactions import atomic
 from machines.sealed import SEALED
 from machines.transitions import Trigger
-from tests.support.applications import opened
+from tests.support.applications import opened, settle
 from tests.support.scripted_server import http, serving
 from tests.support.servers import OPEN
+from tests.support.waiting import eventually
 
 FIRST, SECOND = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 WHY = {"reason": "asked by letter"}
+ERASED_LETTER = "the personal data of its client were erased; discard it"
 SAGA = """
 from machines import *
 
 VISIT = Saga(
     name="visit", version=1, initial="ASKED", completed="DONE", compensated="NOT_DONE", client="guest",
+    started_by="VisitAsked",
     data={"guest": text(), "email": personal(text()), "extra": optional(anything())}, participants=("hotel",),
     steps=(
         compensatable("book", post("hotel", "/book", email="email", extra=maybe("extra"),
@@ -108,6 +112,32 @@ def stored():
 
 def sent(hotel):
     return [json.loads(hotel.body(number)) for number in range(len(hotel.received))]
+
+
+def plan(client, table="visit", **data):
+    """Add a schedule of client g1."""
+    schedule = {"name": "daily", "type": table, "cron": "0 3 * * *"}
+    schedule |= {"data": {"guest": "g1", "email": "g1@secret.example"} | data}
+    assert client.post("/api/v1/schedules", json=schedule).status_code == 201
+
+
+def make_due():
+    """Let the time of each schedule come, and start what is due. Return the results."""
+    with db.engine.connect() as connection:
+        connection.execute(text("UPDATE schedule SET next_at = created_at"))
+        services().runner.tables.compare()
+        services().schedules.start_due()
+        return connection.scalars(text("SELECT last_result FROM schedule")).all()
+
+
+def park(guest="g1", **data):
+    """Add a dead letter of a client, and return its path."""
+    event = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "VisitAsked"}
+    event |= {"data": {"guest": guest, "email": f"{guest}@secret.example"} | data}
+    intake = services().events.intake
+    intake._add_dead_letter("/type: was not known yet", json.dumps(event).encode(), UNSIGNED)
+    with db.engine.connect() as connection:
+        return f"/api/v1/events/parked/{connection.scalar(text('SELECT max(id) FROM parked'))}"
 
 
 def forget(client, guest="g1", **more):
@@ -231,16 +261,64 @@ def test_a_client_with_a_running_saga_is_not_forgotten(service):
 
 def test_a_client_of_a_schedule_is_not_forgotten(service):
     with service() as client:
-        schedule = {
-            "name": "daily",
-            "type": "visit",
-            "cron": "0 3 * * *",
-            "data": {"guest": "g1", "email": "x@y.example"},
-        }
-        assert client.post("/api/v1/schedules", json=schedule).status_code == 201
+        plan(client)
         refused = forget(client)
         assert refused.status_code == 409
         assert refused.get_json()["detail"] == "schedule daily starts sagas of client g1; remove it first"
+
+
+@pytest.mark.parametrize("data", [{}, {"email": "g1"}], ids=["usual", "a value that repeats the client"])
+def test_the_data_of_a_schedule_are_encrypted_until_its_saga_starts(service, hotel, data):
+    with service() as client:
+        plan(client, **data)
+        with db.engine.connect() as connection:
+            row = dict(connection.execute(text("SELECT * FROM schedule")).one()._mapping)
+        assert "secret.example" not in stored()
+        assert SEALED in str(row["data"])
+        assert client.get("/api/v1/schedules/daily").get_json()["data"]["email"] == "***"
+        assert make_due() == ["started"]
+        assert client.patch("/api/v1/schedules/daily", json={"data": {"guest": "g2", "email": "x"}}).status_code == 200
+        settle()
+        assert sent(hotel)[0]["email"] == data.get("email", "g1@secret.example")
+        assert forget(client).status_code == 200
+        with db.engine.connect() as connection:  # as a backup has it
+            old = {"data": json.dumps(row["data"]) if isinstance(row["data"], dict) else row["data"]}
+            connection.execute(text("UPDATE schedule SET data = :data"), old)
+        (result,) = make_due()
+        assert result == "not started: the personal data of its client were erased; change its data, or remove it"
+
+
+def test_a_schedule_and_a_dead_letter_in_clear_stay_usable(service, hotel):
+    with service(None, "old") as client:
+        plan(client, "old")
+        kept, erased = park(), park("g2")
+        assert "g1@secret.example" in stored()
+    with service(FIRST, "old") as client:
+        assert make_due() == ["started"]
+        assert client.post(f"{kept}/retry").status_code == 200
+        settle()
+        eventually(lambda: [body.get("email") for body in sent(hotel)].count("g1@secret.example") == 2, "two bookings")
+        assert forget(client, "g2").status_code == 200
+        assert "g2@secret.example" not in stored()
+        assert client.post(f"{erased}/retry").get_json()["detail"] == ERASED_LETTER
+
+
+def test_a_dead_letter_is_encrypted_and_forgotten_with_its_client(service, hotel):
+    with service() as client:
+        ended(client, "g2")
+        mine, other = park(), park("g2")
+        assert "secret.example" not in stored()
+        shown = client.get("/api/v1/events/parked").get_json()["parked"]
+        assert [("/shop" in each["body"], "***" in each["body"]) for each in shown] == [(True, True)] * 2
+        assert forget(client).get_json() == {"client": "g1", "keys": 1, "sagas": 0, "unmarked": 0}
+        db.session.rollback()
+        assert client.get("/api/v1/events/parked").get_json()["parked"][0]["body"] == "***"
+        refused = client.post(f"{mine}/retry")
+        assert (refused.status_code, refused.get_json()["detail"]) == (409, ERASED_LETTER)
+        assert client.post(f"{mine}/discard", json={}).status_code == 200
+        assert client.post(f"{other}/retry").status_code == 200
+        settle()
+        eventually(lambda: [body.get("email") for body in sent(hotel)].count("g2@secret.example") == 2, "two bookings")
 
 
 def test_values_that_are_stored_in_clear_are_overwritten(service):

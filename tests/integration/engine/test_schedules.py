@@ -30,7 +30,7 @@ class Replica:
     def __post_init__(self) -> None:
         tables = Tables(self.scene.database, self.scene.registry, "engine")
         tables.compare()
-        self.store = ScheduleStore(self.scene.database)
+        self.store = ScheduleStore(self.scene.database, self.scene.registry)
         self.schedules = Schedules(
             self.scene.engine, self.scene.keys, self.scene.registry, tables, self.store, checked_data, lambda: self.now
         )
