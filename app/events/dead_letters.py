@@ -35,9 +35,7 @@ class DeadLetter:
 def oldest() -> Sequence[DeadLetter]:
     """Return the oldest dead letters."""
     letters = _letters()
-    return [
-        DeadLetter(id=row.id, at=row.at, reason=row.reason, body=_shown(letters, row)) for row in letters.oldest()
-    ]
+    return [DeadLetter(id=row.id, at=row.at, reason=row.reason, body=_shown(letters, row)) for row in letters.oldest()]
 
 
 def retry(parked_id: int, actor: str) -> SagaSnapshot:

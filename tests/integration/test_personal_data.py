@@ -276,6 +276,7 @@ def test_the_data_of_a_schedule_are_encrypted_until_its_saga_starts(service, hot
         assert "secret.example" not in stored()
         assert SEALED in str(row["data"])
         assert client.get("/api/v1/schedules/daily").get_json()["data"]["email"] == "***"
+        assert "schedule daily starts sagas of client g1" in forget(client).get_json()["detail"]
         assert make_due() == ["started"]
         assert client.patch("/api/v1/schedules/daily", json={"data": {"guest": "g2", "email": "x"}}).status_code == 200
         settle()
