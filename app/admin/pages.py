@@ -1,6 +1,7 @@
 """The parts that every page of the operator shares: filters of the templates, hidden secrets, and errors as pages."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from flask import Blueprint, Flask, Response, request
@@ -22,12 +23,14 @@ from app.views.states import participants_of
 from app.views.tickets import deed
 from app.views.titles import Titles, error_words, known_table, participant_title, reason_words
 from app.views.waits import state_of_saga, status_now, status_words
-from diagrams.descriptions import named
+from diagrams.descriptions import named as titled
 from machines.lines import shortened
 from machines.progress import person
 
 #: Largest number of characters of a reply or a message on a page; the API returns all characters.
 LONGEST_SHOWN = 20_000
+#: Most names whose HTML a process remembers, because each row of a list has several. A name is a few hundred bytes.
+_REMEMBERED = 4096
 
 
 def pages(name: str) -> Blueprint:
@@ -70,7 +73,10 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
     app.jinja_env.tests["cancel"] = formatting.is_cancel
     app.jinja_env.globals |= {
         "query_with": _query_with,
-        "titled": named,
+        "titled": titled,
+        "named": named,
+        "saga_name": saga_name,
+        "participant_name": participant_name,
         "release": lambda: services().release,
         "narrows": lambda query: any(
             value not in (None, ())
@@ -108,6 +114,33 @@ def visible(text: str) -> str:
 def breakable(name: str) -> Markup:
     """Return a long name that a browser may break after its underscores, and nowhere else."""
     return escape(name).replace("_", Markup("_<wbr>"))
+
+
+@lru_cache(_REMEMBERED)
+def named(title: str, name: str) -> Markup:
+    """Return a title with its identifier small beside it; the identifier alone where a table has no title."""
+    if not title:
+        return Markup('<span class="mono">{}</span>').format(breakable(name))
+    return Markup('<span>{} <span class="id">{}</span></span>').format(title, breakable(name))
+
+
+@lru_cache(_REMEMBERED)
+def _called(title: str, name: str) -> Markup:
+    """Return the title of a saga or participant with its identifier; the identifier alone without a title."""
+    if title in ("", name):
+        return Markup("<span>{}</span>").format(name)
+    return Markup('<span>{} <span class="id">{}</span></span>').format(title, name)
+
+
+def saga_name(name: str, version: int | None = None) -> Markup:
+    """Return the type of a saga as a page shows it. version: default: the newest."""
+    found = services()
+    return _called(Titles(found.registry, found.participants).saga(name, version), name)
+
+
+def participant_name(name: str) -> Markup:
+    """Return a participant as a page shows it; "": none."""
+    return _called(participant_title(name), name) if name else Markup("\N{EN DASH}")
 
 
 def _cause(error: str | None) -> str:

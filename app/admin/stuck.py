@@ -3,23 +3,27 @@
 The list includes sagas whose table this release does not have. No action is possible on these sagas here.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flask import render_template
+from markupsafe import Markup
+from sqlalchemy import Row
 
 from app.access.permissions import Role, keeps_to_tenant, needs
 from app.access.principal import principal
 from app.admin.forms import StuckQuery, query_of
-from app.admin.pages import pages
+from app.admin.pages import named, pages, participant_name, saga_name
 from app.admin.participants import queues
 from app.admin.saved_views import views_of
 from app.errors import InvalidError
 from app.services import services
 from app.store import cases
-from app.store.lists import SagaFilter
+from app.store.lists import SagaFilter, StateKey
 from app.views.saga_filters import attention as attention_filter
 from app.views.states import attention_of, participant_of, participants_of, state_of
+from app.views.titles import Titles
 from app.views.validation import cursor_at
 from machines.transitions import Direction
 
@@ -59,6 +63,15 @@ class Group:
         }  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """The names of a saga's type, state and participant, as HTML."""
+
+    saga: Markup
+    state: Markup
+    participant: Markup
+
+
 @blueprint.get("/admin/stuck")
 @needs(Role.VIEWER)
 @keeps_to_tenant
@@ -74,17 +87,32 @@ def show() -> str:
         total=causes[0].total if causes else 0,
         total_groups=causes[0].total_groups if causes else 0,
         errors=attention.errors(wanted) if query["cause"] and len(causes) == 1 and causes[0].errors > 1 else (),
-        sagas=[(row, state_of(registry, (row.definition, row.definition_version, row.state))) for row in found[:PAGE]],
-        participant_of=participant_of,
+        sagas=list(zip(found, _places(found[:PAGE]), strict=False)),
         following=following,
         jobs=services().bulk_jobs.store.newest(JOBS, unfinished=True),
         types=registry.names_with_branches,
         participants=participants_of(registry),
         cases=cases.of([row.id for row in found[:PAGE]]),
         queues=() if causes else queues(),
-        snoozed=attention.count_of(SagaFilter(case=("snoozed", ""))),
+        snoozed=attention.count_of(SagaFilter(case=("snoozed", ""))) if cases.some_snoozed() else 0,
         **views_of("stuck"),
     )
+
+
+def _places(rows: Sequence[Row[Any]]) -> list[_Place]:
+    """Return where each saga is. Most sagas of a list are in a few states, and the names of a state cost a while."""
+    registry, participants = services().registry, services().participants
+    titles, found = Titles(registry, participants), dict[StateKey, _Place]()
+    keys = [(row.definition, row.definition_version, row.state) for row in rows]
+    for key in keys:
+        if key not in found:
+            definition, version, state = key
+            found[key] = _Place(
+                saga=saga_name(definition, version),
+                state=named(titles.state(*key), state),
+                participant=participant_name(participant_of(state_of(registry, key)) or ""),
+            )
+    return [found[key] for key in keys]
 
 
 def group_of(row: Any) -> Group:

@@ -4,7 +4,7 @@ Such a saga is stuck, or stays in a state longer than its table expects, or has 
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -81,7 +81,7 @@ class Attention:
         self._registry, self._unknown = registry, not_(table_is_known(registry))
         self._is = or_(_stays_too_long(self.now, by_limit), self._unknown)
         #: The last filter of `_of_cause` without its cause, and its sagas; a page needs them several times.
-        self._read: tuple[SagaFilter, Sequence[Row[Any]]] | None = None
+        self._read: tuple[SagaFilter, Sequence[Row[*tuple[Any, ...]]]] | None = None
 
     def groups(self, wanted: SagaFilter) -> Sequence[CauseGroup]:
         """Return the sagas grouped by definition, state and cause of the error, the largest group first.
@@ -89,11 +89,11 @@ class Attention:
         The database groups them by the text of the error, and this process by its cause: the database would compute
         the causes of all sagas again for each page.
         """
-        by_cause: dict[tuple[Any, ...], list[Row[Any]]] = {}
+        by_cause: dict[tuple[Any, ...], list[tuple[str | None, int, float]]] = {}
         for row in self._of_cause(wanted):
-            key = (row.definition, row.definition_version, row.state, row.status, row.unknown, cause(row.error))
-            by_cause.setdefault(key, []).append(row)
-        return _groups(by_cause.values())
+            *same, error, unknown, sagas, oldest_s = row
+            by_cause.setdefault((*same, unknown, cause(error)), []).append((error, sagas, oldest_s))
+        return _groups(by_cause)
 
     def errors(self, wanted: SagaFilter) -> Sequence[tuple[str, int]]:
         """Return the different errors of sagas with the number of sagas of each, the most frequent first."""
@@ -146,7 +146,7 @@ class Attention:
             conditions.append(self._failed_for(wanted))
         return select(*columns).where(UNFINISHED, self._is, *conditions)
 
-    def _of_cause(self, wanted: SagaFilter) -> Sequence[Row[Any]]:
+    def _of_cause(self, wanted: SagaFilter) -> Sequence[Row[*tuple[Any, ...]]]:
         """Return the sagas of the filter, grouped by state and by the text of their errors."""
         of_any_cause = replace(wanted, cause=None)
         if self._read is None or self._read[0] != of_any_cause:
@@ -154,7 +154,10 @@ class Attention:
             error, unknown = BRIEF_ERROR.label("error"), self._unknown.label("unknown")
             oldest_s = (-seconds_until(func.min(SagaRow.entered_at))).label("oldest_s")
             counted = self._those(of_any_cause, *same, error, unknown, func.count().label("sagas"), oldest_s)
-            self._read = of_any_cause, db.session.execute(counted.group_by(*same, error, unknown)).all()
+            # The error comes first: it differs most, so the database sorts by it alone. The connection returns plain
+            # rows, of which there may be thousands.
+            grouped = counted.group_by(error, *same, unknown)
+            self._read = of_any_cause, db.session.connection().execute(grouped).all()
         rows = self._read[1]
         return rows if wanted.cause is None else [row for row in rows if (cause(row.error) or "") == wanted.cause]
 
@@ -166,33 +169,40 @@ class Attention:
         return BRIEF_ERROR.in_(sorted(named)) if len(named) <= _MOST_NAMED else cause_of(BRIEF_ERROR) == wanted.cause
 
 
-def _groups(by_cause: Collection[Sequence[Row[Any]]]) -> Sequence[CauseGroup]:
-    """Return the largest groups, each made of rows that differ only in their errors."""
-    totals = {
-        "total": sum(row.sagas for rows in by_cause for row in rows),
-        "total_groups": len(by_cause),
-        "total_unknown": sum(row.sagas for rows in by_cause for row in rows if row.unknown),
-        "total_overstayed": sum(
-            row.sagas for rows in by_cause for row in rows if row.status != Status.STUCK and not row.unknown
-        ),
-    }
-    found = [
+def _groups(by_cause: Mapping[tuple[Any, ...], Sequence[tuple[str | None, int, float]]]) -> Sequence[CauseGroup]:
+    """Return the largest groups.
+
+    by_cause: definition, version, state, status, whether the table is unknown, and cause → each error, the number of
+    its sagas, and the age of the oldest in seconds.
+    """
+    totals, found = Counter[str](), []
+    for same, rows in by_cause.items():
+        _, _, _, status, unknown, _ = same
+        errors, numbers, ages = zip(*rows, strict=True)
+        sagas = sum(numbers)
+        totals["total"] += sagas
+        totals["total_unknown" if unknown else "total_stuck" if status == Status.STUCK else "total_overstayed"] += sagas
+        found.append((sagas, max(ages), same, errors))
+    found.sort(key=lambda group: (-group[0], -group[1]))
+    return [
         CauseGroup(
-            definition=rows[0].definition,
-            definition_version=rows[0].definition_version,
-            state=rows[0].state,
-            status=rows[0].status,
-            cause=cause(rows[0].error),
-            error=None if rows[0].error is None else min(row.error for row in rows),
-            errors=len(rows) if rows[0].error is not None else 0,
-            sagas=sum(row.sagas for row in rows),
-            oldest_s=max(row.oldest_s for row in rows),
-            unknown=rows[0].unknown,
-            **totals,
+            definition=definition,
+            definition_version=version,
+            state=state,
+            status=status,
+            cause=why,
+            error=None if why is None else min(errors),
+            errors=0 if why is None else len(errors),
+            sagas=sagas,
+            oldest_s=oldest_s,
+            unknown=unknown,
+            total=totals["total"],
+            total_groups=len(by_cause),
+            total_unknown=totals["total_unknown"],
+            total_overstayed=totals["total_overstayed"],
         )
-        for rows in by_cause
+        for sagas, oldest_s, (definition, version, state, status, unknown, why), errors in found[:MOST_GROUPS]
     ]
-    return sorted(found, key=lambda group: (-group.sagas, -group.oldest_s))[:MOST_GROUPS]
 
 
 def _stays_too_long(now: datetime, by_limit: Mapping[float, Sequence[StateKey]]) -> ColumnElement[bool]:

@@ -69,6 +69,11 @@ def snoozed() -> ColumnElement[bool]:
     return exists().where(CaseRow.saga_id == SagaRow.id, CaseRow.snoozed_until > db_now())
 
 
+def some_snoozed() -> bool:
+    """Return True when a saga is snoozed now. This is cheaper than counting those that need attention."""
+    return bool(db.session.scalar(select(exists().where(_CASE.c.snoozed_until > db_now()))))
+
+
 def chosen(word: str, actor: str) -> ColumnElement[bool]:
     """Return the condition for one of the words `open`, `mine`, `taken`, `free` and `snoozed`."""
     taken = exists().where(CaseRow.saga_id == SagaRow.id, CaseRow.taken_by.is_not(None))
