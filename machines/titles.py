@@ -17,6 +17,9 @@ from machines.transitions import Direction, Phase, State
 
 #: Word of the table → the move of the money, with the preposition before the customer, and the word for the undo.
 _WORDS = {"taken": ("taken", "from", "given back"), "paid": ("paid", "to", "taken back")}
+#: What a total of money says: what was taken and paid, what of it went back, and what nobody knows.
+UNKNOWN_SUM = "unknown"
+SUMS = ("taken", "given back", "paid", "taken back", UNKNOWN_SUM)
 #: Phases of a saga that keeps what its steps have taken.
 GOES_ON = (Phase.FORWARD, Phase.WAITING, Phase.COMPLETED)
 
@@ -32,6 +35,8 @@ class Money:
     fate: str
     #: False: the money has not moved.
     moved: bool
+    #: The totals in which the amount counts, of SUMS; none: it has not moved, or what may have moved is undone.
+    sums: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -88,7 +93,22 @@ def money_moved(
     says = "" if effect.effect is Effect.UNDONE else _says(effect)
     fate = f"{_moved(amount, effect, client)}{says}{_back(amount, effect, phase)}{_denied(effect, participant)}"
     moved = effect.effect not in (Effect.NOT_DONE, Effect.SKIPPED)
-    return Money(number=number, currency=amount.currency, fate=fate, moved=moved)
+    return Money(number=number, currency=amount.currency, fate=fate, moved=moved, sums=_sums(amount, effect))
+
+
+def _sums(amount: Amount, effect: StepEffect) -> tuple[str, ...]:
+    verb, _, back = _WORDS[amount.name]
+    match effect.effect:
+        case Effect.NOT_DONE | Effect.SKIPPED:
+            return ()
+        case Effect.UNDONE:
+            return () if effect.uncertain else (verb, back)
+        case Effect.UNKNOWN if effect.direction is Direction.UNDO and not effect.uncertain:
+            return (verb, UNKNOWN_SUM)
+        case Effect.TOOK_EFFECT if not effect.uncertain:
+            return (verb,)
+        case _:
+            return (UNKNOWN_SUM,)
 
 
 def _moved(amount: Amount, effect: StepEffect, client: str | None) -> str:

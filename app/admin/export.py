@@ -11,18 +11,17 @@ from app.services import services
 from app.store.lists import SagaFilter, newest
 from app.store.tenants import acting_for, acting_tenant
 from app.values import written
-from app.views.amounts import amounts_for_export
+from app.views.amounts import NO_MONEY, ExportedMoney, money_for_export
 from app.views.states import final_states
 from machines.statuses import FINISHED
+from machines.titles import SUMS
 
 #: Most sagas of one file, and sagas that one query reads.
 MOST_SAGAS, PART = 10_000, 500
 COLUMNS = (
     "id", "type", "version", "status", "state", "client", "order", "store", "created_at", "took_s", "error", "amount",
-    "money",
+    "money", "currency", *(word.replace(" ", "_") for word in SUMS),
 )  # fmt: skip
-#: The amount of a saga as a number, and what has happened to it, in words.
-Amount = tuple[str | None, str]
 #: First characters by which a spreadsheet would run a text as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -40,15 +39,15 @@ def exported(wanted: SagaFilter, form: str, order: str) -> Response:
     return answer
 
 
-def _rows(wanted: SagaFilter, tenant: str | None, order: str) -> Iterator[tuple[Any, Amount]]:
-    """Yield the sagas and their amounts.
+def _rows(wanted: SagaFilter, tenant: str | None, order: str) -> Iterator[tuple[Any, ExportedMoney]]:
+    """Yield the sagas and their money.
 
     tenant: of the sender; the request no longer acts for it when the parts are read.
     """
     for found in _parts(wanted, tenant, order):
         with acting_for(tenant):
-            amounts = amounts_for_export(services().registry, found)
-        yield from ((row, amounts.get(row.id, (None, ""))) for row in found)
+            money = money_for_export(services().registry, found)
+        yield from ((row, money.get(row.id, NO_MONEY)) for row in found)
 
 
 def _parts(wanted: SagaFilter, tenant: str | None, order: str) -> Iterator[Sequence[Any]]:
@@ -68,16 +67,16 @@ def _parts(wanted: SagaFilter, tenant: str | None, order: str) -> Iterator[Seque
         after = found[-1].created_at, found[-1].id
 
 
-def _values(row: Any, amount: Amount) -> tuple[object, ...]:
+def _values(row: Any, money: ExportedMoney) -> tuple[object, ...]:
     took, error = took_s(row), services().redact(row.error) if row.error else None
     return (
         str(row.id), row.definition, row.definition_version, row.status, row.state, row.client, row.order_ref,
         row.store, row.created_at.isoformat(), None if took is None else round(took, 3), error,
-        amount[0], services().redact(amount[1]),
+        money.amount, services().redact(money.words), money.currency, *(money.sums.get(word) for word in SUMS),
     )  # fmt: skip
 
 
-def _csv(rows: Iterator[tuple[Any, Amount]]) -> Iterator[str]:
+def _csv(rows: Iterator[tuple[Any, ExportedMoney]]) -> Iterator[str]:
     yield _line(COLUMNS)
     for row in rows:
         yield _line(tuple(map(_cell, _values(*row))))
@@ -94,13 +93,13 @@ def _cell(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def _json(rows: Iterator[tuple[Any, Amount]]) -> Iterator[str]:
+def _json(rows: Iterator[tuple[Any, ExportedMoney]]) -> Iterator[str]:
     for row in rows:
         yield written(dict(zip(COLUMNS, _values(*row), strict=True))).decode() + "\n"
 
 
 #: Format → its media type and the function that writes it.
-_FORMATS: Mapping[str, tuple[str, Callable[[Iterator[tuple[Any, Amount]]], Iterator[str]]]] = {
+_FORMATS: Mapping[str, tuple[str, Callable[[Iterator[tuple[Any, ExportedMoney]]], Iterator[str]]]] = {
     "csv": ("text/csv", _csv),
     "json": ("application/x-ndjson", _json),
 }

@@ -18,7 +18,7 @@ from app.store import queries
 from app.store.lists import LARGEST_TOTAL, MOST_SORTED, SagaFilter, newest, total
 from app.store.saga_ids import is_named_by
 from app.store.search import MOST_BEGINNING, MOST_SEARCHED, id_digits
-from app.views.amounts import amounts_of
+from app.views.amounts import list_money
 from app.views.child_rows import item_words, part_words
 from app.views.saga_filters import bounded, narrowed, shows_children
 from app.views.states import final_states
@@ -29,6 +29,8 @@ from machines.statuses import Status
 
 blueprint = pages("sagas")
 PAGE = 50
+#: Most sagas of a client whose money is added up, which costs 0.1 ms for each.
+MOST_ADDED = 500
 
 
 @blueprint.get("/admin/sagas")
@@ -46,6 +48,9 @@ def show() -> str | Response:
     found = newest(wanted, ends, PAGE + 1, query["after"], registry, order=order)
     if len(found) == 1 and query["after"] is None and _names(words, found[0]):
         return redirect(url_for("admin_saga.show", saga_id=found[0].id))
+    added = found if _is_of_one(query, found) and wanted.roots else None
+    if added and len(found) > PAGE:
+        added = newest(wanted, ends, MOST_ADDED + 1, None, registry, order=order)
     more = len(found) > PAGE and order.endswith("created_at")
     return render_template(
         "admin/sagas.html", query=query, sagas=found[:PAGE], types=registry.names_with_branches, took_s=took_s,
@@ -53,7 +58,8 @@ def show() -> str | Response:
         total=total(wanted, ends, registry) if len(found) > PAGE or query["after"] else len(found),
         most=LARGEST_TOTAL, sorted_of=MOST_SORTED, searched=MOST_SEARCHED,
         searched_from=searched_from, page=PAGE,
-        amounts=amounts_of(registry, found[:PAGE]) if "amount" in columns else {},
+        money=list_money(registry, (added or found[:PAGE])[:MOST_ADDED]) if "amount" in columns else None,
+        added=added, most_added=MOST_ADDED,
         columns=columns, all_columns=COLUMNS, **views_of("sagas"),
         exact=bool(words),
         cut=MOST_BEGINNING if words and len(found) > 1 and found[0].is_cut else 0,
@@ -89,6 +95,13 @@ def _filter(query: dict[str, Any]) -> SagaFilter:
         statuses=query["status"] or stuck,
         **narrowed(query),
     )
+
+
+def _is_of_one(query: dict[str, Any], found: Sequence[Row[Any]]) -> bool:
+    """Return True for the first page of the sagas of one client, one order or one tag, whose money is added up."""
+    is_named = any(query.get(word) for word in ("client", "order", "tag"))
+    is_searched = bool(query.get("q")) and all(row.is_exact for row in found)
+    return query["after"] is None and bool(found) and (is_named or is_searched)
 
 
 def _names(words: str, row: Any) -> bool:

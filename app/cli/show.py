@@ -23,6 +23,7 @@ from app.store import lists, queries, retention
 from app.store.database import db
 from app.store.models import JournalRow, SagaRow
 from app.store.saga_ids import short_id
+from app.views.amounts import list_money
 from app.views.child_rows import part_words
 from app.views.formatting import age, moment
 from app.views.masking import shown
@@ -40,6 +41,7 @@ _COLUMNS = (
     Column(title="STATUS"),
     Column(title="STATE", gives_way=True),
     Column(title="CLIENT", gives_way=True),
+    Column(title="AMOUNT", gives_way=True),
     Column(title="AGE", right=True),
 )
 #: Width of the terminal, in characters, from which a list shows whole ids.
@@ -52,7 +54,7 @@ _TREE_LINES = 20
 @filter_options
 @click.option("--stuck", is_flag=True, help="Sagas that wait for a person: --status stuck.")
 @click.option("--limit", type=click.IntRange(1, LARGEST_PAGE), default=50, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line, as the API does.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line, as the API does, and its money.")
 def list_sagas(
     *, status: str | None, tags: tuple[str, ...], stuck: bool, limit: int, as_json: bool, **words: str | None,
 ) -> None:  # fmt: skip
@@ -67,14 +69,20 @@ def list_sagas(
     )
     wanted, searched_from = bounded(wanted)
     page = lists.page(wanted, registry, limit=limit)
+    money = list_money(registry, page.sagas)
     if as_json:
         journals = queries.journals([row.id for row in page.sagas], replies_of=())
         for row in page.sagas:
-            write_json(line_json(registry, row, journals[row.id]))
+            lines = [services().redact(line.words) for line in money.lines.get(row.id, ())]
+            write_json(line_json(registry, row, journals[row.id]) | {"money": lines})
         return
     console = screen()
     waits = sentences(registry, page.sagas, services().pauses.names)
-    draw(list_of(registry, page.sagas, page.total, console.width, queries.now(), waits=waits), on=console)
+    amounts = {saga_id: "; ".join(line.words for line in lines) for saga_id, lines in money.lines.items()}
+    drawn = list_of(registry, page.sagas, page.total, console.width, queries.now(), waits=waits, amounts=amounts)
+    draw(drawn, on=console)
+    if money.total and wanted.roots:
+        click.echo(printable(f"Money of these sagas: {services().redact('; '.join(money.total))}"))
     if searched_from is not None:
         click.echo(
             f"Only sagas since {moment(searched_from)} UTC were looked at; --created-from and --created-to choose "
@@ -184,19 +192,26 @@ def _tree_line(row: SagaRow) -> str:
 
 def list_of(
     registry: Registry, sagas: Sequence[SagaRow], total: int, width: int, now: datetime, *,
-    waits: Mapping[UUID, str] = MappingProxyType({}),
+    waits: Mapping[UUID, str] = MappingProxyType({}), amounts: Mapping[UUID, str] = MappingProxyType({}),
 ) -> Iterator[RenderableType]:  # fmt: skip
-    """Draw a list of sagas. total: the number of all sagas that match. waits: see `sentences`."""
+    """Draw a list of sagas. total: the number of all sagas that match. waits: see `sentences`.
+
+    amounts: saga → what is known of its money. No column without any.
+    """
     if not sagas:
         yield Text("No sagas match these filters.")
         return
-    yield from grid(_COLUMNS, [_line(registry, row, now, width, waits.get(row.id)) for row in sagas], width)
+    columns = [column for column in _COLUMNS if amounts or column.title != "AMOUNT"]
+    lines = [_line(registry, row, now, width, waits.get(row.id), amounts) for row in sagas]
+    yield from grid(columns, lines, width)
     if total > len(sagas):
         at_least = "at least " if total >= lists.LARGEST_TOTAL else ""
         yield Text(f"The newest {len(sagas)} of {at_least}{total:,}; --limit shows more.", style="dim")
 
 
-def _line(registry: Registry, row: SagaRow, now: datetime, width: int, wait: str | None) -> Line:
+def _line(  # noqa: PLR0917
+    registry: Registry, row: SagaRow, now: datetime, width: int, wait: str | None, amounts: Mapping[UUID, str]
+) -> Line:
     at, name = state_of_saga(registry, row), saga_words(registry, row)
     look = STATUS_LOOKS[status_now(at, row)]
     error = printable(error_words(known_table(registry, row), row.error)) if row.status != Status.COMPLETED else ""
@@ -209,6 +224,7 @@ def _line(registry: Registry, row: SagaRow, now: datetime, width: int, wait: str
             cell(f"{look.symbol} {status_words(at, row)}", look.style),
             cell(state_words(registry, row)),
             cell(printable(row.client or "")),
+            *([cell(printable(services().redact(amounts.get(row.id, ""))))] if amounts else []),
             cell(age((now - row.created_at).total_seconds())),
         ),
         note=Text(error or printable(wait or ""), style="red" if error else "dim", no_wrap=True, overflow="ellipsis")

@@ -136,6 +136,16 @@ def first_started(parents: Collection[UUID], definitions: Collection[str], most:
     return db.session.execute(select(*_OF_CHILD).where(*started).order_by(*order)).all()
 
 
+def number_started(
+    parents: Collection[UUID], definitions: Collection[str]
+) -> dict[tuple[UUID | None, str | None], int]:
+    """Return how many sagas of these definitions each step of these parents has started, by parent and step."""
+    started = SagaRow.parent_id.in_(parents), SagaRow.definition.in_(definitions)
+    counted = select(SagaRow.parent_id, SagaRow.parent_step, func.count()).where(*started)
+    rows = db.session.execute(counted.group_by(SagaRow.parent_id, SagaRow.parent_step))
+    return {(parent, step): number for parent, step, number in rows}
+
+
 #: The statuses whose numbers the page of a parent shows of its children.
 CHILD_COUNTS = (Status.COMPLETED, Status.COMPENSATING, Status.COMPENSATED, Status.STUCK)
 

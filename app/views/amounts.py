@@ -24,14 +24,21 @@ from machines.children import INDEX
 from machines.history import StepEffect, replies
 from machines.registry import Registry
 from machines.saga import Saga
-from machines.titles import GOES_ON, Money, money_moved
+from machines.titles import GOES_ON, SUMS, Money, money_moved
 from machines.transitions import Phase
 
 #: Most sagas below one saga, below all sagas of a list, and below a part of an export, whose money is added up: each of
 #: these sagas takes some 0.1 ms.
 _MOST_OF_SAGA, _MOST_OF_LIST, _MOST_OF_EXPORT = 500, 300, 3_000
-#: What is said of a step whose sagas are not all read, or are of a table that this release does not have.
-NOT_ADDED = "what the sagas below have moved is not added up: open them"
+#: Most sagas of a page of a list. A longer list is added up as a part of an export is.
+_PAGE = 50
+
+
+def not_added(number: int) -> str:
+    """Return what is said of this many sagas below, not all of which are read or of a table of this release."""
+    if number == 1:
+        return "what the saga below has moved is not added up: open it"
+    return f"what the {number:,} sagas below have moved is not added up: open them"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +87,34 @@ class _Moved:
 
     at: _Place
     money: Money | None
+    #: Without money: how many sagas it stands for.
+    sagas: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListMoney:
+    """The money of the sagas of a list, and of those below them."""
+
+    #: Saga → what is known of its money, such as `109.88 EUR`, `taken, and given back`.
+    lines: Mapping[UUID, Sequence[MoneyLine]]
+    #: For each currency what was taken, given back and so on: `219.76 EUR taken, 109.88 EUR given back`. What is not
+    #: added up comes last.
+    total: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedMoney:
+    """The money of a saga, and of those below it, in the columns of an export."""
+
+    #: The money of the saga in one currency, and its currency; None: there is none, or it is not added up.
+    amount: str | None
+    currency: str | None
+    #: Each of `machines.titles.SUMS` → its sum in this currency. Several currencies: sums with their currencies.
+    sums: Mapping[str, str]
+    words: str
+
+
+NO_MONEY = ExportedMoney(amount=None, currency=None, sums={}, words="")
 
 
 def money_lines(
@@ -94,32 +129,71 @@ def money_lines(
     at = _Place(row=row, root=row.id, client=_customer(row))
     moved = {effect.step.name: [each] for effect in effects if (each := _of_step(definition, at, effect, results))}
     places, unread = _tree(registry, [at] if definition.starts_others else [], _MOST_OF_SAGA)
-    for each in (*_moved(registry, places), *_unknown(unread)):
+    for each in (*_moved(registry, places), *unread):
         moved.setdefault(each.at.step, []).append(each)
     return {step: _lines(of_step) for step, of_step in moved.items()}
 
 
-def amounts_of(registry: Registry, rows: Sequence[SagaRow | Row[Any]]) -> Mapping[UUID, Sequence[MoneyLine]]:
-    """Return what is known of the money of the sagas of a list, such as `109.88 EUR`, `taken, and given back`.
+def list_money(registry: Registry, rows: Sequence[SagaRow | Row[Any]]) -> ListMoney:
+    """Return the money of the sagas of a list. The customer is named only where it is not the client of the saga."""
+    found = _of_list(registry, rows, _MOST_OF_LIST if len(rows) <= _PAGE else _MOST_OF_EXPORT)
+    counted = dict[UUID, UUID]()  # a saga may stand on the list, and below another saga of it
+    moved = [
+        each
+        for of_saga in found.values()
+        for each in of_saga
+        if counted.setdefault(each.at.row.id, each.at.root) == each.at.root
+    ]
+    total = [
+        ", ".join(f"{_priced(number, currency)} {word}" for word, number in sums.items())
+        for currency, sums in _sums(moved).items()
+    ]
+    unread = sum(each.sagas for each in moved if each.money is None)
+    return ListMoney(
+        lines={saga_id: _lines(of_saga) for saga_id, of_saga in found.items()},
+        total=[*(total or ["no money has moved"]), *([not_added(unread)] if unread else [])] if moved else [],
+    )
 
-    The customer is named only where it is not the client of the saga.
+
+def money_for_export(registry: Registry, rows: Sequence[Row[Any]]) -> Mapping[UUID, ExportedMoney]:
+    """Return for each saga its money in the columns of an export.
+
+    The amount is the sum of all that has moved or may have; else of what has not. A saga of which a part is not added
+    up has no sums.
     """
-    return {saga_id: _lines(moved) for saga_id, moved in _of_list(registry, rows, _MOST_OF_LIST).items()}
+    return {saga_id: _exported(moved) for saga_id, moved in _of_list(registry, rows, _MOST_OF_EXPORT).items()}
 
 
-def amounts_for_export(registry: Registry, rows: Sequence[Row[Any]]) -> Mapping[UUID, tuple[str | None, str]]:
-    """Return for each saga its amount as a number alone, and what its steps have done with money in words.
+def _exported(moved: Sequence[_Moved]) -> ExportedMoney:
+    words, known = "; ".join(line.words for line in _lines(moved)), [each.money for each in moved if each.money]
+    if len(known) < len(moved):
+        return ExportedMoney(amount=None, currency=None, sums={}, words=words)
+    own = [each.money for each in moved if each.money and not each.at.step]
+    of_amount, sums = [each for each in known if each.moved] or own, _sums(moved)
+    currencies = list(dict.fromkeys(each.currency for each in known))
+    numbers = {of: [each.number for each in of_amount if each.currency == of] for of in currencies}
+    amounts = {of: added(of_currency) for of, of_currency in numbers.items() if of_currency}
+    if len(currencies) > 1:
+        amounts = {of: _priced(number, of) for of, number in amounts.items()}
+        sums = {of: {word: _priced(number, of) for word, number in each.items()} for of, each in sums.items()}
+    return ExportedMoney(
+        amount="; ".join(amounts.values()) or None,
+        currency=currencies[0] if len(currencies) == 1 else None,
+        sums={word: "; ".join(each[word] for each in sums.values() if word in each) for word in SUMS},
+        words=words,
+    )
 
-    The number: the first amount of the saga's own steps, else the sum of what has moved below it in one currency.
-    """
-    found = {}
-    for saga_id, moved in _of_list(registry, rows, _MOST_OF_EXPORT).items():
-        own = [each.money.number for each in moved if each.money and not each.at.step]
-        known = [each.money for each in moved if each.money and each.money.moved]
-        one_currency = len(known) == len(moved) and len({each.currency for each in known}) == 1
-        number = own[0] if own else added([each.number for each in known]) if one_currency else None
-        found[saga_id] = number, "; ".join(line.words for line in _lines(moved))
-    return found
+
+def _sums(moved: Iterable[_Moved]) -> dict[str, dict[str, str]]:
+    """Return currency → each of `machines.titles.SUMS` that there is → its sum."""
+    numbers = dict[str, dict[str, list[str]]]()
+    for each in filter(None, (each.money for each in moved)):
+        for word in each.sums:
+            numbers.setdefault(each.currency, {}).setdefault(word, []).append(each.number)
+    return {
+        currency: {word: added(of_word[word]) for word in SUMS if word in of_word}
+        for currency, of_word in numbers.items()
+    }
 
 
 def _of_list(registry: Registry, rows: Sequence[SagaRow | Row[Any]], most: int) -> dict[UUID, list[_Moved]]:
@@ -131,13 +205,13 @@ def _of_list(registry: Registry, rows: Sequence[SagaRow | Row[Any]], most: int) 
     roots = [_Place(row=row, root=saga_id, client=row.client) for saga_id, row in sagas.items()]
     places, unread = _tree(registry, roots, most)
     named = (replace(at, client=None if at.client == sagas[at.root].client else at.client) for at in places)
-    for each in (*_moved(registry, [*(replace(at, client=None) for at in roots), *named]), *_unknown(unread)):
+    for each in (*_moved(registry, [*(replace(at, client=None) for at in roots), *named]), *unread):
         found.setdefault(each.at.root, []).append(each)
     return found
 
 
-def _tree(registry: Registry, roots: Sequence[_Place], most: int) -> tuple[list[_Place], list[_Place]]:
-    """Return the sagas below these, and the first ones that are not read because a step has started too many.
+def _tree(registry: Registry, roots: Sequence[_Place], most: int) -> tuple[list[_Place], list[_Moved]]:
+    """Return the sagas below these, and what the sagas have moved that are not read because a step has too many.
 
     most: of each generation.
     """
@@ -158,7 +232,13 @@ def _tree(registry: Registry, roots: Sequence[_Place], most: int) -> tuple[list[
             (below if (row.child_number or 0) <= of_step else unread).append(at)
         found += below
         level = {at.row.id: at for at in below if _starts_others(registry, at.row)}
-    return found, unread
+    numbers = (
+        queries.number_started({each for at in unread if (each := at.row.parent_id)}, registry.with_money)
+        if unread
+        else {}
+    )
+    moved = [_Moved(at=at, money=None, sagas=numbers[at.row.parent_id, at.row.parent_step]) for at in unread]
+    return found, moved
 
 
 def _starts_others(registry: Registry, row: SagaRow) -> bool:
@@ -177,7 +257,7 @@ def _moved(registry: Registry, places: Sequence[_Place]) -> list[_Moved]:
     read = [(at, *shown(registry, at.row, journals[at.row.id])) for at in places]
     known = [(at, table_of(registry, row, journal), row, journal) for at, row, journal in read]
     effects = effects_of_all([(table, row, journal) for _, table, row, journal in known if table is not None])
-    found = _unknown(at for at, table, *_ in known if table is None and at.step)
+    found = [_Moved(at=at, money=None) for at, table, *_ in known if table is None and at.step]
     for at, table, row, journal in known:
         results = replies(journal)
         seen = at if row is at.row else replace(at, row=row)
@@ -185,10 +265,6 @@ def _moved(registry: Registry, places: Sequence[_Place]) -> list[_Moved]:
         found += filter(None, moved)
     last = {_key(each.at.row): each.at.row.child_number for each in found}
     return [each for each in found if not _is_replaced(each, last)]
-
-
-def _unknown(places: Iterable[_Place]) -> list[_Moved]:
-    return [_Moved(at=at, money=None) for at in places]
 
 
 def _of_step(table: Saga, at: _Place, effect: StepEffect, results: Mapping[str, Any]) -> _Moved | None:
@@ -209,13 +285,18 @@ def _lines(moved: Sequence[_Moved]) -> list[MoneyLine]:
             alike.setdefault((each.money.currency, each.money.fate), []).append(each)
     lines = [
         MoneyLine(
-            text=f"{added([each.money.number for each in group if each.money])} {currency}".strip(),
+            text=_priced(added([each.money.number for each in group if each.money]), currency),
             fate=fate,
             sagas=tuple(each.at.row for each in group if each.at.step),
         )
         for (currency, fate), group in alike.items()
     ]
-    return lines if is_whole else [*lines, MoneyLine(text="", fate=NOT_ADDED)]
+    unread = sum(each.sagas for each in moved if each.money is None)
+    return lines if is_whole else [*lines, MoneyLine(text="", fate=not_added(unread))]
+
+
+def _priced(number: str, currency: str) -> str:
+    return f"{number} {currency}".strip()
 
 
 def _key(row: SagaRow) -> tuple[object, ...]:

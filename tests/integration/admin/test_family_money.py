@@ -8,11 +8,13 @@ from uuid import UUID
 import pytest
 from sqlalchemy import event
 
+from app.admin import sagas
 from app.store.database import db
 from app.views import amounts
-from machines import Saga, compensatable, each, list_of, money, pivot, post, retriable, sub, taken, text
+from machines import Saga, compensatable, each, list_of, money, paid, pivot, post, retriable, sub, taken, text
+from machines.titles import SUMS as ALL_SUMS
 from tests.integration.admin.conftest import seen
-from tests.integration.engine.families import settle, the
+from tests.integration.engine.families import begin, settle, the
 from tests.integration.engine.scene import LOST, REFUSED
 
 PRICE = taken("price", "EUR")
@@ -77,6 +79,11 @@ CASES = {
         ["60.10 EUR taken from customer 4, and given back"],
     ),
 }  # fmt: skip
+#: Words of a list → the sums of an export and of a list that they count in.
+SUMS = {
+    "taken": {"taken"}, "taken, and given back": {"taken", "given back"}, "taken, not given back": {"taken"},
+    "may have been taken": {"unknown"}, "not taken": set(),
+}  # fmt: skip
 each_case = pytest.mark.parametrize(("tables", "replies", "words"), CASES.values(), ids=CASES)
 
 
@@ -98,6 +105,14 @@ def test_parent_says_what_its_children_have_done_with_money(family, monkeypatch,
         assert brief in exported["money"]
     amount, children = words[0].partition(" ")[0], client.get(f"/api/v1/sagas/{saga['id']}").json["children"]
     assert exported["amount"] == ("" if "not taken" in words[0] else amount)
+    sums = SUMS[words[0].partition(" EUR ")[2].replace(" from customer 4", "")]
+    assert {word for word in ALL_SUMS if exported[word.replace(" ", "_")] == amount} == sums
+    assert exported["currency"] == "EUR"
+    total = ", ".join(f"{amount} EUR {word}" for word in ALL_SUMS if word in sums) or "no money has moved"
+    cli = client.application.test_cli_runner().invoke(args=["saga", "list", "--client", "4"]).output
+    assert f"Money of these sagas: {total} ." in seen(client.get("/admin/sagas?client=4"))
+    assert f"Money of these sagas: {total}\n" in cli
+    assert words[0].replace(" from customer 4", "")[:25] in cli.partition("Money of")[0]
     assert children
     assert all(f'<a href="/admin/sagas/{child["id"]}">' in page.text for child in children)
 
@@ -136,8 +151,36 @@ def test_money_below_too_many_sagas_is_not_added_up(family, monkeypatch):
     (saga,) = client.get("/api/v1/sagas").json["sagas"]
     for page in ("/admin/sagas", f"/admin/sagas/{saga['id']}"):
         text_of_page = seen(client.get(page))
-        assert amounts.NOT_ADDED in text_of_page
+        assert "what the 3 sagas below have moved is not added up: open them" in text_of_page
         assert "EUR" not in text_of_page
+
+
+PAID = retriable("refund", post("shop", "/refund"), done="REFUNDED", amount=paid("price", "USD"))
+
+
+def test_sums_name_their_currency_when_there_are_several(family):
+    _, client = family(table("order", CHARGE, PAID, client="buyer", price=money(), buyer=text()), replies={}, **DATA)
+    (exported,) = csv.DictReader(io.StringIO(client.get("/admin/sagas/export.csv").text))
+    assert [exported[name] for name in ("amount", "currency", "taken", "paid", "unknown")] == [
+        "109.88 EUR; 109.88 USD", "", "109.88 EUR", "109.88 USD", "",
+    ]  # fmt: skip
+    assert "Money of these sagas: 109.88 EUR taken; 109.88 USD paid ." in seen(client.get("/admin/sagas?q=4"))
+    assert "Money of" not in seen(client.get("/admin/sagas"))
+
+
+@pytest.mark.parametrize(
+    ("most", "said"), [(50, "these sagas: 20.00"), (2, "these sagas: 20.00"), (1, "first 1 of these")]
+)
+def test_money_of_a_client_is_added_up_over_the_pages(family, monkeypatch, most, said):
+    monkeypatch.setattr(sagas, "PAGE", 1)
+    monkeypatch.setattr(sagas, "MOST_ADDED", most)
+    one = table("order", CHARGE, client="buyer", price=money(), buyer=text())
+    scene, client = family(one, replies={}, price="10.00", buyer="4")
+    begin(scene, one, price="10.00", buyer="4")
+    first = client.get("/admin/sagas?client=4")
+    assert said in seen(first)
+    following = re.search(r'rel="next" href="([^"]+)"', first.text)[1].replace("&amp;", "&")
+    assert "Money of" not in seen(client.get(following))
 
 
 def statements_of(client, path):

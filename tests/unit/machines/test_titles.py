@@ -127,6 +127,29 @@ def test_money_words_name_no_customer_that_is_not_known():
     assert words(Effect.TOOK_EFFECT, Phase.COMPLETED, client=None) == "109.88 taken"
 
 
+@pytest.mark.parametrize(
+    ("effect", "direction", "uncertain", "sums"),
+    [
+        (Effect.TOOK_EFFECT, Direction.DO, False, ("taken",)),
+        (Effect.TOOK_EFFECT, Direction.DO, True, ("unknown",)),
+        (Effect.UNDONE, Direction.UNDO, False, ("taken", "given back")),
+        (Effect.UNDONE, Direction.UNDO, True, ()),
+        (Effect.UNKNOWN, Direction.DO, False, ("unknown",)),
+        (Effect.UNKNOWN, Direction.UNDO, False, ("taken", "unknown")),
+        (Effect.UNKNOWN, Direction.UNDO, True, ("unknown",)),
+        (Effect.NOT_DONE, Direction.DO, False, ()),
+        (Effect.SKIPPED, Direction.DO, False, ()),
+    ],
+)
+def test_money_counts_in_the_sums_of_what_is_known(effect, direction, uncertain, sums):
+    step = table().steps[0]
+    call = UNDO if direction is Direction.UNDO else DO
+    found = StepEffect(step=step, effect=effect, call=call, direction=direction, uncertain=uncertain)
+    money = money_moved(found, "4", phase=Phase.COMPENSATED, data=DATA, results={})
+    assert money.sums == sums
+    assert money.moved or not sums
+
+
 def test_money_words_have_the_currency_of_the_table():
     step = hold(title="take the money", amount=taken("price", "EUR"))
     definition = saga(step, data={"client_id": integer(), "price": amount()}, client="client_id")
