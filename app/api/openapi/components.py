@@ -88,6 +88,7 @@ def of_libraries() -> dict[str, Operation]:
             tag="service",
             need=OPEN,
             replies={200: "All metrics, in the text format of Prometheus."},
+            problems=(429,),
             query=_MetricsQuery,
             media_types=("text/plain", "application/openmetrics-text"),
         )
