@@ -46,6 +46,7 @@ class Guesses:
             or self._moves.decisions.of_commit(world, save)
             or self._moves.kin_properties.of_commit(world, save)
             or self._moves.wait_ends.of_commit(world, save)
+            or self._moves.publishing.of_commit(world, save)
             or self.of_way_back(world, save)
             or self._moves.properties.of_passed(world, save)
         )

@@ -44,7 +44,7 @@ MAX_CLAIMS = 1
 #: end comes back to the same states.
 MOST_FAILED = 5
 #: The deadline, and the time when it is over, in seconds; it is always 0 before.
-DEADLINE_S, LATE_S = 1_000.0, 2_000.0
+DEADLINE_S, LATE_S = 1e9, 2e9
 #: When the present state was entered, for a process that sees its wait over.
 LONG_AGO_S = -1e12
 #: What a participant has decided of an accepted action → what is then true of its answer.
@@ -102,7 +102,7 @@ class Machinery:
         move = Move(seq=0, source="", trigger=Trigger(fact.trigger), dest=fact.dest, actor=ENGINE, made=0.0, reason="")
         move.actor = PERSON if fact.by_hand else ENGINE
         move.step, move.direction, move.status_code = fact.step or None, fact.direction or None, fact.status_code
-        move.reply = self.bodies.value(fact.body)
+        move.reply, move.event = self.bodies.value(fact.body), fact.event or None
         move.reason = NOTHING_FOUND if fact.not_found else AFTER_DOUBT if fact.doubted else BRANCH * fact.branch
         return move
 
@@ -142,7 +142,7 @@ class Machinery:
                 body=self.bodies.number(move.reply) if _is_reply(move) else -1, by_hand=move.actor == PERSON,
                 doubted=AFTER_DOUBT in (move.reason or ""),
                 not_found=(move.reason or "").startswith(NOTHING_FOUND),
-                branch=(move.reason or "").startswith(BRANCH), unfit=self._unfit(move),
+                branch=(move.reason or "").startswith(BRANCH), event=move.event or "", unfit=self._unfit(move),
             )
             for move in moves
         )  # fmt: skip

@@ -27,6 +27,7 @@ from machines.verify.network import Network
 from machines.verify.people import People
 from machines.verify.process import ModelLoop, Send
 from machines.verify.properties import Broken, Properties
+from machines.verify.publishing import Publishing
 from machines.verify.requests import Requests
 from machines.verify.sending import Sending
 from machines.verify.turns import Turns, learned
@@ -50,6 +51,7 @@ class Moves:
         self.children, self.kin_properties = Children(self), KinProperties(self)
         self.properties, self.people, self.wait_ends = Properties(self), People(self), WaitEnds(self)
         self.decisions, self.requests, self.sending = Decisions(self), Requests(self), Sending(self)
+        self.publishing = Publishing(self)
         #: True: a signal or an answer may come between a call and its commit.
         self.races = any(step.waits or step.later for step in self.definition.steps)
         self.turns, self.forgetting = Turns(machinery, merged=reduced), Forgetting(self)
@@ -117,6 +119,8 @@ class Moves:
         point = self.turns.point(world.process)
         if isinstance(point, Save):
             yield from self._saves(world, point)
+        elif isinstance(point, Broken):
+            yield Edge(Event("wait", self._step_of(world)), world._replace(process=None), point)
         else:
             assert isinstance(point, Send)
             yield from self.requests.events(world, point)
@@ -128,6 +132,10 @@ class Moves:
         if world.row is not None and world.process.starts_turn:
             stopped = Process(world.process.memory, stops=True)
             yield Edge(Event("stop"), self._settled(world, stopped), forever=False)
+
+    def _step_of(self, world: World) -> str:
+        at = None if world.process is None else self.definition.states[world.process.memory.state]
+        return at.step.name if at is not None and at.step is not None else ""
 
     # A process -----------------------------------------------------------------------------------------------------
 

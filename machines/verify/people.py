@@ -10,14 +10,14 @@ from machines.children import kept_type
 from machines.loop import IncompleteReplyError
 from machines.participant_kinds import ParticipantKind
 from machines.progress import OPERATOR_ACTIONS, trigger_of
-from machines.references import idempotency_key
+from machines.references import idempotency_key, split
 from machines.replies import NOTHING
 from machines.statuses import FINISHED, Status
 from machines.step import Step
 from machines.testing.successes import fields, success
 from machines.transitions import Direction, Phase, State, Trigger
 from machines.verify import participants
-from machines.verify.distinct import distinct, distinct_body, distinct_data, distinct_headers
+from machines.verify.distinct import distinct, distinct_body, distinct_data, distinct_headers, put
 from machines.verify.events import Edge, Event
 from machines.verify.machinery import PERSON, SAGA_ID
 from machines.verify.process import ModelLoop
@@ -33,6 +33,10 @@ class People:
 
     def __init__(self, moves: "Moves") -> None:
         self._moves = moves
+        steps = moves.definition.steps
+        untils = (split(each.waits.until) for each in steps if each.waits is not None and each.waits.until is not None)
+        #: Step → the field of its reply that says how long a pause lasts; no call needs it.
+        self._untils = {step: path for step, path in untils if step in moves.by_name}
 
     def of(self, world: World, row: Row) -> Iterator[Edge]:
         """Yield every action that a person may take in a state."""
@@ -46,18 +50,24 @@ class People:
             ledger = self._by_hand(world, row, action, trigger)
             if ledger is None:
                 continue
-            step = definition.states[row.state].step
-            event = Event("person", step.name if step else "", action)
-            try:
-                after = self._acted(world._replace(ledger=ledger), row, action)
-            except Exception as error:  # noqa: BLE001  whatever the engine raises is the finding
-                why = f"{action} is offered in {row.state}, and it fails: {type(error).__name__}: {error}"
-                yield Edge(event, world, Broken("allowed", why), forever=False)
-                continue
-            if isinstance(after, Broken):
-                yield Edge(event, world, after, forever=False)
-            elif after is not None:
-                yield Edge(event, after, forever=False)
+            at = definition.states[row.state]
+            event = Event("person", at.step.name if at.step else "", action)
+            yield from self._requested(world._replace(ledger=ledger), row, event)
+            if trigger is Trigger.RESOLVE and not at.undoes and event.step in self._untils:
+                event = event._replace(reply=f"its reply has no {self._untils[event.step]}")
+                yield from self._requested(world._replace(ledger=ledger), row, event)
+
+    def _requested(self, world: World, row: Row, event: Event) -> Iterator[Edge]:
+        """Yield the request of an action; none when it is refused. event.reply: what a person does not give."""
+        try:
+            after = self._acted(world, row, event)
+        except Exception as error:  # noqa: BLE001  whatever the engine raises is the finding
+            why = f"{event.what} is offered in {row.state}, and it fails: {type(error).__name__}: {error}"
+            after = Broken("allowed", why)
+        if isinstance(after, Broken):
+            yield Edge(event, world, after, forever=False)
+        elif after is not None:
+            yield Edge(event, after, forever=False)
 
     def _executed(self, world: World, row: Row) -> World:
         """Return the state after a request to start a pending saga."""
@@ -67,7 +77,7 @@ class People:
         saga.start_pending()
         return self._moves.written(world, loop.save_of(saga, HELD, held=True))
 
-    def _acted(self, world: World, row: Row, action: str) -> World | Broken | None:
+    def _acted(self, world: World, row: Row, event: Event) -> World | Broken | None:
         """Return the state after the request of a person, or the property that it breaks.
 
         Return None when the request is refused, because of an arrival, a parent or a child.
@@ -80,14 +90,17 @@ class People:
             saga.start_pending()
         while saga.current.waits and saga.arrived and loop.take_arrival(saga):
             pass  # the request applies to the saga after what has arrived
+        action = event.what
         trigger = trigger_of(action, saga.definition, saga.state)
         if trigger is None or loop.families.why_not(saga, trigger) is not None:
             return None
         reply = self._reply(saga.current) if trigger is Trigger.RESOLVE else None
+        if reply is not None and event.reply:
+            reply = put(reply, self._untils[event.step], None)
         try:
             loop.request_move(saga, trigger, PERSON, "looked", reply)
         except IncompleteReplyError:
-            if saga.current.step is None or saga.current.step.starts is None:
+            if not event.reply and (saga.current.step is None or saga.current.step.starts is None):
                 raise
             return None  # nobody can write the replies of children
         runs = saga.current.runs

@@ -6,15 +6,15 @@ with what it has learned so far (`Process.log`). What the loop does not read is 
 read the same are one. Nothing of the engine is copied here.
 """
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from uuid import UUID
 
 from machines.attempts import Attempts, filled, understood
 from machines.call import Call
-from machines.families import FamilyLoop
 from machines.loop import Loop, RunEnd
 from machines.outcomes import Outcome
 from machines.references import FillError
@@ -26,6 +26,8 @@ from machines.transitions import Direction, Phase, Trigger
 from machines.verify.kinship import ModelFamilies, SeenChildren
 from machines.verify.machinery import DEADLINE_S, ENGINE, LATE_S, LONG_AGO_S, MAX_CLAIMS, MOST_FAILED, Machinery
 from machines.verify.meanings import Truth
+from machines.verify.properties import Broken
+from machines.verify.stays import AHEAD_S, TimedLoop
 from machines.verify.values import Request
 from machines.verify.world import (
     DUE_LATER,
@@ -73,7 +75,8 @@ class Done(NamedTuple):
     """The process has released the saga."""
 
 
-Point = Save | Send | Turn | Done | Question
+#: Broken: the process has decided about a wait, and otherwise than its table says.
+Point = Save | Send | Turn | Done | Question | Broken
 
 
 class _Left(BaseException):
@@ -94,8 +97,9 @@ class _Arrivals:
         kind = self._loop.ask("find", name)
         return None if kind is None else _Arrived(self._loop.machinery.arrivals[name, kind])
 
-    def seconds_until(self, _moment: Any) -> float:
-        return -1.0 if self._loop.ask("over") else 1.0
+    def seconds_until(self, moment: dt.datetime) -> float:
+        self._loop.moment = moment
+        return -1.0 if self._loop.ask("over") else AHEAD_S
 
 
 class _Arrived:
@@ -158,6 +162,7 @@ class _Calls(Attempts):
                     own=loop.machinery.bodies.number(saga.results.get(at.step.name)),
                 )
             )  # fmt: skip
+        loop.asked.add(purpose)
         truth, _, name = name.partition(": ")
         reply = next(reply for known, reply in replies[Truth(truth)] if known == name)
         return understood(saga, call, direction, replace(reply))
@@ -186,13 +191,14 @@ def _purpose(saga: RunningSaga, call: Call, direction: Direction) -> str:
     return "undo"
 
 
-class ModelLoop(FamilyLoop[RunningSaga]):
+class ModelLoop(TimedLoop):
     """The loop of one process, run from the start of its turn to its next point."""
 
     actor = ENGINE
 
     def __init__(self, machinery: Machinery, process: Process, seen: Seen | None = None) -> None:
         """seen: what the process reads of its surroundings; None: it stops where it reads what it has not learned."""
+        super().__init__()
         self.machinery, self._process, self._seen = machinery, process, seen
         self.calls, self.waits = _Calls(self), Waits(arrivals=_Arrivals(self))
         self.families = ModelFamilies(
@@ -296,6 +302,9 @@ class ModelLoop(FamilyLoop[RunningSaga]):
 
     def _covered(self, saga: RunningSaga) -> bool:  # noqa: ARG002  a lease that ends is a death of its process
         return True
+
+    def leave(self, point: Broken) -> NoReturn:
+        raise _Left(point)
 
     def _turn(self, saga: RunningSaga, max_sleep_s: float, until: float = inf) -> RunEnd | None:
         if self._turns:

@@ -33,7 +33,7 @@ from machines.verify.words import sentence
 _SCRIPTS = {"do": "when", "again": "when", "read": "when", "undo": "when_undone", "probe": "when_probed"}
 _DISCOVER = "from machines.discovery import discover\n"
 #: Kinds of events for which `machines.testing` has no words.
-_WITHOUT_WORDS = frozenset({"signal", "child by hand", "sent back", "over"})
+_WITHOUT_WORDS = frozenset({"signal", "child by hand", "sent back", "over", "wait"})
 #: Replies for which it has words, besides the statuses.
 _REPLIES = frozenset({"no answer", "no connection", "503 with Retry-After"})
 #: Property → what the test asserts of the run.
@@ -68,7 +68,7 @@ def test_of(definition: Saga, finding: Finding, registry: Registry, *, as_child:
 def _has_no_words(definition: Saga, event: Event) -> bool:
     """Return True for an event that the words of `machines.testing` cannot say exactly."""
     if event.kind == "person":
-        return definition.starts_others
+        return definition.starts_others or bool(event.reply)
     known = event.reply.isdecimal() or event.reply in _REPLIES or not event.kind.startswith("call:")
     return event.kind in _WITHOUT_WORDS or not known
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from machines.verify.machinery import Machinery
 from machines.verify.process import ModelLoop, Point, Send, Turn
+from machines.verify.properties import Broken
 from machines.verify.world import Answer, Memory, Process, Question, Save, Seen
 
 
@@ -51,7 +52,7 @@ class Turns:
             elif isinstance(point, Save):
                 return process if point.goes_on or process.saving else self._saving(process, point)
             else:
-                return process if isinstance(point, Send) else None
+                return process if isinstance(point, Send | Broken) else None
 
     def _saving(self, process: Process, point: Save) -> Process:
         """Return the process before the commits with which its turn may end."""

@@ -6,6 +6,7 @@ The meaning of a signal is read here from the table itself, so a mistake of the 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from machines.later import arrival_name
 from machines.outcomes import Outcome
 from machines.references import parts
 from machines.step import Kind, Step
@@ -52,7 +53,21 @@ class WaitEnds:
         if not self._moves.races:
             return None
         found = (self._of(world, save, at, fact) for at, fact in self._ends(world, save))
-        return next((broken for broken in found if broken is not None), None)
+        return next((broken for broken in found if broken is not None), None) or self._drops_answer(world, save)
+
+    def _drops_answer(self, world: World, save: Save) -> Broken | None:
+        """Return a broken property when a saga gives up a call in doubt whose answer had arrived before.
+
+        world: the state before the commit.
+        """
+        for source, fact in with_sources(world, save):
+            at = self._moves.definition.states.get(source)
+            gives_up = fact.trigger in (Trigger.EXHAUSTED, Trigger.EXPIRE) and not fact.by_hand
+            if at is None or not at.called_back or not gives_up or save.known != world.arrived:
+                continue
+            if any(name == arrival_name(fact.step) for name, _ in world.arrivals):
+                return Broken("no lost signal", f"the answer to {fact.step} has arrived, and the saga gives it up")
+        return None
 
     def _ends(self, world: World, save: Save) -> Iterator[tuple[State, Fact]]:
         """Yield each move of the engine out of a state that waits, with this state."""

@@ -25,6 +25,7 @@ SENTENCES = {
     "arrives": "The delayed call of {step} arrives late, and is {what}.",
     "decides": "The participant of {step} has decided: {what}.",
     "signal": "{what} arrives for {step} ({reply}).",
+    "wait": "The process decides how long it waits for {step}.",
     "over": "The time of the wait of {step} is over.",
     "child": "Child {reply} of {step} {what}.",
     "child by hand": "A person acts on child {reply} of {step}; it {what}.",
@@ -61,7 +62,7 @@ def _first(event: Event) -> str:
         step=event.step,
         what=CALLS.get(event.what, event.what),
         reply=event.reply,
-        of=f" ({event.step})" if event.step else "",
+        of=(f" ({event.step})" if event.step else "") + (f"; {event.reply}" if event.reply else ""),
     )
 
 

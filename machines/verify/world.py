@@ -59,6 +59,8 @@ class Fact(NamedTuple):
     by_hand: bool = False
     #: True: the reason says that a branch goes back.
     branch: bool = False
+    #: Event that the move publishes; "" in a stored fact.
+    event: str = ""
     #: Why a call could not be built, or a condition not decided; "" in a stored fact.
     unfit: str = ""
 
