@@ -30,6 +30,13 @@ class MalformedError(ProblemError):
     title = "Malformed request"
 
 
+def field_words(pointer: str) -> str:
+    """Return a JSON pointer as people read it: `lines 2, tag 1` for /lines/1/tag/0."""
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.strip("/").split("/")]
+    words = [f" {int(part) + 1}" if part.isdecimal() else f", {part}" for part in parts]
+    return "".join(words).removeprefix(", ").strip()
+
+
 class InvalidError(ProblemError):
     """A request with wrong fields. wrong: pairs of a field, as a JSON pointer, and its problem."""
 

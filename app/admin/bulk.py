@@ -9,7 +9,7 @@ from datetime import UTC
 from typing import Any
 from uuid import UUID
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import redirect, render_template, request, url_for
 from marshmallow import RAISE, Schema, fields, validate
 from werkzeug.wrappers import Response
 
@@ -28,6 +28,7 @@ from app.views.bulk import (
     BULK_ACTIONS,
     LARGEST_PACE,
     change_job,
+    filter_words,
     fits,
     progress,
     start_job,
@@ -43,8 +44,6 @@ blueprint = pages("bulk")
 SHOWN, GROUPS = 10, 10
 #: Largest number of jobs on the list, and of sagas that a job's page names one by one.
 JOBS, NOTABLE = 50, 100
-#: Action on a job → what was done, in words that stay true when the job goes on.
-_DONE = {"pause": "paused", "resume": "resumed", "stop": "stopped"}
 
 
 class _Start(Schema):
@@ -123,6 +122,7 @@ def show_job(job_id: UUID) -> str:
     counts = store.counts(job_id)
     return render_template(
         "admin/bulk_job.html", job=job, counts=counts, words=progress(job, counts),
+        wanted=filter_words(services().registry, job.wanted),
         notable=store.notable(job_id, NOTABLE), settled=job.sagas - counts.get("open", 0) - counts.get("moving", 0),
     )  # fmt: skip
 
@@ -132,7 +132,6 @@ def show_job(job_id: UUID) -> str:
 @keeps_to_tenant
 def change(job_id: UUID, action: str) -> Response:
     change_job(services(), job_id, action, principal().actor)
-    flash(f"The job was {_DONE[action]}.", "done")
     return redirect(url_for("admin_bulk.show_job", job_id=job_id), 303)
 
 

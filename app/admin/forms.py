@@ -9,7 +9,7 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validat
 from app.store.lists import ORDERS
 from app.views.effects import FOUND
 from app.views.known_names import check_state, check_step, check_type
-from app.views.saga_filters import CASES, AttentionWords, FilterWords, order_of
+from app.views.saga_filters import CASES, OVERSTAYED, AttentionWords, FilterWords, order_of
 from app.views.validation import LONGEST_REASON, Cursor, Resolution, load, storable
 from machines.progress import OPERATOR_ACTIONS
 from machines.send_now import SEND_NOW
@@ -71,7 +71,7 @@ class StuckQuery(AttentionWords):
 
     state = fields.String(load_default="", validate=check_state)
     step = fields.String(load_default="", validate=check_step)
-    status = fields.String(load_default="", validate=validate.OneOf(("", *_STATUSES)))
+    status = fields.String(load_default="", validate=validate.OneOf(("", *_STATUSES, OVERSTAYED)))
     #: The exact error; None: any error.
     error = fields.String(load_default=None, validate=storable)
     #: The cause of the error, see `app.store.causes.cause`; None: any cause.

@@ -4,6 +4,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from flask import render_template
@@ -38,7 +39,8 @@ def show() -> str:
     backing_off: Counter[tuple[str, str]] = Counter()
     for queue in waits:
         backing_off.update(queue.by_saga)
-    groups = attention_of(registry).groups(SagaFilter(case=("open", "")))
+    attention = attention_of(registry)
+    groups = attention.groups(SagaFilter(case=("open", "")))
     now: dict[str, int] = defaultdict(int)
     under_way = 0
     sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in registry.names}
@@ -66,6 +68,7 @@ def show() -> str:
         chart=chart(minutes),
         groups=groups[:_GROUPS],
         oldest=oldest_unfinished(_OLDEST),
+        hour_ago=(attention.now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%MZ"),
         queues=waits,
     )
 

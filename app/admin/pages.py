@@ -12,6 +12,7 @@ from app.access.principal import principal
 from app.admin import error_pages, times
 from app.admin.compression import TURNS
 from app.admin.error_pages import as_pages
+from app.errors import field_words
 from app.services import services
 from app.store.saga_ids import short_id
 from app.values import written
@@ -69,6 +70,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "status_now": lambda row: status_now(state_of_saga(services().registry, row), row),
         "status_words": lambda row: status_words(state_of_saga(services().registry, row), row),
         "deed": deed,
+        "field_words": field_words,
     }
     app.jinja_env.tests["cancel"] = formatting.is_cancel
     app.jinja_env.globals |= {

@@ -20,7 +20,7 @@ from app.admin.forms import Action, Asked, Checked, SagaQuery, form_of, form_rea
 from app.admin.pages import pages
 from app.admin.saga_details import SagaDetails, saga_details
 from app.admin.timeline import timeline
-from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, field_words
 from app.services import services
 from app.store import cases, presence, queries
 from app.store.database import db
@@ -135,7 +135,7 @@ def _answered(saga_id: UUID, action: Callable[[], Notice]) -> Response:
     except (ConflictError, ForbiddenError, NotFoundError) as error:
         notice, status = Notice(kind="conflict", text=f"Nothing was done: {error.detail}."), error.status
     except InvalidError as error:
-        wrong = " ".join(f"{item['pointer'].strip('/')}: {item['detail']}" for item in error.members["errors"])
+        wrong = " ".join(f"{field_words(item['pointer'])}: {item['detail']}" for item in error.members["errors"])
         notice, status = Notice(kind="wrong", text=f"Nothing was done. {wrong}"), error.status
     db.session.rollback()  # the engine has changed the saga in another session: read it again
     return make_response(_page(queries.get(saga_id), notice=notice), status)

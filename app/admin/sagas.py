@@ -15,7 +15,7 @@ from app.admin.pages import pages
 from app.admin.saved_views import views_of
 from app.services import services
 from app.store import queries
-from app.store.lists import LARGEST_TOTAL, MOST_SORTED, SagaFilter, newest, total
+from app.store.lists import LARGEST_TOTAL, MOST_SORTED, SagaFilter, newest, stuck_children, total
 from app.store.saga_ids import is_named_by
 from app.store.search import MOST_BEGINNING, MOST_SEARCHED, id_digits
 from app.views.amounts import list_money
@@ -51,6 +51,7 @@ def show() -> str | Response:
     added = found if _is_of_one(query, found) and wanted.roots else None
     if added and len(found) > PAGE:
         added = newest(wanted, ends, MOST_ADDED + 1, None, registry, order=order)
+    hides = wanted.roots and not (words or query["status"]) and any(table.starts_others for table in registry)
     more = len(found) > PAGE and order.endswith("created_at")
     return render_template(
         "admin/sagas.html", query=query, sagas=found[:PAGE], types=registry.names_with_branches, took_s=took_s,
@@ -59,7 +60,7 @@ def show() -> str | Response:
         most=LARGEST_TOTAL, sorted_of=MOST_SORTED, searched=MOST_SEARCHED,
         searched_from=searched_from, page=PAGE,
         money=list_money(registry, (added or found[:PAGE])[:MOST_ADDED]) if "amount" in columns else None,
-        added=added, most_added=MOST_ADDED,
+        added=added, most_added=MOST_ADDED, stuck_children=stuck_children(wanted, registry) if hides else 0,
         columns=columns, all_columns=COLUMNS, **views_of("sagas"),
         exact=bool(words),
         cut=MOST_BEGINNING if words and len(found) > 1 and found[0].is_cut else 0,
@@ -90,9 +91,10 @@ def export(form: str) -> Response:
 
 def _filter(query: dict[str, Any]) -> SagaFilter:
     stuck = (Status.STUCK,) if query["stuck"] else ()
+    statuses = query["status"] or stuck
     return SagaFilter(
-        roots=not (query["stuck"] or shows_children(query)),
-        statuses=query["status"] or stuck,
+        roots=not (statuses == (Status.STUCK,) or query["stuck"] or shows_children(query)),
+        statuses=statuses,
         **narrowed(query),
     )
 

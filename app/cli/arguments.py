@@ -68,7 +68,6 @@ class Seconds(Number):
 #: The options that choose sagas, in each command that works on a list of them.
 _FILTER_OPTIONS = (
     click.option("--type", metavar="TYPE", help="Sagas of this definition."),
-    click.option("--status", type=click.Choice([status.value for status in Status]), help="Sagas with this status."),
     click.option("--state", help="Sagas in this state of their table."),
     click.option("--client", help="Sagas of this client."),
     click.option("--store", help="Sagas of this store."),
@@ -103,9 +102,11 @@ _FILTER_OPTIONS = (
 )
 
 
-def filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that choose sagas to a command; `filters_from` reads the words among them."""
-    for option in reversed(_FILTER_OPTIONS):
+def filter_options(command: Callable[..., Any], *further: str) -> Callable[..., Any]:
+    """Add the options that choose sagas to a command; `filter_words` reads them. further: choices of --status."""
+    statuses = click.Choice([*(status.value for status in Status), *further])
+    status = click.option("--status", type=statuses, help="Sagas with this status.")
+    for option in reversed((_FILTER_OPTIONS[0], status, *_FILTER_OPTIONS[1:])):
         command = option(command)
     return command
 

@@ -151,8 +151,8 @@ def _waits(  # noqa: PLR0917  all that is known of one saga
     None: another saga, or one that is overdue.
     """
     wait = wait_of(definition, saga, journal, family, paused) if definition else None
-    if wait is not None and definition is not None and definition.states[saga.state].awaits_child:
-        return f"waiting for {wait.subject}"
+    if wait is not None and wait.children:
+        return f"waiting for {wait.children}"
     if wait is None or not wait.backs_off:
         return None
     if wait.paused:

@@ -13,7 +13,7 @@ from app.services import services
 from app.store.attention import CauseGroup
 from app.store.lists import SagaFilter
 from app.views.formatting import age, cause
-from app.views.saga_filters import CASES, AttentionWords, attention
+from app.views.saga_filters import CASES, OVERSTAYED, AttentionWords, attention
 from app.views.states import attention_of, participant_of, state_of
 from app.views.titles import participant_words, saga_words, state_words
 
@@ -44,7 +44,7 @@ def attention_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--error", help="Sagas with exactly this error, as `saga list --json` shows it."),
     ):
         command = option(command)
-    return filter_options(command)
+    return filter_options(command, OVERSTAYED)
 
 
 def attention_filter(words: Mapping[str, Any], actor: str) -> SagaFilter:

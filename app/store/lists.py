@@ -6,7 +6,7 @@ the order of the list.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -48,7 +48,7 @@ from app.store.tables import table_is_known, without_table
 from app.store.unknown_effects import still_unknown
 from machines.branches import is_branch_name
 from machines.registry import Registry
-from machines.statuses import FINISHED
+from machines.statuses import FINISHED, Status
 
 #: Largest total of a list, in sagas. More sagas are not counted, because that takes too long for a number in a page.
 LARGEST_TOTAL = 10_000
@@ -311,6 +311,13 @@ def total(wanted: SagaFilter, ends: Ends, registry: Registry) -> int:
         return 0
     found = select(union_all(*parts).subquery()).limit(LARGEST_TOTAL).subquery()
     return db.session.scalar(select(func.count()).select_from(found)) or 0
+
+
+def stuck_children(wanted: SagaFilter, registry: Registry) -> int:
+    """Return the number of stuck sagas that match, and that a list with `roots` leaves out."""
+    conditions = replace(wanted, statuses=(Status.STUCK,)).conditions(registry)
+    left_out = select(func.count()).where(UNFINISHED, not_(and_(*wanted.root)), *conditions)
+    return db.session.scalar(left_out.select_from(SagaRow)) or 0
 
 
 def _parts(wanted: SagaFilter, registry: Registry | None, ends: Ends) -> Iterator[Select[Any]]:

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
+from app.services import services
 from app.store import queries
 from app.store.loading import table_of
 from app.store.models import SagaRow
@@ -18,7 +19,7 @@ from app.store.saga_ids import short_id
 from app.views.known_effects import effects_of_all
 from app.views.masking import shown
 from app.views.states import state_of
-from app.views.titles import known_table, participant_title
+from app.views.titles import known_table, participant_title, saga_words
 from machines.amounts import added
 from machines.children import INDEX
 from machines.history import StepEffect, replies
@@ -62,7 +63,7 @@ class MoneyLine:
     def __str__(self) -> str:
         if not self.sagas:
             return self.words
-        names = [f"{each.definition} {short_id(each.id)}" for each in self.sagas[: self.NAMED]]
+        names = [f"{saga_words(services().registry, row)} {short_id(row.id)}" for row in self.sagas[: self.NAMED]]
         more = [f"{len(self.sagas) - self.NAMED} more"] if len(self.sagas) > self.NAMED else []
         return f"{self.words} ({', '.join(names + more)})"
 

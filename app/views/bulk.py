@@ -1,8 +1,9 @@
 """Bulk jobs as people start and see them: which sagas an action fits, the start of a job, and its progress in words."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,10 @@ from app.store.attention import StateCount
 from app.store.audit import Entry
 from app.store.bulk import DONE, GONE, PAUSED, REFUSED, RUNNING, STOPPED
 from app.store.lists import SagaFilter, StateKey
+from app.store.saga_ids import short_id
 from app.views.formatting import cause
 from app.views.states import attention_of
+from app.views.titles import participant_words, started_words, state_words_in, step_words_in
 from machines.progress import trigger_of
 from machines.registry import Registry, UnknownSagaError
 from machines.statuses import Status
@@ -89,6 +92,23 @@ def progress(job: Row[Any], counts: Mapping[str, int]) -> str:
         parts.append(f"{left} {'not touched' if job.status == STOPPED else 'to come'}")
     state = {RUNNING: "Running", PAUSED: "Paused", STOPPED: "Stopped", DONE: "Done"}[job.status]
     return f"{state}: {', '.join(parts)}."
+
+
+def filter_words(registry: Registry, wanted: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the filter of a job as people read it: its words, each with its values. wanted: of the job."""
+    several = {name: value if isinstance(value, list) else [value] for name, value in wanted.items()}
+    given = {name: [str(each) for each in values] for name, values in several.items()}
+    table = registry.newest(given["type"][0]) if given.get("type", [""])[0] in registry.names_with_branches else None
+    readers: dict[str, Callable[[str], str]] = {
+        "type": started_words, "state": partial(state_words_in, table), "step": partial(step_words_in, table),
+        "participant": participant_words, "waiting_for": participant_words, "error": cause,
+        "cause": lambda text: cause(text.partition("|")[2]), "id": short_id, "job": short_id,
+    }  # fmt: skip
+    return [
+        (name.replace("_", " "), ", ".join(readers.get(name, str)(each) for each in values))
+        for name, values in sorted(given.items())
+        if name != "ticked" and any(values)
+    ]
 
 
 def job_json(job: Row[Any], counts: Mapping[str, int]) -> dict[str, object]:

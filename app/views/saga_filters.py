@@ -14,7 +14,7 @@ from app.views.known_names import check_participant, check_state, check_step, ch
 from app.views.moments import Moment
 from app.views.states import states_with, waiting_in
 from app.views.validation import storable
-from machines.statuses import Status
+from machines.statuses import UNDER_WAY, Status
 
 
 class _Tag(fields.String):
@@ -43,8 +43,11 @@ def order_of(orders: Sequence[str]) -> validate.OneOf:
     return validate.OneOf(orders, error="No list has the order {input!r}; the orders are {choices}.")
 
 
+#: Filter word of the sagas that stay in a state longer than their table expects, beside the statuses.
+OVERSTAYED = "overstayed"
 #: What a filter can ask of a saga's case.
 CASES = ("open", "mine", "taken", "free", "snoozed", "all")
+_NOT_STUCK = (Status.PENDING, Status.WAITING, *UNDER_WAY)
 #: Longest text of a search, in characters; and the longest time that a saga can have taken, in seconds.
 LONGEST_SEARCH, LONGEST_S = 200, 1e9
 
@@ -109,7 +112,8 @@ class AttentionWords(FilterWords):
     """Filters of the sagas that need attention: those of each list, and those of a group of `saga stuck`."""
 
     status = fields.String(
-        validate=validate.OneOf([status.value for status in Status]), metadata={"description": "as the journal has it"}
+        validate=validate.OneOf([*(status.value for status in Status), OVERSTAYED]),
+        metadata={"description": "as the journal has it; `overstayed`: not stuck, and of a table of this release"},
     )
     step = fields.String(
         validate=check_step, metadata={"description": "sagas whose call in flight or stuck is of this step"}
@@ -148,9 +152,11 @@ def narrowed(query: Mapping[str, Any]) -> dict[str, Any]:
 
 def attention(query: Mapping[str, Any], actor: str) -> SagaFilter:
     """Return the filter of a validated query of `AttentionWords`. actor: whose cases are `mine`."""
-    case = query.get("case", "all")
+    case, status = query.get("case", "all"), query.get("status")
+    if status == OVERSTAYED:
+        query = {"without_table": False, **query}
     return SagaFilter(
-        statuses=(query["status"],) if query.get("status") else (),
+        statuses=_NOT_STUCK if status == OVERSTAYED else (status,) if status else (),
         error=query.get("error"),
         cause=query.get("cause"),
         ids=tuple(query.get("id", ())),

@@ -151,7 +151,7 @@ def _under_way(row: SagaRow, at: State, wait: Wait | None) -> str:
     participant, undo = participant_title(at.participant or ""), "the undo of " if at.undoes else ""
     begin = "Compensating" if at.undoes else "Running"
     if at.waits:
-        subject = wait.subject if wait and at.awaits_child else at.waits
+        subject = wait.children if wait and at.awaits_child else at.waits
         return f"{'Compensating, waiting' if at.undoes else 'Waiting'} at {undo}{name}: {subject}."
     if row.owner is None:
         return f"{begin}: {undo}{name} comes next, as soon as a process takes the saga."

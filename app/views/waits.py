@@ -19,8 +19,9 @@ from app.views.formatting import brief, duration
 from app.views.masking import shown
 from app.views.polls import Polls, polls_of
 from app.views.states import participant_of, state_of, waits_at
-from app.views.titles import participant_title, saga_words, state_words
-from machines.children import Group
+from app.views.titles import participant_title, saga_words, started_words, state_words
+from diagrams.descriptions import named
+from machines.children import ChildEnd, Group
 from machines.history import replies
 from machines.references import FillError, look_up
 from machines.registry import Registry
@@ -34,7 +35,7 @@ from machines.transitions import State
 class Wait:
     """The wait of one saga."""
 
-    #: What is waited for: `signal agree, 1 d at most`, or `stock (breaker was open)`.
+    #: What is waited for: `signal agree, 1 d at most`, or `stock (breaker was open)`. Children have identifiers.
     subject: str
     #: End of the wait, or time of the next attempt; None: a process holds the saga at the moment.
     until: datetime | None
@@ -47,6 +48,8 @@ class Wait:
     why: str = ""
     #: Participant of the next call or poll, while a person has paused it: nothing is sent. "": it is not paused.
     paused: str = ""
+    #: The children that are waited for, with their titles; "": the saga waits for none.
+    children: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,10 +134,19 @@ def wait_of(
         whom, reasoned = participant_title(subject), f"{subject} ({why})" if why else subject
         return Wait(subject=reasoned, whom=whom, why=why, until=saga.due_at, backs_off=True)
     if at.awaits_child and saga.status != Status.PENDING:
-        return Wait(subject=f"{at.waits}{_progress(at, saga, journal, family)}", until=None, backs_off=False)
+        progress = _progress(at, saga, journal, family)
+        words = f"{_children_words(at)}{progress}"
+        return Wait(subject=f"{at.waits}{progress}", children=words, until=None, backs_off=False)
     if at.waits and saga.status == Status.WAITING:
         return Wait(subject=str(at.waits), until=saga.due_at if saga.owner is None else None, backs_off=False)
     return None
+
+
+def _children_words(at: State) -> str:
+    """Return the children that a state waits for as people read them."""
+    if at.step is None or at.step.group is None:
+        return f"saga {started_words(at.waits.saga)}" if isinstance(at.waits, ChildEnd) else ""
+    return f"the branches of {named(at.step.title, at.step.name)}"
 
 
 def _progress(at: State, saga: SagaRow, journal: Sequence[JournalRow], family: Family) -> str:

@@ -77,7 +77,7 @@ def add_job(page):
     page.get_by_label("Why").first.fill("sales is back")
     page.get_by_role("button", name="Retry now: all 2").click()
     page.get_by_role("button", name="Pause").click()
-    expect(page.locator(".notice.done")).to_contain_text("The job was paused.")
+    expect(page.locator(".head .pill")).to_have_text("paused")
     return page.url.partition("/admin/bulk")[1] + page.url.partition("/admin/bulk")[2]
 
 

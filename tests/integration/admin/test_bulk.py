@@ -164,7 +164,11 @@ def test_paused_job_rests_resumed_it_goes_on_and_a_stopped_one_ends(client, walk
     client.post(f"{location}/pause")
     make_due()
     assert not process.step()
-    assert "Paused: 1 under way, 2 to come." in seen(client.get(location))
+    page = seen(client.get(location))
+    assert "Paused: 1 under way, 2 to come." in page
+    name = "stuck: Record the sale (STUCK_ENREGISTRER_VENTE)"
+    assert f"Filter state {name}, status stuck, type Checkout (checkout), version 1 Why" in page
+    assert "The job was" not in page, "a notice would stay while the job goes on"
     assert client.post(f"{location}/pause").status_code == 409
     client.post(f"{location}/resume")
     assert process.step()

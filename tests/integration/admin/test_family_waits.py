@@ -42,7 +42,7 @@ def table(name: str, *steps: Step, **data: Any) -> Saga:
 
 PAPERS = together(undoable("label"), undoable("bill"), name="papers", done="PRINTED", refused="BARE")
 BACKWARD = table("order", PAPERS, undoable("send"))
-BOTH = together(must("pay"), must("call"), name="both", done="BOTH")
+BOTH = together(must("pay"), must("call"), name="both", done="BOTH", title="Pay and call")
 FORWARD = table("order", undoable("hold"), BOTH, must("end"))
 OUTER = each("boxes", each("item.lines", must("wrap"), name="wraps", done="WRAPPED"), name="pack", done="PACKED")
 DEEP = table("order", undoable("hold"), OUTER, must("end"), boxes=list_of({"lines": LINES}, high=9))
@@ -77,6 +77,15 @@ def stuck_one(scene: Any, name: str) -> Any:
     return {"id": str(the_id(row["id"])), "state": row["state"]}
 
 
+def with_title(waits: str) -> str:
+    """Return what people read of a wait; the API names the group by its identifier."""
+    return waits.replace("branches of both", "branches of Pay and call (both)")
+
+
+def titled(child: str) -> str:
+    return child.replace("order.both.call", "Pay and call (order.both.call)")
+
+
 def the_id(value: object) -> str:
     """Return an id as text with dashes; SQLite stores it without them."""
     word = str(value).replace("-", "")
@@ -91,7 +100,7 @@ def test_page_names_the_sagas_below_by_their_titles(family):
     stuck, order = stuck_one(scene, "payment"), the(scene, "order")["id"]
     page = seen(client.get(f"/admin/sagas/{order}"))
     name, state = f"The payment (payment) {stuck['id'][-8:]}", f"stuck: Take the money ({stuck['state']})"
-    assert f"Act on the stuck saga {name} in {state}." in page
+    assert f"saga The payment (payment): 1 stuck. Act on the stuck saga {name} in {state}." in page
     assert "The saga The payment (payment) is under way: see the sagas that payment has started." in page
 
 
@@ -101,7 +110,7 @@ def test_page_names_the_stuck_saga_that_the_parent_waits_for(family, case, child
     stuck, parent = stuck_one(scene, child), the(scene, "order")["id"]
     answer = client.get(f"/admin/sagas/{parent}")
     page = seen(answer)
-    assert f"{waits}. Act on the stuck saga {child} {stuck['id'][-8:]} in {stuck['state']}." in page
+    assert f"{with_title(waits)}. Act on the stuck saga {titled(child)} {stuck['id'][-8:]} in {stuck['state']}." in page
     head = answer.text.partition("Started sagas")[0]
     assert f'href="/admin/sagas/{stuck["id"]}"' in head
     assert "The engine is running the saga" not in page
@@ -125,8 +134,8 @@ def test_show_says_what_the_parent_waits_for_and_which_saga_is_stuck(family, mon
     scene, client = case(family)
     stuck, parent = stuck_one(scene, child), the(scene, "order")["id"]
     shown = client.application.test_cli_runner().invoke(args=["saga", "show", str(parent)]).output
-    assert f"waiting for {waits}\n" in shown
-    assert f"{child} {stuck['id']} in {stuck['state']}: it waits for a person" in shown
+    assert f"waiting for {with_title(waits)}\n" in shown
+    assert f"{titled(child)} {stuck['id']} in {stuck['state']}: it waits for a person" in shown
     assert "continues" not in shown
 
 
@@ -156,7 +165,8 @@ def test_the_effect_of_a_group_names_no_participant_and_no_key(family):
     _, client = forward(family)
     parent = client.get("/api/v1/sagas").json["sagas"][0]["id"]
     effects = seen(client.get(f"/admin/sagas/{parent}")).partition(" Effects ")[2].partition(" Available actions")[0]
-    assert "The branches of both are under way: see the sagas that both has started." in effects
+    name = "Pay and call (both)"
+    assert f"The branches of {name} are under way: see the sagas that {name} has started." in effects
     for wrong in ("START", "both/do", "Check at", "is being called"):
         assert wrong not in effects
 

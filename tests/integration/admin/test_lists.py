@@ -1,6 +1,9 @@
 """The lists on both databases: their sagas, their order, and the index that each query uses."""
 
+import json
+import re
 from datetime import UTC, datetime
+from html import unescape
 from types import SimpleNamespace
 
 import pytest
@@ -48,6 +51,25 @@ def test_stuck_and_overstayed_sagas_are_listed_oldest_first(walk, aged):
     aged(slow, 301)  # longer than the 300 s that its table allows
     assert ids(trouble().page(SagaFilter(), 10)) == [old.id, slow.id, young.id]
     assert count(SagaFilter()) == 3
+
+
+def test_overstayed_is_a_filter_of_the_page_and_of_the_command_line(client, walk, aged):
+    walk(*STUCK)
+    late = walk("succeeded")
+    aged(late, 1e6)
+    assert 'href="/admin/stuck?status=overstayed"><b>1</b>' in client.get("/admin").text
+    page = client.get("/admin/stuck?status=overstayed").text
+    assert re.findall(r'name="id" value="([0-9a-f-]{36})"', page) == [str(late.id)]
+    found = client.application.test_cli_runner().invoke(args=["saga", "stuck", "--status", "overstayed", "--json"])
+    assert [json.loads(line)["state"] for line in found.output.splitlines()] == ["PANIER_RECUPERE"]
+
+
+def test_numbers_of_the_last_hour_lead_to_their_sagas(client, walk):
+    ended, _ = walk(*DONE), walk("succeeded")
+    links = re.findall(r'href="(/admin/sagas\?[^"]*created_from=[^"]+)"', client.get("/admin").text)
+    listed = [tuple(re.findall(r'title="([0-9a-f-]{36})"', client.get(unescape(link)).text)) for link in links]
+    assert [len(sagas) for sagas in listed] == [2, 1, 1, 2, 1], "in all, two statuses; of the type, completed"
+    assert listed[1] == listed[4] == (str(ended.id),)
 
 
 def test_saga_overstays_only_after_the_limit_of_its_table(walk, aged):

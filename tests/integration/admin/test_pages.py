@@ -7,6 +7,7 @@ import pytest
 
 from app.access.permissions import Role
 from app.access.principal import user
+from app.errors import field_words
 from app.store.database import db
 from tests.integration.admin.conftest import seen
 
@@ -37,11 +38,22 @@ def test_list_shows_matching_sagas(client, walk, query, shown):
     assert client.get(f"/admin/sagas?{query}").get_data(as_text=True).count('data-is="Id"') == shown
 
 
-@pytest.mark.parametrize("query", ["after=x", "status=no", "status=stuck,no", "colour=red", "q=%00", "stuck=maybe"])
+@pytest.mark.parametrize(
+    "query", ["after=x", "status=no", "status=stuck,no", "colour=red", "q=%00", "stuck=maybe", "tag=x"]
+)
 def test_invalid_query_is_answered_with_a_page(client, query):
     answer = client.get(f"/admin/sagas?{query}")
     assert (answer.status_code, answer.mimetype) == (400, "text/html")
     assert query.partition("=")[0] in seen(answer)
+    assert "tag/" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("pointer", "words"),
+    [("/tag/0", "tag 1"), ("/lines/1/tags/0", "lines 2, tags 1"), ("/a~1b", "a/b"), ("", ""), ("/reason", "reason")],
+)
+def test_people_read_the_place_of_an_error_in_words(pointer, words):
+    assert field_words(pointer) == words
 
 
 def test_unknown_saga_is_answered_with_a_page(client):

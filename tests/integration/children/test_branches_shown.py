@@ -63,6 +63,11 @@ def test_a_stuck_branch_is_seen_at_its_parent(client, meeting):
     assert client.get(f"/api/v1/sagas/{meeting}").json["waiting_for"] == words
     assert "0 of 2 completed, 1 stuck" in seen(client.get(f"/admin/sagas/{meeting}"))
     assert [each["id"] for each in client.get("/api/v1/sagas?stuck=true").json["sagas"]] == [branch]
+    said = "1 stuck saga that other sagas have started is not on this list."
+    pages = [client.get(f"/admin/sagas{query}") for query in ("", "?status=stuck", "?status=running")]
+    assert [said in seen(page) for page in pages] == [True, False, False]
+    assert [f"/admin/sagas/{branch}" in page.text for page in pages] == [False, True, False]
+    assert 'href="/admin/sagas?status=stuck"' in pages[0].text
 
 
 def test_a_parent_counts_the_branches_that_go_back_and_those_that_are_undone(client, meeting):
