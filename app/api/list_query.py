@@ -74,7 +74,7 @@ def requested_page() -> Requested:
         reach=principal().reach(Scope.READ),
         **narrowed(query),
     )
-    wanted, searched_from = bounded(wanted)
+    wanted, searched_from = bounded(wanted, by_change=query["sort"].endswith("updated_at"))
     return Requested(
         wanted=wanted, limit=query["limit"], offset=query["offset"], sort=query["sort"], after=query.get("cursor"),
         searched_from=searched_from,

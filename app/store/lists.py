@@ -210,6 +210,12 @@ class SagaFilter:
         return any(value is not None for value in given) and not self.finds_few
 
     @property
+    def is_short(self) -> bool:
+        """True when an index finds the matching sagas, and they are few enough to be sorted."""
+        unfinished = bool(self.statuses) and not set(self.statuses) & set(FINISHED)
+        return self.finds_few or unfinished or self.client is not None
+
+    @property
     def finds_few(self) -> bool:
         """True when the filter has a value that an index finds, so that only few sagas match."""
         named = (self.order, self.parent, self.waiting_in, self.state_keys)

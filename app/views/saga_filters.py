@@ -171,12 +171,14 @@ def shows_children(query: Mapping[str, Any]) -> bool:
     return any(query.get(word) for word in ("parent", "stuck_from", "without_table", "still_unknown"))
 
 
-def bounded(wanted: SagaFilter) -> tuple[SagaFilter, datetime | None]:
+def bounded(wanted: SagaFilter, *, by_change: bool = False) -> tuple[SagaFilter, datetime | None]:
     """Return the filter as a list may use it, and from when on it looks at sagas; None: it looks at all sagas.
 
-    A filter that no index serves looks at the newest sagas only, unless it says itself from when on.
+    A filter that no index serves looks at the newest sagas only, unless it says itself from when on. by_change: True:
+    the list is sorted by the last change. No index serves that either: with one, every commit would write to it.
     """
-    if not wanted.searches or wanted.created_from is not None:
+    sorts = by_change and not wanted.is_short
+    if not (wanted.searches or sorts) or wanted.created_from is not None:
         return wanted, None
     searched_from = oldest_searched(wanted.created_to, with_error=wanted.error_contains is not None)
     return replace(wanted, created_from=searched_from), searched_from

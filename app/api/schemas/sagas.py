@@ -248,8 +248,9 @@ class Pagination(Reply):
     searched_from = fields.AwareDateTime(
         metadata={
             "description": "older sagas were not looked at: no index serves error_contains, slower_than, "
-            "entered_from and stuck_from, so they look at the newest 10,000 sagas; created_from and created_to choose "
-            "others"
+            "entered_from, stuck_from and a sort by updated_at, so they look at the newest 10,000 sagas; created_from "
+            "and created_to choose others. A sort by updated_at looks at all sagas of a client, an order, a tag, a "
+            "parent, or an unfinished status"
         }
     )
 

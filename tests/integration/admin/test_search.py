@@ -172,6 +172,22 @@ def test_search_without_an_index_looks_at_the_newest_sagas_and_says_so(client, t
 
 
 @pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("", [1, 2]),
+        ("status=compensated", [1, 2]),
+        ("status=in_progress", []),
+        ("client=4", [0, 1, 2]),
+        ("created_from=2025-01-01", [0, 1, 2]),
+    ],
+)
+def test_sort_by_change_looks_at_the_newest_sagas_and_says_so(client, three, more, expected):
+    answer = client.get(f"/api/v1/sagas?sort=updated_at&{more}").json
+    assert [saga["id"] for saga in answer["sagas"]] == [str(three[number]) for number in expected]
+    assert ("searched_from" in answer["pagination"]) == (len(expected) == 2)
+
+
+@pytest.mark.parametrize(
     ("order", "expected"),
     [("-created_at", [2, 1, 0]), ("created_at", [0, 1, 2]), ("-took", [0, 1, 2]), ("-updated_at", [2, 1, 0])],
 )
