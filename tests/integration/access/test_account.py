@@ -157,6 +157,8 @@ def test_person_may_sign_out_before_the_change(admin_service):
     [
         "aaaaaaaaaaaa", "abcabcabcabc", "123456789012", "password1234", "P@ssw0rd2026!", "Welcome2026Welcome",
         "qwertyuiop123", "Abcdefghijkl", "ada-ada-2026-saga", "ADA2026ADA2026", "letmein-letmein",
+        "password password", "summer 2026!", "C0mputer-T1ger7", "Liverpool+Chelsea", "bonjour soleil 1",
+        "Montag 2.11.2026",
     ],
 )  # fmt: skip
 def test_password_that_is_guessed_first_is_weak(password):
