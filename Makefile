@@ -12,7 +12,7 @@ PYTEST_ARGS ?= -n $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 ))) --dist
 LONG := tests/chaos tests/property tests/e2e/test_crash.py tests/e2e/test_family_crash.py tests/e2e/test_wait_crash.py tests/e2e/test_fuzz.py
 # Slow tests: they start whole programs many times, wait for time limits, search large models, or read every file. Of the targets, only `make check` runs them.
 SLOW := $(addprefix tests/e2e/test_,$(addsuffix .py,callbacks cli clocks database_trouble demo end_calls long_texts metrics overload schedule_crash starting stopping two_releases upgrade)) \
-	tests/contract/store/test_migrating.py tests/unit/docs/test_language.py $(addprefix tests/unit/machines/verify/test_,family_guards.py further_guards.py value_guards.py reductions.py source.py)
+	tests/contract/store/test_migrating.py tests/unit/docs/test_language.py $(addprefix tests/unit/machines/verify/test_,family_guards.py further_guards.py time_guards.py value_guards.py reductions.py source.py)
 
 VENV := .venv
 BIN := $(VENV)/bin

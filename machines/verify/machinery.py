@@ -24,6 +24,7 @@ from machines.running import Move, RunningSaga
 from machines.saga import Saga
 from machines.step import CALLING, Step
 from machines.transitions import DONE, NOWHERE, Direction, Trigger
+from machines.verify.disputes import disputed_bodies
 from machines.verify.distinct import distinct_data, put
 from machines.verify.kinship import Kinship
 from machines.verify.meanings import Truth
@@ -68,6 +69,8 @@ class Machinery:
         self._answers: dict[tuple[str, str], Sequence[str]] = {}
         self._replies: dict[tuple[int, bool], Mapping[Truth, list[tuple[str, Reply]]]] = {}
         self._meanings: dict[tuple[Any, ...], Mapping[Truth, tuple[tuple[str, Outcome], ...]]] = {}
+        #: Step → bodies of its success after which a call is sent otherwise than the table says.
+        self._disputed: dict[str, list[Any]] = {}
         self._calls: list[Call] = []  # kept, because the number of an object is its own only while it lives
 
     def new(self, *, pending: bool = False) -> RunningSaga:
@@ -184,13 +187,13 @@ class Machinery:
         self, step: Step, replies: Mapping[Truth, list[tuple[str, Reply]]]
     ) -> Mapping[Truth, list[tuple[str, Reply]]]:
         """Return the replies with further successes, for the conditions that later steps have."""
-        if not varies(self.definition, step):
-            return replies
         name, reply = replies[Truth.DONE][0]
-        more = [
-            (f"{name} ({number})", replace(reply, body=body))
-            for number, body in enumerate(bodies_of(self.definition, step, reply.body, self.kinship.items), 1)
-        ]
+        if step.name not in self._disputed:
+            self._disputed[step.name] = list(disputed_bodies(self.definition, step, reply.body))
+        bodies = [*self._disputed[step.name]]
+        if varies(self.definition, step):
+            bodies += bodies_of(self.definition, step, reply.body, self.kinship.items)
+        more = [(f"{name} ({number})", replace(reply, body=body)) for number, body in enumerate(bodies, 1)]
         return {**replies, Truth.DONE: [*replies[Truth.DONE], *more]}
 
     def signals(self, step: Step) -> Iterator[str]:
@@ -250,9 +253,30 @@ class Machinery:
         if known not in self._meanings:
             replies = self.replies(saga, call, undoes=direction is Direction.UNDO)
             self._meanings[known] = {
-                truth: tuple(_different(saga, call, direction, each)) for truth, each in replies.items()
+                truth: tuple(self._different(saga, call, direction, each)) for truth, each in replies.items()
             }
         return self._meanings[known]
+
+    def _decides(self, step: Step) -> bool:
+        return bool(self._disputed.get(step.name)) or varies(self.definition, step)
+
+    def _different(
+        self, saga: RunningSaga, call: Call, direction: Direction, replies: list[tuple[str, Reply]]
+    ) -> list[tuple[str, Outcome]]:
+        """Return the first of all replies that mean the same to the engine."""
+        at, found = saga.current, dict[tuple[Any, ...], tuple[str, Outcome]]()
+        for name, reply in replies:
+            read, outcome = understood(saga, call, direction, replace(reply))
+            has_body = read.body is not None and outcome in (Outcome.REFUSED_UNDO, Outcome.ACCEPTED)
+            sent = read.sent or at.probe is None
+            is_kept = outcome in (Outcome.SUCCEEDED, Outcome.ACCEPTED) and direction is Direction.DO
+            lacks = is_kept and lacked(saga.definition, at.step, read.body)
+            checked = outcome is Outcome.SUCCEEDED and is_kept and not lacks and call is not at.poll
+            wrong = checked and at.step is not None and _is_wrong(at.step, call, reply, read)
+            meaning = (outcome, read.asks_to_wait, sent, read.final, has_body, lacks, wrong)
+            decides = outcome is Outcome.SUCCEEDED and at.step is not None and self._decides(at.step)
+            found.setdefault((*meaning, repr(read.body)) if decides else meaning, (name, outcome))
+        return list(found.values())
 
 
 class _AsStored:
@@ -262,25 +286,6 @@ class _AsStored:
 
     def __init__(self, row: Row) -> None:
         self.claims, self.attempt, self.arrived, self.status = row.claims, row.attempt, row.arrived, row.status
-
-
-def _different(
-    saga: RunningSaga, call: Call, direction: Direction, replies: list[tuple[str, Reply]]
-) -> list[tuple[str, Outcome]]:
-    """Return the first of all replies that mean the same to the engine."""
-    at, found = saga.current, dict[tuple[Any, ...], tuple[str, Outcome]]()
-    for name, reply in replies:
-        read, outcome = understood(saga, call, direction, replace(reply))
-        has_body = read.body is not None and outcome in (Outcome.REFUSED_UNDO, Outcome.ACCEPTED)
-        sent = read.sent or at.probe is None
-        is_kept = outcome in (Outcome.SUCCEEDED, Outcome.ACCEPTED) and direction is Direction.DO
-        lacks = is_kept and lacked(saga.definition, at.step, read.body)
-        checked = outcome is Outcome.SUCCEEDED and is_kept and not lacks and call is not at.poll
-        wrong = checked and at.step is not None and _is_wrong(at.step, call, reply, read)
-        meaning = (outcome, read.asks_to_wait, sent, read.final, has_body, lacks, wrong)
-        decides = outcome is Outcome.SUCCEEDED and at.step is not None and varies(saga.definition, at.step)
-        found.setdefault((*meaning, repr(read.body)) if decides else meaning, (name, outcome))
-    return list(found.values())
 
 
 def _is_wrong(step: Step, call: Call, reply: Reply, read: Reply) -> bool:

@@ -11,13 +11,12 @@ from machines.loop import IncompleteReplyError
 from machines.participant_kinds import ParticipantKind
 from machines.progress import OPERATOR_ACTIONS, trigger_of
 from machines.references import idempotency_key, split
-from machines.replies import NOTHING
 from machines.statuses import FINISHED, Status
 from machines.step import Step
-from machines.testing.successes import fields, success
 from machines.transitions import Direction, Phase, State, Trigger
 from machines.verify import participants
-from machines.verify.distinct import distinct, distinct_body, distinct_data, distinct_headers, put
+from machines.verify.disputes import stored_success
+from machines.verify.distinct import distinct, put
 from machines.verify.events import Edge, Event
 from machines.verify.machinery import PERSON, SAGA_ID
 from machines.verify.process import ModelLoop
@@ -137,17 +136,7 @@ class People:
             return {}
         if step.starts is not None:
             return self._of_children(step)
-        if step.call is None:
-            return distinct_data(step.keeps, f"{step.name}.")  # type: ignore[arg-type]
-        definition = self._moves.definition
-        taken, lacking = definition.taken(
-            step.name,
-            step.call,
-            success(step, step.call, distinct_body(step, step.call, fields(definition, step, step.call))),
-            distinct_headers(step, step.call),
-        )
-        assert lacking == NOTHING
-        return dict(taken)
+        return stored_success(self._moves.definition, step)
 
     def _of_children(self, step: Step) -> dict[str, Any]:
         """Return what a person gives for a step that starts children: an example of what the step keeps."""

@@ -14,6 +14,7 @@ from machines.references import FillError, look_up, parts, split
 from machines.saga import Saga
 from machines.step import Step
 from machines.testing.successes import type_of
+from machines.verify.disputes import disputed_data
 from machines.verify.distinct import distinct, distinct_data, item_of, put
 from machines.verify.truth import disputed, example, truth_for
 
@@ -49,6 +50,7 @@ def _data_of(definition: Saga) -> Iterator[Mapping[str, Any]]:
     for condition in _conditions(definition):  # an engine that decides it otherwise has a path that shows it
         for sample in disputed(condition, dict(definition.data)):
             yield _filled(data, [(name, value) for name, value in sample.items() if split(name)[0] not in names])
+    yield from disputed_data(definition, data)
     for results in itertools.product((True, False), repeat=len(about)):
         holding = [each for each, holds in zip(about, results, strict=True) if holds]
         failing = [each for each, holds in zip(about, results, strict=True) if not holds]

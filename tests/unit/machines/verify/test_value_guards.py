@@ -92,6 +92,18 @@ def calls():
     )  # fmt: skip
 
 
+def sums():
+    """Return a table whose samples hide what a careless template drops or rounds."""
+    made = post("shop", "/a", price=cents("price"), less=maybe("less"), more=fallback("less", const(5)),
+                keeps={"left": optional(integer()), "due": money()})  # fmt: skip
+    return saga(
+        compensatable("a", made, undo=post("shop", "/a/undo"), done="A", refused="NO_A", retry=TWICE),
+        pivot("b", post("shop", "/b", left=maybe("a.left"), due=cents("a.due")), done="DONE", refused="NO_B",
+              retry=TWICE),
+        data={"price": money(), "less": optional(integer())},
+    )  # fmt: skip
+
+
 def later():
     asked = poll(get("shop", "/jobs/{a.job}", query={"who": "who"}), every_s=5, within_s=60)
     start = post("shop", "/a", who="who", keeps={"job": text()})
@@ -143,7 +155,7 @@ class ValueGuard(Guard):
 
 
 TABLES = {
-    "calls": lambda: [calls()], "later": lambda: [later()], "items": lambda: [items()],
+    "calls": lambda: [calls()], "later": lambda: [later()], "sums": lambda: [sums()], "items": lambda: [items()],
     "branches": lambda: [branches()], "child": lambda: [child(), PAYMENT],
 }  # fmt: skip
 GUARDS = {
@@ -235,6 +247,24 @@ GUARDS = {
     ),
     "fallback_sends_a_zero": ValueGuard(
         owner=templates, function="_fallback", table="calls", text="if found is None", without="if not found",
+    ),
+    "maybe_sends_each_zero": ValueGuard(
+        owner=templates, function="_maybe", table="sums", text="found is None", without="not found",
+    ),
+    "fallback_sends_each_zero": ValueGuard(
+        owner=templates, function="_fallback", table="sums", text="if found is None", without="if not found",
+    ),
+    "maybe_sends_a_zero_of_a_reply": ValueGuard(
+        owner=templates, function="_maybe", table="sums", text="found is None",
+        without='found is None or (found == 0 and arguments[0] == "a.left")',
+    ),
+    "cents_are_exact": ValueGuard(
+        owner=exact, function="cents_of", table="sums",
+        text="_EXACTLY.multiply(exact_number(value), Decimal(100))", without="Decimal(int(float(value) * 100))",
+    ),
+    "cents_of_a_reply_are_exact": ValueGuard(
+        owner=exact, function="cents_of", table="sums", text="return _integer(int(exact))",
+        without='return _integer(int(float(value) * 100)) if value == "19.99" else _integer(int(exact))',
     ),
     "join_puts_its_separator": ValueGuard(
         owner=templates, function="_joined", table="calls", text="separator.join", without='"".join',
