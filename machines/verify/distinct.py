@@ -43,12 +43,15 @@ def distinct_data(data: Mapping[str, Field], within_: str = "") -> dict[str, Any
     return {name: distinct(field, f"{within_}{name}") for name, field in data.items()}
 
 
-def distinct_body(step: Step, call: Call, body: Any) -> Any:
-    """Return the body of a reply with a value of its own in each field that the table keeps and that the body has."""
+def distinct_body(step: Step, call: Call, body: Any, place: str = "") -> Any:
+    """Return the body of a reply with a value of its own in each field that the table keeps and that the body has.
+
+    place: see `distinct`; default: the step.
+    """
     for name, declared in (call.keeps or step.keeps).items():
         kept = kept_of(name, declared)
         if not kept.header and _has(body, kept.source):
-            body = put(body, kept.source, distinct(kept.field, f"{step.name}.{name}"))
+            body = put(body, kept.source, distinct(kept.field, f"{place or step.name}.{name}"))
     return body
 
 

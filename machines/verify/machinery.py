@@ -31,7 +31,7 @@ from machines.verify.meanings import Truth
 from machines.verify.replying import WITHOUT_FIELDS, replies_to
 from machines.verify.samples import bodies_of, varies
 from machines.verify.truth import is_legal, near_misses
-from machines.verify.values import UnknownError, same, stored_of
+from machines.verify.values import Request, UnknownError, answer_of, same, stored_of
 from machines.verify.wait_ends import meaning_of
 from machines.verify.world import Bodies, Fact, Memory, Row, Seen
 from machines.waiting import Waiting
@@ -160,13 +160,18 @@ class Machinery:
 
     def unfit_at_end(self, call: Call, facts: frozenset[Fact]) -> str:
         """Return why a call of `at_end=` cannot be built from the data and the replies; "" when it can."""
-        results = replies(self.journal(facts))  # type: ignore[arg-type]
-        known = self.data, results, roots_of(str(SAGA_ID), end_name("completed"), Direction.DO)
         try:
-            _ = call.filled_path(*known), call.filled_headers(*known), call.filled_body(*known)
+            self.request_at_end(call, facts)
         except FillError as error:
             return str(error)
         return ""
+
+    def request_at_end(self, call: Call, facts: frozenset[Fact]) -> Request:
+        """Return what a call of `at_end=` sends, without the headers of each call. Raise FillError."""
+        results = replies(self.journal(facts))  # type: ignore[arg-type]
+        known = self.data, results, roots_of(str(SAGA_ID), end_name("completed"), Direction.DO)
+        body = call.filled_body(*known) if call.method != "GET" else None
+        return Request(call.method, call.participant, call.filled_path(*known), call.filled_headers(*known), body)
 
     def replies(self, saga: RunningSaga, call: Call, *, undoes: bool) -> Mapping[Truth, list[tuple[str, Reply]]]:
         """Return every reply to a call, by its truth."""
@@ -271,8 +276,8 @@ class Machinery:
             sent = read.sent or at.probe is None
             is_kept = outcome in (Outcome.SUCCEEDED, Outcome.ACCEPTED) and direction is Direction.DO
             lacks = is_kept and lacked(saga.definition, at.step, read.body)
-            checked = outcome is Outcome.SUCCEEDED and is_kept and not lacks and call is not at.poll
-            wrong = checked and at.step is not None and _is_wrong(at.step, call, reply, read)
+            checked = outcome is Outcome.SUCCEEDED and is_kept and not lacks
+            wrong = checked and at.step is not None and is_kept_wrongly(saga, at.step, call, reply, read)
             meaning = (outcome, read.asks_to_wait, sent, read.final, has_body, lacks, wrong)
             decides = outcome is Outcome.SUCCEEDED and at.step is not None and self._decides(at.step)
             found.setdefault((*meaning, repr(read.body)) if decides else meaning, (name, outcome))
@@ -288,10 +293,12 @@ class _AsStored:
         self.claims, self.attempt, self.arrived, self.status = row.claims, row.attempt, row.arrived, row.status
 
 
-def _is_wrong(step: Step, call: Call, reply: Reply, read: Reply) -> bool:
-    """Return True when something else is kept of a reply than the table says."""
+def is_kept_wrongly(saga: RunningSaga, step: Step, call: Call, reply: Reply, read: Reply) -> bool:
+    """Return True when something else is kept of a reply than the table says. read: the reply as it is kept."""
     try:
-        return not same(read.body, stored_of(step, call, reply))
+        polled = call is step.poll
+        said = answer_of(step, reply, saga.results.get(step.name)) if polled else stored_of(step, call, reply)
+        return not same(read.body, said)
     except (UnknownError, NotAcceptedError):
         return True
 

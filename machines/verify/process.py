@@ -24,7 +24,16 @@ from machines.running import RunningSaga
 from machines.step import Kind
 from machines.transitions import Direction, Phase, Trigger
 from machines.verify.kinship import ModelFamilies, SeenChildren
-from machines.verify.machinery import DEADLINE_S, ENGINE, LATE_S, LONG_AGO_S, MAX_CLAIMS, MOST_FAILED, Machinery
+from machines.verify.machinery import (
+    DEADLINE_S,
+    ENGINE,
+    LATE_S,
+    LONG_AGO_S,
+    MAX_CLAIMS,
+    MOST_FAILED,
+    Machinery,
+    is_kept_wrongly,
+)
 from machines.verify.meanings import Truth
 from machines.verify.properties import Broken
 from machines.verify.stays import AHEAD_S, TimedLoop
@@ -165,7 +174,12 @@ class _Calls(Attempts):
         loop.asked.add(purpose)
         truth, _, name = name.partition(": ")
         reply = next(reply for known, reply in replies[Truth(truth)] if known == name)
-        return understood(saga, call, direction, replace(reply))
+        read, outcome = understood(saga, call, direction, replace(reply))
+        kept = purpose == "poll" and outcome is Outcome.SUCCEEDED
+        if kept and is_kept_wrongly(saga, at.step, call, reply, read):
+            why = f"the saga keeps {read.body!r} of {at.step.name}, and its table does not say so of {reply.body!r}"
+            loop.leave(Broken("as the table says", why))
+        return read, outcome
 
 
 def _reply_to(_saga_id: UUID, step: str) -> str:

@@ -102,12 +102,14 @@ class Properties:
         return None
 
     def _unfit_at_end(self, world: World) -> Broken | None:
-        """Return a broken property when the call of `at_end=` cannot be built."""
+        """Return a broken property when the call of `at_end=` cannot be built, or says something else."""
         assert world.row is not None
         call = self._moves.definition.states[world.row.state].at_end
-        why = "" if call is None else self._moves.machinery.unfit_at_end(call, world.facts)
-        if not why:
+        if call is None:
             return None
+        why = self._moves.machinery.unfit_at_end(call, world.facts)
+        if not why:
+            return self._moves.sending.at_end(call, world.row.state, world.facts)
         return Broken("can be sent", f"the call of at_end= {world.row.state} ({call}) cannot be built: {why}")
 
     def _false_report(self, world: World, *, passed: bool = False) -> Broken | None:

@@ -59,14 +59,15 @@ class Sending:
         headers = {"Idempotency-Key": key, "Saga-Id": str(SAGA_ID), "Saga-Step": step.name}
         if call is step.call and step.later is not None and step.poll is None:
             headers["Saga-Reply-To"] = saga["reply_to"] = f"https://saga.example/replies/{step.name}"
-        try:
-            said = request_of(call, Sources(self._moves.machinery.data, results, saga), headers)
-        except UnknownError as error:
-            return f"the {_named(send)} is sent, and its table does not say all of it: {error}"
-        for name, one, other in zip(Request._fields, sent, said, strict=True):
-            if not same(one, other):
-                return f"the {_named(send)} is sent with the {name} {one!r}, and its table says {other!r}"
-        return ""
+        return _difference(_named(send), sent, call, Sources(self._moves.machinery.data, results, saga), headers)
+
+    def at_end(self, call: Call, state: str, facts: frozenset[Fact]) -> Broken | None:
+        """Return a broken property when a call of `at_end=` sends something else than its table says."""
+        machinery = self._moves.machinery
+        saga = {"id": str(SAGA_ID), "key": f"{SAGA_ID}/at_end.completed/do"}
+        sources = Sources(machinery.data, results_of(facts, machinery.bodies), saga)
+        why = _difference(f"call of at_end= {state}", machinery.request_at_end(call, facts), call, sources, {})
+        return Broken(_PROPERTY, why) if why else None
 
     def of_children(self, world: World, save: Save, step: Step) -> Broken | None:
         """Return a broken property when a commit gives a child other data than the table says. world: after it."""
@@ -137,6 +138,18 @@ class Sending:
             return [_kept(step.group.branches[0].steps, each) for each in replies]
         pairs = zip(step.group.branches, replies, strict=True)
         return {branch.name: _kept(branch.steps, each) for branch, each in pairs}
+
+
+def _difference(named: str, sent: Request, call: Call, sources: Sources, headers: Mapping[str, str]) -> str:
+    """Return what of a request is not what the table says; "" when all of it is. headers: those of each call."""
+    try:
+        said = request_of(call, sources, headers)
+    except UnknownError as error:
+        return f"the {named} is sent, and its table does not say all of it: {error}"
+    for name, one, other in zip(Request._fields, sent, said, strict=True):
+        if not same(one, other):
+            return f"the {named} is sent with the {name} {one!r}, and its table says {other!r}"
+    return ""
 
 
 def _kept(steps: Sequence[Step], replies: Mapping[str, Any]) -> Any:

@@ -78,6 +78,33 @@ def stored_of(step: Step, call: Call, reply: Reply) -> Any:
     return kept_of_reply(keeps, reply.body, reply.headers or {}) if keeps else reply.body
 
 
+def answer_of(step: Step, reply: Reply, accepted: Any) -> Any:
+    """Return what a table stores of the answer to a poll. Raise UnknownError.
+
+    accepted: what is stored of the reply that accepted the call; it has what the answer lacks.
+    """
+    assert step.poll is not None
+    keeps = step.poll.keeps or step.keeps
+    if not keeps:
+        return _over(accepted, reply.body)
+    found = dict(accepted or {})
+    for name, declared in keeps.items():
+        kept = kept_of(name, declared)
+        if _in_reply(kept, reply.body, reply.headers or {}) is not _MISSING:
+            found = _over(found, kept_of_reply({name: declared}, reply.body, reply.headers or {}))
+        elif _in_body(found, name) in (None, _MISSING):
+            found = _over(found, kept_of_reply({name: declared}, {}, {}))
+    return found
+
+
+def _over(below: Any, above: Any) -> Any:
+    """Return an object with the members of both, those of `above` first; `above` where one of them is no object."""
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    shared = {name: _over(below[name], above[name]) for name in below.keys() & above.keys()}
+    return {**below, **above, **shared}
+
+
 def kept_of_reply(keeps: Mapping[str, Kept | Field], body: Any, headers: Mapping[bytes, bytes]) -> dict[str, Any]:
     """Return what a table keeps of a reply. Raise UnknownError when the reply lacks a part of it."""
     found: dict[str, Any] = {}

@@ -25,7 +25,7 @@ SENTENCES = {
     "arrives": "The delayed call of {step} arrives late, and is {what}.",
     "decides": "The participant of {step} has decided: {what}.",
     "signal": "{what} arrives for {step} ({reply}).",
-    "wait": "The process decides how long it waits for {step}.",
+    "wait": "The process goes on with {step}.",
     "over": "The time of the wait of {step} is over.",
     "child": "Child {reply} of {step} {what}.",
     "child by hand": "A person acts on child {reply} of {step}; it {what}.",

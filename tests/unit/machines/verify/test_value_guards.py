@@ -110,6 +110,7 @@ def later():
     return saga(
         compensatable("a", start, undo=post("shop", "/a/undo", who="who"), later=asked, done="DONE", refused="NO_A"),
         data=DATA,
+        at_end={"DONE": post("shop", "/done", job="a.job", size="number")},
     )
 
 
@@ -230,6 +231,17 @@ GUARDS = {
     "a_poll_asks_by_the_reply_that_accepted_the_call": Guard(
         owner=Call, function="filled_path", table="later", text="look_up(found[1], data, results, roots)",
         without='look_up(found[1] if found[1] != "a.job" else "who", data, results, roots)',
+    ),
+    "an_answer_to_a_poll_is_kept": Guard(
+        owner=definitions, function="_merged", table="later", text="return {**earlier, **{",
+        without="return earlier or {**earlier, **{",
+    ),
+    "what_an_answer_lacks_is_kept_from_before": Guard(
+        owner=definitions, function="_merged", table="later", text="return {**earlier, **{", without="return {**{",
+    ),
+    "a_call_at_the_end_has_its_values": Guard(
+        owner=Call, function="filled_body", table="later", text="name: look_up(reference, data, results, roots)",
+        without='name: look_up(reference if reference != "number" else "who", data, results, roots)',
     ),
     # Values
     "cents_are_hundredths": ValueGuard(
