@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from celery import Celery
 
 _log = structlog.get_logger("broker")
-# Every connection to a Redis in this process uses this transport, also Celery's. kombu imports it when it connects.
+# Every connection of this process uses these transports, also Celery's. kombu imports them when it connects.
 TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "app.redis_transport:Transport"))
+TRANSPORT_ALIASES["amqps"] = "app.amqp_transport:Transport"
 #: Name of the Celery message that app.worker receives.
 WAKE_UP = "saga.look"
 #: Queue of the wake-up messages.

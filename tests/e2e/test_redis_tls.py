@@ -72,3 +72,10 @@ def test_broker_is_used_only_with_a_certificate_that_is_trusted(server):
     assert connects(server, f"?ssl_ca_certs={server.ca}")
     assert not connects(server, f"?ssl_ca_certs={server.other_ca}")
     assert not connects(server, ""), "no CA of the system has signed its certificate"
+
+
+def test_a_ca_in_ssl_cert_file_is_trusted(server, monkeypatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.ca))
+    cache = SharedCache(server.url, "s" * 40)
+    cache.put("a", b"2", 60)
+    assert (cache.get("a"), connects(server, "")) == (b"2", True)

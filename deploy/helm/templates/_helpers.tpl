@@ -50,6 +50,10 @@ volumes:
   - name: sagas
     configMap: {name: {{ . | quote }}}
   {{- end }}
+  {{- with (.root.Values.tls).caSecret }}
+  - name: tls
+    secret: {secretName: {{ . | quote }}}
+  {{- end }}
   {{- with .root.Values.extraVolumes }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
 
@@ -82,6 +86,13 @@ env:
   {{- if .root.Values.sagas.configMap }}
   - {name: SAGAS, value: /sagas}
   {{- end }}
+  {{- with .root.Values.tls }}
+  {{- if .caSecret }}
+  - {name: SSL_CERT_FILE, value: {{ printf "/run/tls/%s" (.key | default "ca.crt") | quote }}}
+  - {name: PGSSLROOTCERT, value: {{ printf "/run/tls/%s" (.key | default "ca.crt") | quote }}}
+  - {name: PGSSLMODE, value: {{ .postgres | default "verify-full" | quote }}}
+  {{- end }}
+  {{- end }}
   {{- range $name, $value := .env }}
   - {name: {{ $name }}, value: {{ $value | toString | quote }}}
   {{- end }}
@@ -91,6 +102,9 @@ volumeMounts:
   - {name: tmp, mountPath: /tmp}
   {{- if .root.Values.sagas.configMap }}
   - {name: sagas, mountPath: /sagas, readOnly: true}
+  {{- end }}
+  {{- if (.root.Values.tls).caSecret }}
+  - {name: tls, mountPath: /run/tls, readOnly: true}
   {{- end }}
   {{- with .root.Values.extraVolumeMounts }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}

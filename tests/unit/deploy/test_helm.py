@@ -32,6 +32,7 @@ TEST = {
 EVERYTHING = {
     "image": {"digest": f"sha256:{64 * 'a'}"},
     "sagas": {"configMap": "our-sagas"},
+    "tls": {"caSecret": "our-ca"},
     "extraEnv": [{"name": "DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": "cluster-app", "key": "uri"}}}],
     "extraVolumes": [{"name": "notices", "secret": {"secretName": "notices"}}],
     "extraVolumeMounts": [{"name": "notices", "mountPath": "/run/notices", "readOnly": True}],
@@ -121,6 +122,17 @@ def test_each_pod_gets_the_variables_and_files_of_the_installation():
         assert EVERYTHING["extraVolumeMounts"][0] in container["volumeMounts"], role
         assert pod["serviceAccountName"] == "sagas", role
         assert pod["initContainers"] == EVERYTHING["initContainers"], role
+
+
+def test_each_pod_checks_the_servers_by_the_given_ca():
+    for role, pod in pods(rendered(EVERYTHING)):
+        (container,) = pod["containers"]
+        assert {"name": "tls", "secret": {"secretName": "our-ca"}} in pod["volumes"], role
+        assert {"name": "tls", "mountPath": "/run/tls", "readOnly": True} in container["volumeMounts"], role
+        found = {each["name"]: each.get("value") for each in container["env"]}
+        assert {found["SSL_CERT_FILE"], found["PGSSLROOTCERT"]} == {"/run/tls/ca.crt"}, role
+        assert found["PGSSLMODE"] == "verify-full", role
+    assert "PGSSL" not in str(rendered())
 
 
 def test_service_and_further_objects_are_as_the_values_say():
@@ -328,6 +340,7 @@ def test_misspelled_key_is_refused_wherever_it_stands():
         {"orchestrator": {"service": {"type": "ExternalName"}}},
         {"extraManifests": [{"kind": "ConfigMap"}]},
         {"prune": {"enabled": True, "schedule": 3}},
+        {"tls": {"caSecret": "our-ca", "postgres": "verify"}},
         {"httpRoute": {"enabled": True, "parentRefs": []}},
         {"monitoring": {"enabled": True, "dashboards": "yes"}},
     ],
