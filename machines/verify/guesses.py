@@ -49,6 +49,7 @@ class Guesses:
             or self._moves.publishing.of_commit(world, save)
             or self.of_way_back(world, save)
             or self._moves.properties.of_passed(world, save)
+            or self._moves.attempting.of_commit(world, save)
         )
 
     def _disobeys(self, save: Save) -> Broken | None:

@@ -15,6 +15,7 @@ from machines.later import arrival_name
 from machines.participant_kinds import kind_of
 from machines.statuses import Status
 from machines.step import EFFECTFUL, Kind
+from machines.verify.attempting import Attempting
 from machines.verify.children import Children
 from machines.verify.decisions import Decisions
 from machines.verify.events import Edge, Event
@@ -52,6 +53,7 @@ class Moves:
         self.properties, self.people, self.wait_ends = Properties(self), People(self), WaitEnds(self)
         self.decisions, self.requests, self.sending = Decisions(self), Requests(self), Sending(self)
         self.publishing = Publishing(self)
+        self.attempting = Attempting(self)
         #: True: a signal or an answer may come between a call and its commit.
         self.races = any(step.waits or step.later for step in self.definition.steps)
         self.turns, self.forgetting = Turns(machinery, merged=reduced), Forgetting(self)

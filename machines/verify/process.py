@@ -72,6 +72,8 @@ class Send(NamedTuple):
     own: int = -1
     #: Why this call, or the poll for its answer, cannot be built: then nothing is sent, and nothing can be.
     unfit: str = ""
+    #: Number of attempts that the table allows after this one; negative: it does not allow this one.
+    left: int = 0
 
 
 class Turn(NamedTuple):
@@ -169,6 +171,7 @@ class _Calls(Attempts):
                     acts_next=acts_next,
                     request=loop.machinery.requests.number(Request(call.method, call.participant, path, sent, body)),
                     own=loop.machinery.bodies.number(saga.results.get(at.step.name)),
+                    left=at.retry.attempts - saga.failed_attempts - 1,
                 )
             )  # fmt: skip
         loop.asked.add(purpose)

@@ -25,6 +25,7 @@ PROPERTIES: Mapping[str, str] = {
     "as the table says": "a call sends what the table says, a child gets its values, and a reply is kept as it is",
     "as its condition says": "a step is sent or skipped as its condition says, and a skipped step is not undone",
     "as the signal says": "a wait ends as its signal says, or as the table says of silence",
+    "as often": "a call is sent as often as its table allows, and is not given up before",
     "allowed": "each action that is offered to an operator can be made",
     "no lost signal": "a saga never waits for what has arrived already, and the deadline does not drop it",
     "no lost end": "a saga never waits for children when their ends let it go on",

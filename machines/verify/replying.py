@@ -20,6 +20,8 @@ from machines.verify.truth import is_legal, near_misses
 
 #: End of the name of a success that lacks the fields of the table.
 WITHOUT_FIELDS = " without the fields"
+#: Name of a reply that another attempt would get, too, so this attempt is the last.
+FINAL = "a reply that is too large"
 #: Statuses that say of a poll only that its address is wrong, unknown yet or no longer known.
 _ABOUT_THE_ADDRESS = (400, 404, 410)
 _DETAIL: Mapping[str, Any] = {"detail": "no"}
@@ -56,7 +58,7 @@ def replies_to(
     found[Truth.UNKNOWN].append(("503 with Retry-After", _reply(503, _DETAIL, retry_after_s=1.0)))
     said = TRUTHS[Outcome(call.means[200])] if 200 in call.means else Truth.UNKNOWN  # type: ignore[arg-type]  # noqa: PLR2004
     found[said].append(("a body that is no JSON", Reply(status=200, unreadable="no JSON")))
-    found[said].append(("a reply that is too large", Reply(status=200, unreadable="too large", final=True)))
+    found[said].append((FINAL, Reply(status=200, unreadable="too large", final=True)))
     found[Truth.UNTOUCHED].append(("no connection", Reply(error="no connection could be made", sent=False)))
     found[Truth.BUSY].append(("409", _reply(409, _DETAIL)))
     if 404 not in call.means:  # noqa: PLR2004

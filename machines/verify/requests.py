@@ -40,7 +40,7 @@ class Requests:
             broken = Broken("in time", f"{send.step} is sent, and the deadline was over before")
         elif send.purpose == "do" and not self._moves.decisions.truth(send.step, world.facts):
             broken = Broken("as its condition says", f"{send.step} is sent, and its condition does not hold")
-        broken = broken or self._moves.sending.of(world, send)
+        broken = broken or self._moves.sending.of(world, send) or self._moves.attempting.of_send(world, send)
         if send.purpose == "undo" and any(
             each.trigger == Trigger.SKIP and each.step == send.step for each in world.facts
         ):
@@ -75,7 +75,8 @@ class Requests:
         waits = outcome is Outcome.NOT_SENT or name == "503 with Retry-After"
         event = Event(f"call:{send.purpose}", send.step, done, name)
         after = self._moves.learned(world, f"{truth}: {name}")
-        broken = None
+        assert world.process is not None
+        broken = self._moves.attempting.of_reply(send, reply, world.process, after)
         if send.purpose == "poll" and outcome in DEFINITE:
             point = after.process and self._moves.turns.point(after.process)
             if isinstance(point, Save) and not point.moves:

@@ -89,7 +89,8 @@ class Turns:
                 for truth, replies in point.replies.items()
                 for name, _ in replies
             )
-            return point.purpose, point.step, point.key, point.request, point.can_expire, point.acts_next, replied
+            about = point.purpose, point.step, point.key, point.request, point.can_expire, point.acts_next, point.left
+            return about, replied
         return point
 
     def _answers(self, question: Question) -> Iterator[Any]:
