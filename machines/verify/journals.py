@@ -4,7 +4,7 @@ When a call has succeeded, its earlier attempts are history. When an undo has su
 moves that leave a call in doubt, one is kept. Which moves do, `machines.history` decides.
 """
 
-from machines.history import any_in_doubt, outcome_of_move
+from machines.history import any_in_doubt, outcome_of_move, replies
 from machines.outcomes import Outcome
 from machines.step import EFFECTFUL, Kind
 from machines.transitions import DONE, Direction, Trigger
@@ -43,7 +43,7 @@ class Journals:
         )
         if move.trigger in DONE:
             by_hand = move.by_hand and move.step in self._starts_others  # then the children need not be completed
-            kept = kept._replace(trigger=Trigger.SUCCEEDED, doubted=False, by_hand=by_hand)
+            kept = self._as_reply(kept._replace(doubted=False, by_hand=by_hand))
             return frozenset(each for each in facts if not _is_history(each, kept)) | {kept}
         if move.trigger in (Trigger.SKIP, Trigger.ACCEPTED) or move.branch:
             return facts | {kept._replace(branch=move.branch)}
@@ -57,6 +57,12 @@ class Journals:
         step = self._effectful[move.step]
         read = not acts or step.later is not None or step.kind is Kind.RETRIABLE
         return facts | {kept} if refused and read and not failed else facts
+
+    def _as_reply(self, done: Fact) -> Fact:
+        """Return a step that is done by hand as one that its participant has done, where the journal is read alike."""
+        other = done._replace(trigger=Trigger.SUCCEEDED)
+        one, two = (replies(self._machinery.journal(frozenset({each}))) for each in (done, other))  # type: ignore[arg-type]
+        return other if one == two else done
 
     def _doubts(self, fact: Fact) -> bool:
         return any_in_doubt(self._machinery.journal(frozenset({fact})))

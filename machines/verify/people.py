@@ -4,6 +4,7 @@ The person resolves only what was done by hand, and leaves a step alone whose ef
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from machines.children import kept_type
@@ -36,6 +37,8 @@ class People:
         untils = (split(each.waits.until) for each in steps if each.waits is not None and each.waits.until is not None)
         #: Step → the field of its reply that says how long a pause lasts; no call needs it.
         self._untils = {step: path for step, path in untils if step in moves.by_name}
+        #: State → the step and the field without which the step is resolved there.
+        self._accepted_without: dict[str, list[tuple[str, str]]] = {}
 
     def of(self, world: World, row: Row) -> Iterator[Edge]:
         """Yield every action that a person may take in a state."""
@@ -52,6 +55,8 @@ class People:
             at = definition.states[row.state]
             event = Event("person", at.step.name if at.step else "", action)
             yield from self._requested(world._replace(ledger=ledger), row, event)
+            if trigger is Trigger.RESOLVE:
+                yield from self._incomplete(world, row)
             if trigger is Trigger.RESOLVE and not at.undoes and event.step in self._untils:
                 event = event._replace(reply=f"its reply has no {self._untils[event.step]}")
                 yield from self._requested(world._replace(ledger=ledger), row, event)
@@ -67,6 +72,25 @@ class People:
             yield Edge(event, world, after, forever=False)
         elif after is not None:
             yield Edge(event, after, forever=False)
+
+    def _incomplete(self, world: World, row: Row) -> Iterator[Edge]:
+        """Yield each resolve that is accepted without a field that later calls need."""
+        if row.state not in self._accepted_without:
+            self._accepted_without[row.state] = list(self._find_accepted_without(world, row))
+        for step, name in self._accepted_without[row.state]:
+            broken = Broken("no guess", f"{step} is resolved without {name}, which later calls need")
+            yield Edge(Event("incomplete", step, name), world, broken, forever=False)
+
+    def _find_accepted_without(self, world: World, row: Row) -> Iterator[tuple[str, str]]:
+        at, machinery = self._moves.definition.states[row.state], self._moves.machinery
+        if at.undoes or at.step is None or at.step.starts is not None:
+            return
+        for name in sorted(self._moves.definition.needed_fields[at.step.name]):
+            saga = machinery.load(row, world.facts, world.seen, own_claims=0)
+            loop = ModelLoop(machinery, Process(Memory(row.state)), world.seen)
+            with suppress(IncompleteReplyError):
+                loop.request_move(saga, Trigger.RESOLVE, PERSON, "looked", put(self._reply(at), name, None))
+                yield at.step.name, name
 
     def _executed(self, world: World, row: Row) -> World:
         """Return the state after a request to start a pending saga."""

@@ -31,6 +31,7 @@ SENTENCES = {
     "child by hand": "A person acts on child {reply} of {step}; it {what}.",
     "sent back": "The parent asks the saga to compensate.",
     "person": "A person requests: {what}{of}.",
+    "incomplete": "A person resolves {step} with a reply that has no {what}, and this is accepted.",
 }
 
 
