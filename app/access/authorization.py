@@ -180,14 +180,14 @@ def _refused(need: Need, sender: Principal) -> Response:
 
 def _back_to_form() -> Response | None:
     """Return the way to /login and back to the page whose form was sent, which keeps what was typed; None: no page."""
-    page = _form_page()
+    page = form_page()
     return _to_sign_in(page) if page and "HX-Request" not in request.headers else None
 
 
-def _form_page() -> str:
+def form_page() -> str:
     """Return the path of the page whose form was sent; "" when it is no page of this service."""
     page = urlsplit(request.referrer or "")
-    if page.netloc != request.host:
+    if page.netloc != request.host or page.path.startswith("//"):
         return ""
     return f"{page.path}?{page.query}" if page.query else page.path
 

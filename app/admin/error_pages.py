@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Flask, Response, make_response, render_template, request
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.access.authorization import form_page
 from app.access.browser_policy import prefers_page
 from app.access.unchanged import not_modified
 from app.admin.compression import compressed, in_one_direction
@@ -56,7 +57,8 @@ def install(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
 def error_page(error: Exception) -> Response:
     problem = problem_of(error)
     words = _words(error, problem)
-    page = make_response(render_template("admin/error.html", problem=problem, words=words, retry_s=RETRY_S))
+    back = form_page() if request.method == "POST" else ""
+    page = make_response(render_template("admin/error.html", problem=problem, words=words, retry_s=RETRY_S, back=back))
     page.status_code = problem.status
     for name in ("Retry-After", "Allow"):
         if name in problem.headers:

@@ -45,7 +45,7 @@ def subjects(registry: Registry, store: ParticipantStore, redact: Callable[[Any]
     for group in groups:
         yield _of_cause(registry, group, redact)
     if groups:
-        title = f"{groups[0].total} sagas are stuck."
+        title = f"{groups[0].total} {'saga is' if groups[0].total == 1 else 'sagas are'} stuck."
         yield Subject(
             key=_STUCK,
             title=title,

@@ -26,6 +26,8 @@ from machines.statuses import Status
 BULK_ACTIONS = ("retry", "compensate")
 #: Largest number of sagas a second that a job may move.
 LARGEST_PACE = 200.0
+#: Filter words of a page that leave out no saga that a job could move.
+_SAYS_NOTHING = (("ticked", ["true"]), ("unknown", ["False"]), ("case", ["all"]))
 #: Action on a job → its new status.
 JOB_ACTIONS = {"pause": PAUSED, "resume": RUNNING, "stop": STOPPED}
 
@@ -107,7 +109,7 @@ def filter_words(registry: Registry, wanted: Mapping[str, Any]) -> list[tuple[st
     return [
         (name.replace("_", " "), ", ".join(readers.get(name, str)(each) for each in values))
         for name, values in sorted(given.items())
-        if name != "ticked" and any(values)
+        if any(values) and (name, values) not in _SAYS_NOTHING
     ]
 
 

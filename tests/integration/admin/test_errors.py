@@ -71,6 +71,24 @@ def test_address_of_a_form_says_so_to_a_browser(client):
     assert "This address only takes a form" in seen(answer)
 
 
+@pytest.mark.parametrize(
+    ("sender", "leads_back"),
+    [
+        ("http://localhost/admin/sagas/1?entry=2", True), ("http://elsewhere/admin", False),
+        ("http://localhost//elsewhere/admin", False), ("", False),
+    ],
+)  # fmt: skip
+def test_error_of_a_form_leads_back_to_the_page_with_the_form(client, walk, monkeypatch, sender, leads_back):
+    monkeypatch.setattr("app.access.authorization._lost_session", lambda: False)
+    form = {"until": "2020-01-01T00:00", "reason": "later"}
+    answer = client.post(
+        f"/admin/sagas/{walk('succeeded').id}/case/snooze", data=form, headers={"Referer": sender, **BROWSER}
+    )
+    assert answer.status_code == 400
+    assert ('href="/admin/sagas/1?entry=2">Back to the form' in answer.text) is leads_back
+    assert ("Back to the form" in answer.text) is leads_back
+
+
 @pytest.mark.parametrize("path", ["/admin", "/admin/sagas?type=checkout", "/admin/audit", "/admin/users"])
 def test_page_without_a_database_tries_again_by_itself(client, away, path):
     answer = client.get(path)

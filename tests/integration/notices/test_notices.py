@@ -14,7 +14,7 @@ from app.config import from_environment
 from app.notice_settings import Channel
 from app.notices.channels import Channels
 from app.notices.notifier import Notifier
-from app.notices.subjects import Subject
+from app.notices.subjects import Subject, subjects
 from app.participant_settings.model import ParticipantSettings
 from app.participant_settings.secret_files import SecretFiles
 from app.services import services
@@ -242,13 +242,16 @@ def test_rows_of_a_channel_that_is_gone_are_deleted(app):
 
 
 def test_stuck_sagas_of_the_database_are_one_message_for_each_cause(app, hook):
-    store = SagaStore(Connections(db.engine), discover(), "test")
+    store, counts = SagaStore(Connections(db.engine), discover(), "test"), []
     for reason in ("503 request 1", "503 request 2", "500 broken"):
         saga = Instance.new(discover().latest("checkout"), {"client_id": 4, "magasin_id": 1}, actor="test")
         store.insert(saga, None, owner=None)
         for trigger in ("succeeded", "succeeded", "succeeded", "exhausted"):
             move(saga, trigger, reason=reason, reply={}, duration_ms=5.0)
             store.save(saga, None, owner=None)
+        *_, of_all = subjects(discover(), services(app).participant_store, services(app).redact)
+        counts.append(of_all.title)
+    assert counts == ["1 saga is stuck.", "2 sagas are stuck.", "3 sagas are stuck."]
     notifier = services(app).notifier
     assert notifier.step()
     titles = [json.loads(hook.body(n)) for n in range(len(hook.received)) if b"/notices" in hook.received[n][:40]]
