@@ -18,7 +18,7 @@ from app.store import citus
 from app.store.causes import cause
 from app.store.pool import POOLED, READER, Reader, SharedPool
 from app.store.sqlite_file import create_private
-from app.store.tenants import TAKE_ALL_TENANTS, keep_to_tenants
+from app.store.tenants import FIND_ALL_TENANTS, ROLE_OF_QUERIES, TAKE_ALL_TENANTS, keep_to_tenants
 from app.store.transactions import repeat_all
 from app.values import LONGEST_LINE, read_back, written
 from machines.lines import shortened
@@ -128,8 +128,10 @@ def make_durable(database: Database, statement_timeout_s: float = Config.databas
             cursor.execute(_SESSION, [str(max(1, min(round(statement_timeout_s * 1000), LONGEST_TIMEOUT_MS)))])
             *_, distributed, served_by = cursor.fetchone()
             pooled = served_by != connection.get_backend_pid()  # a pooler answered the connection
-            if not (pooled or distributed):  # a pooler gives the session to others, who may not know the role
-                cursor.execute(TAKE_ALL_TENANTS)
+            if not distributed:
+                cursor.execute(FIND_ALL_TENANTS if pooled else TAKE_ALL_TENANTS)
+                if pooled and (found := cursor.fetchone()):  # a pooler gives the session to others
+                    record.info[ROLE_OF_QUERIES] = found[0]
             cursor.close()
             citus.found(database, distributed=distributed)
             if distributed:

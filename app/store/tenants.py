@@ -8,7 +8,8 @@ tenants, and its statements are sent unchanged.
   Policies do not apply to the owner of a table or to a superuser, so the statement also takes the role of `provide`.
   They apply to the service's own role (app.store.service_role), and PostgreSQL reads slowly through them: it estimates
   too few rows, and uses no index for LIKE. So its connections take another role, ALL_TENANTS, which has a policy that
-  admits every row. Statements of tenants leave that role.
+  admits every row. Statements of tenants leave that role. Behind a pooler, which gives the session to others, each
+  query takes the role for itself alone.
 * On SQLite, the names of the tables stand for the rows of the tenant: common table expressions hide the tables.
 """
 
@@ -39,17 +40,23 @@ _OF_SAGA = ("journal", "arrival", "saga_case", "presence", "saga_tag", "outbox",
 _BELONG = dict.fromkeys(_OF_SAGA, ("saga", "id", "saga_id")) | {"bulk_item": ("bulk_job", "id", "job_id")}
 #: The statements that read or write rows. Others, such as BEGIN, are sent unchanged.
 _ROWS = re.compile(r"\s*(?:(WITH)(?:\s+RECURSIVE)?|SELECT|INSERT|UPDATE|DELETE|SET)\b", re.IGNORECASE)
+#: The statements whose plans suffer from the policies.
+_QUERIES = re.compile(r"\s*(?:WITH|SELECT)\b", re.IGNORECASE)
 #: The role of the statements of tenants on PostgreSQL, one for each database.
 _DATABASE = r"left(regexp_replace(current_database(), '\W', '_', 'g'), 50)"
 _ROLE = f"{_DATABASE} || '_tenant'"
 #: The role in which the service's role acts for all tenants. The service's role must not inherit its rights.
 ALL_TENANTS = f"{_DATABASE} || '_all_tenants'"
-#: Takes this role for the rest of the session, if the policies apply to the user and the user may take it.
-TAKE_ALL_TENANTS = f"""
-    SELECT set_config('role', rolname, false) FROM pg_roles
-    WHERE rolname = {ALL_TENANTS} AND pg_has_role(oid, 'MEMBER') AND NOT pg_has_role(oid, 'USAGE')
+_MAY_TAKE = f"""
+    FROM pg_roles WHERE rolname = {ALL_TENANTS} AND pg_has_role(oid, 'MEMBER') AND NOT pg_has_role(oid, 'USAGE')
     AND row_security_active(to_regclass('saga'))
-"""  # noqa: S608  a constant
+"""
+#: Takes this role for the rest of the session, if the policies apply to the user and the user may take it.
+TAKE_ALL_TENANTS = f"SELECT set_config('role', rolname, false) {_MAY_TAKE}"
+#: Returns the name of this role on the same conditions.
+FIND_ALL_TENANTS = f"SELECT rolname {_MAY_TAKE}"
+#: Key in the `info` of a connection behind a pooler for the name of this role, which each query takes.
+ROLE_OF_QUERIES = "role_of_queries"
 #: The role of the statements of tenants. 'none': the user of the connection, to whom the policies apply.
 _TENANTS_ROLE = f"""
     SELECT set_config('role', 'none', true);
@@ -117,12 +124,14 @@ def keep_to_tenants(database: Database) -> None:
 
     @event.listens_for(database, "before_cursor_execute", retval=True)
     def _limit(
-        _connection: Any, cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+        connection: Any, cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
     ) -> tuple[str, Any]:
         tenant = _TENANT.get()
         if tenant is not None and _ROWS.match(statement):
             assert _NAME.fullmatch(tenant), "it is written into the statement"
             statement = limit(statement, tenant, cursor)
+        elif (role := connection.info.get(ROLE_OF_QUERIES)) and _QUERIES.match(statement):
+            statement = f"SELECT set_config('role', '{role}', true); {statement}"
         return statement, parameters
 
 
