@@ -14,7 +14,7 @@ from sqlalchemy import Row
 from app.calls.request import Request, Sender
 from app.config import Config
 from app.events.deliverer import Failure
-from app.store.data_keys import DataKeys
+from app.store.data_keys import DataKeys, KeyLostError
 from app.store.deliveries import end_receiver
 from app.traces import Attempt, Traces
 from machines.call import Call
@@ -55,12 +55,16 @@ class EndCallReceiver:
         if end is None or end.at_end is None:
             return Failure(f"{definition} has no call in at_end= for {move.dest} any more", dead=True)
         name = end_name(delivery.event)
+        try:
+            opened = self._opened(move, replies(journal))
+        except KeyLostError as error:
+            return Failure(error.detail, counts=False)
         with self.traces.attempt_at_end(delivery.saga_id, definition.name, name, end.at_end, delivery.attempts) as made:
-            return self._send(definition, end.at_end, made, name, *self._opened(move, replies(journal)))
+            return self._send(definition, end.at_end, made, name, *opened)
 
     def _opened(self, move: Row[Any], results: dict[str, Any]) -> tuple[Row[Any], dict[str, Any]]:
         """Return the move and the replies with their sealed values opened."""
-        if self.keys is None or not self.keys.encrypts:
+        if self.keys is None:
             return move, results
         data = self.keys.opened(move.data, move.saga_id)
         opened = SimpleNamespace(**{**move._mapping, "data": data})  # noqa: SLF001  documented by SQLAlchemy

@@ -42,7 +42,9 @@ class Senders:
         client = HttpClient(2, participants=settings, allows=self.scene.webhooks.allows)
         receivers = [
             *webhook_receivers(self.scene.webhooks, client, self.scene.registry, lambda: self.now),
-            *end_call_receivers(self.scene.registry, self.scene.config, self.scene, self.scene.traces),
+            *end_call_receivers(
+                self.scene.registry, self.scene.config, self.scene, self.scene.traces, self.scene.engine.store.keys
+            ),
         ]
         return Deliverer(
             receivers, Deliveries(self.scene.database, owner), CollectorRegistry() if owner != "one" else self.metrics,

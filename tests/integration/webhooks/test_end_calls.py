@@ -8,6 +8,7 @@ from app.calls.limits import LimitedSender
 from app.events.end_calls import ATTEMPTS
 from app.participant_settings.model import ParticipantSettings
 from app.store.audit import Entry
+from app.store.data_keys import DataKeys
 from app.store.deliveries import Deliveries
 from machines import (
     SUCCEEDED,
@@ -207,6 +208,19 @@ def test_call_over_a_limit_of_its_participant_costs_no_attempt(gift, senders, ro
     assert requests_at_end(gift) == []
     assert (only(rows)["attempts"], only(rows)["error"]) == (0, "the limit of calls to crm is reached")
     assert only(rows)["due_at"] is not None
+
+
+def test_call_with_encrypted_values_waits_for_the_lost_key(gift, senders, rows):
+    store = gift.engine.store
+    store.keys = DataKeys(gift.database, [bytes(32)])
+    gift.run(GIFT, **DATA)
+    store.keys = DataKeys(gift.database)
+    senders.send()
+    assert requests_at_end(gift) == []
+    row = only(rows)
+    assert "DATA_KEY is not set" in row["error"]
+    assert row["due_at"] is not None
+    assert row["attempts"] == 0
 
 
 def test_error_shows_no_secret(gift, senders, rows):
