@@ -9,7 +9,6 @@ from math import inf
 from typing import Any
 from uuid import UUID
 
-from machines.accepting import NotAcceptedError
 from machines.attempts import later_answer, understood
 from machines.call import Call
 from machines.history import AFTER_DOUBT, BRANCH, NOTHING_FOUND, replies
@@ -299,7 +298,7 @@ def is_kept_wrongly(saga: RunningSaga, step: Step, call: Call, reply: Reply, rea
         polled = call is step.poll
         said = answer_of(step, reply, saga.results.get(step.name)) if polled else stored_of(step, call, reply)
         return not same(read.body, said)
-    except (UnknownError, NotAcceptedError):
+    except UnknownError:
         return True
 
 

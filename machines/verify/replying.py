@@ -6,22 +6,29 @@ of a reply is not written here, but found by `machines.attempts`.
 """
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from machines.call import Call
+from machines.keeps import kept_of
 from machines.outcomes import Outcome
+from machines.references import parts, within
 from machines.replies import NO_ROUTE, SCALAR, Reply, outcome_of
 from machines.saga import Saga
 from machines.step import Step
 from machines.testing.successes import acceptance, another, fields, meaningless, success, type_of
 from machines.verify.distinct import distinct_body, distinct_headers, other_form, put
+from machines.verify.fitting import otherwise, unfit
 from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, subject_of
 from machines.verify.truth import is_legal, near_misses
 
 #: End of the name of a success that lacks the fields of the table.
 WITHOUT_FIELDS = " without the fields"
+#: End of the name of a success with a value that its type does not accept.
+UNFIT = ", which its type refuses"
 #: Name of a reply that another attempt would get, too, so this attempt is the last.
 FINAL = "a reply that is too large"
+_LONGEST_SHOWN = 30
 #: Statuses that say of a poll only that its address is wrong, unknown yet or no longer known.
 _ABOUT_THE_ADDRESS = (400, 404, 410)
 _DETAIL: Mapping[str, Any] = {"detail": "no"}
@@ -66,6 +73,7 @@ def replies_to(
     for truth, name, reply in _declared(step, call, (body, accepting), accepted):
         found[truth].insert(0, (name, reply))
     found[Truth.DONE] += _named_without_fields(call)
+    found[Truth.DONE] += _of_other_values(step, call, _plain(step, call, body), undoes=undoes)
     if call is step.probe:
         found[Truth.UNSEEN] = list(found[Truth.REFUSED])
     return found
@@ -94,6 +102,35 @@ def _plain(step: Step, call: Call, body: Any) -> Iterator[tuple[str, Reply]]:
         yield "200 with other values", Reply(status=200, body=answered, headers=kept)
     if not any(isinstance(key, str) for key in call.means):  # there a missing field may say something else
         yield f"200{WITHOUT_FIELDS}", Reply(status=200, body={})
+
+
+def _of_other_values(
+    step: Step, call: Call, plain: Iterator[tuple[str, Reply]], *, undoes: bool
+) -> Iterator[tuple[str, Reply]]:
+    """Yield a success with each kept value in another form, and with values that its type does not accept.
+
+    plain: the replies of a success; the first one is changed. Nothing is kept of the reply to an undo.
+    """
+    status, reply = next(plain, ("", Reply()))
+    if undoes or not status.isdecimal():
+        return
+    for name, declared in (call.keeps or step.keeps).items():
+        kept = kept_of(name, declared)
+        try:
+            value = within(reply.body, parts(kept.source))
+        except (LookupError, TypeError):
+            continue
+        if kept.header or kept.source in call.means:
+            continue
+        if (other := otherwise(kept.field, value)) is not None:
+            yield f"{status} with {kept.source} {other!r}", replace(reply, body=put(reply.body, kept.source, other))
+        for each in unfit(kept.field):
+            shown = f"{status} with {kept.source} {_shown(each)}{UNFIT}"
+            yield shown, replace(reply, body=put(reply.body, kept.source, each))
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if len(repr(value)) <= _LONGEST_SHOWN else f"of {len(value)} characters"
 
 
 def _declared(

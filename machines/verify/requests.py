@@ -12,7 +12,7 @@ from machines.verify.events import Edge, Event
 from machines.verify.meanings import Truth
 from machines.verify.process import Send
 from machines.verify.properties import Broken
-from machines.verify.replying import WITHOUT_FIELDS
+from machines.verify.replying import UNFIT, WITHOUT_FIELDS
 from machines.verify.world import Entry, Save, World
 
 if TYPE_CHECKING:
@@ -81,7 +81,11 @@ class Requests:
             point = after.process and self._moves.turns.point(after.process)
             if isinstance(point, Save) and not point.moves:
                 broken = Broken("no lost signal", f"the poll of {send.step} is answered, and the saga still waits")
-        if send.purpose == "again" and truth is done in (Truth.DONE, Truth.LEFT) and not name.endswith(WITHOUT_FIELDS):
+        if (
+            send.purpose == "again"
+            and truth is done in (Truth.DONE, Truth.LEFT)
+            and not name.endswith((WITHOUT_FIELDS, UNFIT))
+        ):
             point = after.process and self._moves.turns.point(after.process)
             if not isinstance(point, Send):
                 why = f"the undo of {send.step} cannot be sent, although its participant answers: {name}"

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from machines.accepting import NotAcceptedError, accept
 from machines.branches import BranchTable
 from machines.call import Call
 from machines.fields import Field, FieldKind
 from machines.groups import NewChild
 from machines.step import Step
 from machines.transitions import DONE, Direction, Trigger
+from machines.verify.fitting import fitted
 from machines.verify.machinery import SAGA_ID
 from machines.verify.process import Send
 from machines.verify.properties import Broken
@@ -88,8 +88,7 @@ class Sending:
         table = new.definition
         if not isinstance(table, BranchTable):
             assert step.call is not None
-            accepted: Mapping[str, Any] = accept(_object(table.data), value_of(step.call.body, sources))
-            return accepted
+            return fitted(_object(table.data), value_of(step.call.body, sources))  # type: ignore[no-any-return]
         data = {name: sources.data[name] for name in table.data.keys() - table.replies if name in sources.data}
         data |= {name: sources.results[name] for name in table.replies if name in sources.results}
         if step.group is not None and step.group.over is not None:
@@ -116,7 +115,7 @@ class Sending:
         """Yield what the table keeps of each reply to a call."""
         for reply in self._moves.machinery.known_replies(call):
             if reply.body is not None:
-                with suppress(UnknownError, NotAcceptedError):
+                with suppress(UnknownError):
                     yield stored_of(step, call, reply)
 
     def of_result(self, world: World, step: Step, fact: Fact) -> Broken | None:

@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from machines.accepting import NotAcceptedError, accept
 from machines.condition_logic import Fields, Sample, samples_of
 from machines.conditions import Condition, constant_of, guarded
 from machines.deciding import UndecidedError, holds
 from machines.fields import Field
 from machines.templates import Value, described
+from machines.verify.fitting import UnfitError, fitted
 from machines.verify.values import Sources, UnknownError, value_of
 
 #: Most samples of one condition on which the two readings differ that are searched.
 _MOST_DISPUTED = 2
+#: Values that a careless test takes for a missing one.
+_NOTHING: Sequence[Any] = ("", 0, False, [], {})
 _OF_A_NUMBER = frozenset("+-.0123456789")
 _LENGTH_OF_DATE = len("2026-01-31")
 #: Returns a value; None: it is missing.
@@ -82,7 +84,8 @@ def _tried(condition: Condition, fields: Fields, types: Fields) -> Iterator[Samp
     for test, value, _ in guarded(condition):
         name = described(value)
         others = [each for each in samples_of([condition], fields) if repr(each[name]) == repr(first[name])]
-        for near in near_misses([constant_of(each) for each in test.arguments[1:]] or [True]):
+        nothing = _NOTHING if test.test == "present" else ()
+        for near in (*nothing, *near_misses([constant_of(each) for each in test.arguments[1:]] or [True])):
             if is_legal(types.get(name), near):
                 yield from ({**sample, name: near} for sample in others)
 
@@ -109,8 +112,8 @@ def near_misses(constants: Sequence[Any]) -> Iterator[Any]:
 def is_legal(field: Field | None, value: Any) -> bool:
     """Return True when a value has this type, or when the type is not known."""
     try:
-        return field is None or bool(accept(field, value) == value)
-    except NotAcceptedError:
+        return field is None or bool(fitted(field, value) == value)
+    except UnfitError:
         return False
 
 

@@ -9,7 +9,6 @@ from decimal import Context, Decimal
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from machines.accepting import accept
 from machines.call import Call
 from machines.fields import Field
 from machines.keeps import Kept, kept_of
@@ -17,6 +16,7 @@ from machines.replies import Reply
 from machines.step import Step
 from machines.templates import Function, Value
 from machines.verify.distinct import put
+from machines.verify.fitting import UnfitError, fitted
 
 #: Characters that a path and a query have as they are.
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-~")
@@ -112,7 +112,10 @@ def kept_of_reply(keeps: Mapping[str, Kept | Field], body: Any, headers: Mapping
         kept = kept_of(name, declared)
         value = _in_reply(kept, body, headers)
         if value is not _MISSING:
-            found = put(found, name, accept(kept.field, value, strict=False))
+            try:
+                found = put(found, name, fitted(kept.field, value))
+            except UnfitError as error:
+                raise UnknownError(f"the reply has a wrong {kept}: {error}") from None
         elif kept.field.default is not None:
             found = put(found, name, kept.field.default)
         elif not kept.field.optional:

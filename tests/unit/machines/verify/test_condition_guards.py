@@ -19,9 +19,11 @@ from machines import (
     is_true,
     not_,
     one_of,
+    optional,
     post,
     present,
     read,
+    text,
 )
 from machines.condition_logic import samples_of
 from machines.deciding import decide
@@ -60,6 +62,8 @@ CONDITIONS = {
     "shorter text": equal("a.name", "gift"),
     "spaces": equal("a.name", "gift"),
     "zone": above("a.at", "2026-01-31T00:00:00Z"),
+    "an empty text is present": present("note"),
+    "zero is present": present("a.number"),
 }
 #: Guard → the test that another one replaces, which takes a near miss for the constant.
 NEAR = {
@@ -87,6 +91,11 @@ GUARDS = {
         owner=deciding, function="holds", table="not_", text="return not holds", without="return holds",
         users=(truth_module,),
     ),
+    **{
+        name: Guard(owner=deciding, function="holds", table=name, text="found is not None", without="bool(found)",
+                    users=(truth_module,))
+        for name in ("an empty text is present", "zero is present")
+    },
     "undecided": Guard(
         owner=Progress, function="_decide", table="undecided", text="if decision.holds is None", without="if False"
     ),
@@ -99,7 +108,7 @@ def deciding_table(name):
         compensatable(
             "b", post("shop", "/b"), undo=post("shop", "/u"), done="DONE", refused="NO_B", when=CONDITIONS[name]
         ),
-        data={"client_id": integer(low=1), "number": integer(low=1)},
+        data={"client_id": integer(low=1), "number": integer(low=1), "note": optional(text(low=0))},
     )
 
 
