@@ -20,6 +20,7 @@ from app.conform.expecting import (
 from app.conform.lines import Exchange, NotKeptError, NotTriedError, SetUpError
 from app.conform.network import HangUpDialer, SlowDialer
 from app.conform.trial import DONE
+from app.dialing import Dialer
 from machines.outcomes import Outcome
 
 _ROUNDS, _AT_ONCE = 3, 4
@@ -140,7 +141,7 @@ def odd_body(bench: Bench) -> None:
     for name, content in ODD.items():
         saga = bench.saga()
         before = bench.see(saga)
-        made = saga.do(body=odd(content))
+        made = saga.do(body=odd(content), client=_client(bench))
         if not _refused_or_done(made):
             raise NotKeptError(f"{name}: {made.reply.reason or 'no answer'}")
         if made.outcome in DONE and call.references:
@@ -156,7 +157,7 @@ def huge_body(bench: Bench) -> None:
         raise NotTriedError("the call has no body to which a member can be added")
     saga = bench.saga()
     before = bench.see(saga)
-    made = saga.do(body={**saga.body(), "saga_conform": "x" * HUGE})
+    made = saga.do(body={**saga.body(), "saga_conform": "x" * HUGE}, client=_client(bench))
     expect_reached(made)
     if not _refused_or_done(made):
         raise NotKeptError(made.reply.reason)
@@ -190,7 +191,8 @@ def slow_client(bench: Bench) -> None:
         expect_done(answered.result(), "the call of the slow client")
 
 
-def _client(bench: Bench, dialer: type[HangUpDialer] | type[SlowDialer]) -> HttpClient:
+def _client(bench: Bench, dialer: type[Dialer] = Dialer) -> HttpClient:
+    """Return a client with a connection of its own: a participant may close it, and other calls are not lost."""
     return HttpClient(1, participants=bench.subject.settings, dialer=dialer)
 
 

@@ -1,6 +1,7 @@
 """`saga conform --look` at a participant that also does an earlier step of the saga."""
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,6 +40,8 @@ class Airline(ThreadingHTTPServer):
         self.holds: dict[str, dict[str, Any]] = {}
         self.payments: dict[str, dict[str, Any]] = {}
         self.undone: set[str] = set()
+        #: Largest body that is taken, in bytes.
+        self.largest = sys.maxsize
 
     def post(self, path: str, key: str, body: Any) -> tuple[int, Any]:
         with self.lock:
@@ -63,10 +66,21 @@ class Airline(ThreadingHTTPServer):
 
 class Desk(JsonHandler, BaseHTTPRequestHandler):
     server: Airline
+    #: True: the connection is closed when the next request comes on it.
+    closes = False
 
     def do_POST(self) -> None:
+        if self.closes:
+            self.close_connection = True
+            return
+        length = int(self.headers.get("Content-Length") or 0)
+        if length > self.server.largest:
+            self.rfile.read(length)
+            self.reply(413, {"detail": "too large"})
+            self.closes = True
+            return
         try:
-            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+            body = json.loads(self.rfile.read(length))
         except (ValueError, RecursionError):
             body = None
         key = self.headers["Idempotency-Key"]
@@ -74,6 +88,9 @@ class Desk(JsonHandler, BaseHTTPRequestHandler):
         self.reply(*(self.server.post(self.path, key, body) if good else (400, {"detail": "no object"})))
 
     def do_GET(self) -> None:
+        if self.closes:
+            self.close_connection = True
+            return
         with self.server.lock:
             holds, payments = list(self.server.holds.values()), list(self.server.payments)
         self.reply(200, {"holds": holds, "payments": payments} if self.path == "/all" else holds)
@@ -97,7 +114,8 @@ def sagas(tmp_path_factory):
 def conform(airline, sagas):
     def tried(look: str) -> dict[str, tuple[str, str]]:
         url = f"http://{HOST}:{airline.server_address[1]}"
-        arguments = ["conform", "seat.pay", "--url", url, "--look", look, "--json", "--sagas", str(sagas)]
+        looks = ["--look", look] if look else []
+        arguments = ["conform", "seat.pay", "--url", url, *looks, "--json", "--sagas", str(sagas)]
         result = CliRunner().invoke(command_line(), arguments)
         assert result.stdout, result.output
         return {line["name"]: (line["verdict"], line["why"]) for line in json.loads(result.stdout)["lines"]}
@@ -123,3 +141,11 @@ def test_look_that_shows_no_effect_of_its_own_is_explained_and_not_a_fault(confo
 def test_earlier_steps_are_undone_after_each_line(conform, airline):
     conform("/all")
     assert (airline.holds, airline.payments) == ({}, {})
+
+
+@pytest.mark.parametrize("look", ["", "/all"])
+def test_connection_that_is_closed_after_a_413_is_no_fault_with_and_without_a_look(conform, airline, monkeypatch, look):
+    monkeypatch.setattr(Desk, "protocol_version", "HTTP/1.1")
+    airline.largest = 100_000
+    found = conform(look)
+    assert (found["huge-body"], found["slow-client"][0]) == (("kept", ""), "kept")
