@@ -208,7 +208,7 @@ def test_everything_at_once_stops_neither_health_nor_the_orders_within_the_deplo
             assert set(pool.map(sign_in, range(32))) <= {401, 429}
         answers = Counter(connection.recv(65_536).split(b" ")[1] for connection in waiting)
         assert set(answers) <= {b"201", b"202"}, answers
-        # On a busy machine a participant can fail so often that an order is compensated. This is an end, too.
+        # On a busy machine a participant can fail until its order is compensated. This is an end, too.
         waited(lambda: ended(server).total() == 300, 180)
         assert ended(server).total() == 300, ended(server)
     assert p95(times_s) < max(0.1, 3 * p95(idle_s)), (p95(times_s), p95(idle_s))
