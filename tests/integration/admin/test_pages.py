@@ -254,3 +254,14 @@ def test_list_of_one_cause_names_its_state_and_its_step_by_their_titles(client, 
     path = "/admin/stuck?type=checkout&state=STUCK_ENREGISTRER_VENTE&step=enregistrer_vente"
     for version in ("", "&version=1"):
         assert f"Only in state {words} at step Record the sale enregistrer_ vente" in seen(client.get(path + version))
+
+
+@pytest.mark.parametrize("query", ["", "&type=checkout"])
+def test_each_error_of_a_cause_leads_to_its_saga(client, walk, query):
+    sagas = {str(walk(*STUCK, reason=f"503 request {number} & <more>").id) for number in (1, 2)}
+    cause = re.search(r"cause=[^&\"]+", client.get("/admin/stuck").text)[0]
+    links = re.findall(r'href="(/admin/stuck\?[^"]*error=[^"]+)"', client.get(f"/admin/stuck?{cause}{query}").text)
+    pages = [client.get(unescape(link)).text for link in links]
+    listed = [re.findall(r'name="id" value="([0-9a-f-]{36})"', page) for page in pages]
+    assert [len(found) for found in listed] == [1, 1]
+    assert {found[0] for found in listed} == sagas
