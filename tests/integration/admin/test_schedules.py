@@ -58,7 +58,7 @@ def test_an_admin_changes_what_differs_in_the_form(admin):
         ({"cron": "0 3 * *"}, "cron: Not five fields"),
         ({"data": "{"}, "Nothing was changed: data: "),
         ({"data": "[]"}, "Nothing was changed: data must be a JSON object"),
-        ({"data": "{}"}, "data/client_id: Missing data for required field."),
+        ({"data": "{}"}, "data, client_id: Missing data for required field."),
     ],
 )
 def test_a_wrong_form_is_shown_again_with_its_problem(admin, changed, words):
