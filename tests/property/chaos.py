@@ -45,6 +45,10 @@ one_is_under_way = precondition(lambda self: any(saga.due_at for saga in self.wo
 one_can_be_moved = precondition(lambda self: self._asked())
 
 
+#: Faults of the first sendings of each example, before those that are drawn. A test replaces them.
+opening: Faults = []
+
+
 def drawn(lines: Sequence[StepLine]) -> Sequence[StepLine]:
     """Return the steps of the table. A test replaces this function to choose the table."""
     return lines
@@ -61,7 +65,7 @@ class Chaos(RuleBasedStateMachine):
     def begin(self, lines: tuple[StepLine, ...], faults: Faults, incidents: Incidents) -> None:
         self._lines = drawn(lines)
         self.world = Simulation(self._database, self._telemetry, self._lines)
-        self.start("start", None, 0.0, faults, incidents)
+        self.start("start", None, 0.0, [*opening, *faults], incidents)
 
     @precondition(lambda self: len(self.world.sagas()) < MANY)
     @rule(

@@ -23,6 +23,7 @@ from machines.progress import Progress
 from machines.replies import Reply
 from machines.step import Kind, Step
 from machines.transitions import Graph, Phase, Trigger
+from tests.property import properties
 from tests.property.participant import ActionState, Entry, Participant
 
 GUARDS: dict[str, Callable[[MonkeyPatch], None]] = {}
@@ -238,3 +239,13 @@ def a_participant_does_each_key_once(patch: MonkeyPatch) -> None:
 @guard
 def a_saga_that_was_given_up_is_on_the_list_of_unknown_effects(patch: MonkeyPatch) -> None:
     patch.setattr(unknown_effects, "_given_up", lambda _registry: [])
+
+
+@guard
+def an_answer_that_it_had_not_happened_is_not_taken_for_the_contrary(patch: MonkeyPatch) -> None:
+    keep = properties.with_answers
+    patch.setattr(
+        properties, "with_answers", lambda found, answers, moves: keep(
+            found, [replace(answer, happened=True) for answer in answers], moves
+        ),
+    )  # fmt: skip

@@ -6,6 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.property import wait_mutants
 from tests.property.mutants import GUARDS
+from tests.property.participant import Fault
 from tests.property.stable import stable
 from tests.property.tables import COMPENSATABLE, PAUSE, PIVOT, RETRIABLE, WAIT, StepLine, When
 
@@ -28,6 +29,23 @@ CONDITIONS = [
 CALLED_BACK = [StepLine(COMPENSATABLE, attempts=2, later="callback"), StepLine(PIVOT, attempts=2, later="callback")]
 POLLED = [StepLine(COMPENSATABLE, attempts=2, later="poll"), StepLine(PIVOT, attempts=2, later="poll")]
 SIGNALLED = [StepLine(COMPENSATABLE, attempts=2), StepLine(WAIT), StepLine(PAUSE), StepLine(PIVOT, attempts=2)]
+#: Tables of one step, for the guards of pivots.
+PIVOT_ALONE = [StepLine(PIVOT, attempts=2)]
+PROBED = [StepLine(PIVOT, attempts=1, probe=True)]
+#: Guard → the table, and the faults with which each example begins, where drawn faults would show it too rarely.
+OPENINGS = {
+    "a_pivot_of_unknown_outcome_is_stuck": (PIVOT_ALONE, [(0, Fault.FAILS_AFTER, 2)]),
+    "a_refused_pivot_that_may_have_happened_is_stuck": (
+        PIVOT_ALONE,
+        [(0, Fault.FAILS_AFTER, 1), (0, Fault.ALREADY, 1)],
+    ),
+    "a_compensation_that_is_refused_is_not_sent_again": (LINES[:2], [(1, Fault.REFUSES, 4)]),
+    "what_a_refusal_leaves_behind_is_undone": (OWN_IDS, [(0, Fault.LEAVES, 1)]),
+    "an_answer_that_it_had_not_happened_is_not_taken_for_the_contrary": (
+        PROBED,
+        [(0, Fault.FAILS_BEFORE, 2), (9, Fault.NONE, 0)],
+    ),
+}
 #: Guards of waits that need another table than SIGNALLED.
 TABLES_OF_WAITS = {
     "the_first_of_two_answers_counts": CALLED_BACK,
@@ -52,6 +70,8 @@ GUARDS_OF_OWN_IDS = {
 
 
 def lines_for(guard: str) -> list[StepLine]:
+    if guard in OPENINGS:
+        return OPENINGS[guard][0]
     if guard in GUARDS_OF_OWN_IDS:
         return OWN_IDS
     if guard in GUARDS_OF_CONDITIONS:
@@ -62,6 +82,7 @@ def lines_for(guard: str) -> list[StepLine]:
 @pytest.mark.parametrize("guard", GUARDS)
 def test_property_fails_without_a_guard(chaos, monkeypatch, guard):
     monkeypatch.setattr("tests.property.chaos.drawn", lambda _lines: lines_for(guard))
+    monkeypatch.setattr("tests.property.chaos.opening", OPENINGS[guard][1] if guard in OPENINGS else [])
     GUARDS[guard](monkeypatch)
     with pytest.raises(FOUND_BY.get(guard, AssertionError)):
         run_state_machine_as_test(chaos, settings=STABLE)
