@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from machines.statuses import Status
 from machines.transitions import DONE, Direction, Phase
 from machines.verify.machinery import lacked
 from machines.verify.properties import Broken
@@ -42,7 +43,8 @@ class Guesses:
             if fact.direction == Direction.UNDO and entry.effects and not (entry.too_late or fact.not_found):
                 return Broken("no guess", f"the saga takes {fact.step} as undone, and its effect is in force")
         return (
-            self._disobeys(save)
+            self._starts_early(world, save)
+            or self._disobeys(save)
             or self._moves.decisions.of_commit(world, save)
             or self._moves.kin_properties.of_commit(world, save)
             or self._moves.wait_ends.of_commit(world, save)
@@ -51,6 +53,12 @@ class Guesses:
             or self._moves.properties.of_passed(world, save)
             or self._moves.attempting.of_commit(world, save)
         )
+
+    def _starts_early(self, world: World, save: Save) -> Broken | None:
+        """Return a broken property when a saga starts whose start time has not come. world: before the commit."""
+        if world.over or world.row is None or not world.row.status == Status.PENDING != save.row.status:
+            return None
+        return Broken("in time", "the saga starts, and its start time has not come")
 
     def _disobeys(self, save: Save) -> Broken | None:
         """Return a broken property when a child rests that its parent has asked to compensate."""

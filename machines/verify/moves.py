@@ -65,7 +65,8 @@ class Moves:
     def starts(self) -> Iterator[World]:
         """Yield the states in which a search begins: a process has just created the saga, or the saga is pending.
 
-        A pending saga waits for a request to start it, or is due at its start time.
+        A pending saga waits for a request to start it, or is due at its start time. This time has come when it is
+        `over`.
         """
         world = World(
             row=None, facts=frozenset(), ledger=tuple(Entry() for _ in self.steps), flight=frozenset(),
@@ -77,8 +78,8 @@ class Moves:
         yield self._start(world, self.machinery.memory_of(self.machinery.new(), stored=False))
         pending = self.machinery.new(pending=True)
         loop = ModelLoop(self.machinery, Process(Memory(pending.state)), world.seen)
-        for due in (NEVER_DUE, DUE_NOW):
-            yield self.stored(world, loop.save_of(pending, due, held=False))
+        for due in (NEVER_DUE, DUE_NOW, DUE_LATER):
+            yield self.stored(world, loop.save_of(pending, due, held=False))._replace(over=due != DUE_LATER)
 
     def _inserted(self, world: World) -> World:
         """Return the state after a parent has inserted the saga as its child."""
@@ -129,7 +130,7 @@ class Moves:
             yield from self.network.arrivals(world)
         yield from self.children.events(world)
         yield from self._sent_back(world)
-        if not world.late:
+        if not (world.late or _waits_for_start(world)):
             yield Edge(Event("late"), self.network.without_flight(world._replace(late=True)))
         if world.row is not None and world.process.starts_turn:
             stopped = Process(world.process.memory, stops=True)
@@ -194,7 +195,8 @@ class Moves:
         if row.due == DUE_LATER and (save.known != arrived or world.ends == NEW_END):
             row = row._replace(due=DUE_NOW)
         row = row._replace(arrived=arrived)
-        stays = before is not None and before.state == row.state
+        starts = before is not None and before.status == Status.PENDING != row.status
+        stays = before is not None and before.state == row.state and not starts
         facts = self.journals.after(world.facts, save.moves)
         if world.row is not None and self.machinery.kinship.of_child is not None:
             self.machinery.kinship.of_child.commit(self.machinery, world, save, facts)
@@ -219,7 +221,10 @@ class Moves:
             yield Edge(Event("claim", what=row.state), after, broken, forever=not looks)
         if at.runs and not world.late and row.status != Status.PENDING:
             yield Edge(Event("late"), world._replace(late=True))
-        if at.waits is not None and not world.over and not at.awaits_child:
+        if _waits_for_start(world):
+            yield Edge(Event("claim", what=row.state), *self._claimed(world, row), forever=False)
+            yield Edge(Event("begins"), world._replace(over=True))
+        elif at.waits is not None and not world.over and not at.awaits_child:
             yield Edge(Event("over", at.step.name if at.step else ""), world._replace(over=True))
         yield from self.network.arrivals(world)
         yield from self.children.events(world)
@@ -249,3 +254,8 @@ class Moves:
         if isinstance(point, Send) and (point.purpose in ("do", "again") or point.acts_next):
             sent = after._replace(flight=world.flight | {(point.step, point.key)})
             yield Edge(Event("sent back", point.step), self.network.without_flight(sent), forever=False)
+
+
+def _waits_for_start(world: World) -> bool:
+    """Return True before the start time of a pending saga."""
+    return world.row is not None and world.row.status == Status.PENDING and not world.over

@@ -126,7 +126,7 @@ class _Entered(float):
     ask: Callable[..., Any]
 
     def __add__(self, seconds: float) -> float:
-        return (LONG_AGO_S if self.ask("over") else 0.0) + seconds
+        return (LONG_AGO_S if self.ask("over") else float(self)) + seconds
 
     def __sub__(self, seconds: float) -> float:
         return self + -seconds
@@ -232,7 +232,7 @@ class ModelLoop(TimedLoop):
     def point(self) -> Point:
         """Run the loop to its next point, and return the point."""
         saga = self.machinery.saga_of(self._process.memory)
-        saga.entered = _Entered()
+        saga.entered = _Entered(AHEAD_S if saga.pending else 0.0)
         saga.entered.ask = self.ask
         try:
             self.run(saga, inf if self._process.patient else 0.0)
@@ -283,7 +283,9 @@ class ModelLoop(TimedLoop):
         self._save(saga, HELD, held=True, waits=wait_s > 0)
 
     def release(self, saga: RunningSaga, after_s: float | None) -> None:
-        waits = saga.current.waits is not None
+        if saga.pending and after_s != AHEAD_S:
+            self.leave(Broken("in time", "the saga is released, and it is not due at its start time"))
+        waits = saga.current.waits is not None or saga.pending
         due = NEVER_DUE if after_s is None else DUE_LATER if waits and after_s > 0 else DUE_NOW
         self._save(saga, due, held=False)
 

@@ -33,7 +33,7 @@ from machines.verify.words import sentence
 _SCRIPTS = {"do": "when", "again": "when", "read": "when", "undo": "when_undone", "probe": "when_probed"}
 _DISCOVER = "from machines.discovery import discover\n"
 #: Kinds of events for which `machines.testing` has no words.
-_WITHOUT_WORDS = frozenset({"signal", "child by hand", "sent back", "over", "wait"})
+_WITHOUT_WORDS = frozenset({"signal", "child by hand", "sent back", "over", "wait", "begins"})
 #: Replies for which it has words, besides the statuses.
 _REPLIES = frozenset({"no answer", "no connection", "503 with Retry-After"})
 #: Property → what the test asserts of the run.

@@ -26,6 +26,7 @@ SENTENCES = {
     "decides": "The participant of {step} has decided: {what}.",
     "signal": "{what} arrives for {step} ({reply}).",
     "wait": "The process goes on with {step}.",
+    "begins": "The start time of the saga has come.",
     "over": "The time of the wait of {step} is over.",
     "child": "Child {reply} of {step} {what}.",
     "child by hand": "A person acts on child {reply} of {step}; it {what}.",

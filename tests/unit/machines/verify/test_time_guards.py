@@ -108,6 +108,18 @@ GUARDS = {
         owner=Loop, function="_move_without_call", table="called_back", text="if at.called_back and",
         without="if False and",
     ),
+    "a_saga_does_not_start_before_its_time": Guard(
+        owner=Loop, function="_started", table="waiting", text="if (left_s := saga.entered - saga.clock()) > 0:",
+        without="if (left_s := saga.entered - saga.clock()) > 100:",
+    ),
+    "a_saga_that_waits_for_its_start_is_due_then": Guard(
+        owner=Loop, function="_started", table="waiting", text="self.release(saga, left_s)",
+        without="self.release(saga, None)",
+    ),
+    "a_saga_whose_start_time_has_come_starts": Guard(
+        owner=Loop, function="_started", table="waiting", text="if (left_s := saga.entered - saga.clock()) > 0:",
+        without="if (left_s := saga.entered - saga.clock()) < 0:",
+    ),
     "an_event_is_published_once": Guard(
         owner=RunningSaga, function="moved", table="announced", text="None if again else", without="",
     ),
