@@ -117,7 +117,7 @@ class KinProperties:
     def waits_in_vain(self, world: World) -> Broken | None:
         """Return a broken property when a saga that was released waits, although it could go on."""
         row = world.row
-        if row is None or world.process is not None or row.due != DUE_LATER:
+        if row is None or world.process is not None or row.due != DUE_LATER or row.status == Status.PENDING:
             return None
         at = self._moves.definition.states[row.state]
         if not at.awaits_child or at.step is None:

@@ -10,7 +10,7 @@ from machines.groups import Child, Missing, NewChild, StoredChild
 from machines.registry import Registry
 from machines.running import RunningSaga
 from machines.statuses import Status
-from machines.verify.distinct import distinct_kept
+from machines.verify.distinct import distinct_kept, put
 from machines.verify.world import Kin, Stage
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ class Kinship:
     #: limits it.
     items: int = 2
     at_most: int = 1
+    #: Step → values that its child has kept instead, by their paths in what the child keeps.
+    kept: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     #: False: no child gets stuck, so nobody acts on one by hand.
     stuck: bool = True
 
@@ -51,6 +53,8 @@ class Kinship:
         """Return what a completed child has kept: step → its reply. No two children of a step keep the same."""
         stages = self.stages_of(kin)
         found: Mapping[str, Any] = stages.replies_of(kin.stage)
+        for path, value in self.kept.get(kin.step, {}).items() if found else ():
+            found = put(found, path, value)
         if kin.number == 1:
             return found
         steps = {step.name: step for step in stages.definition.steps}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from machines.history import Effect, effects_of
+from machines.statuses import Status
 from machines.transitions import Phase
 from machines.verify.world import DUE_LATER, Fact, Save, World
 
@@ -135,7 +136,7 @@ class Properties:
 
     def _waits_in_vain(self, world: World) -> Broken | None:
         row = world.row
-        if world.process is not None or row is None or row.due != DUE_LATER or not world.arrivals:
+        if row is None or world.process is not None or row.due != DUE_LATER or row.status == Status.PENDING:
             return None
         waits = self._moves.awaited(row.state)
         if waits is None or waits not in {name for name, _ in world.arrivals}:

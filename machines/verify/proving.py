@@ -19,9 +19,10 @@ from machines.verify.design import flaws
 from machines.verify.kinship import Kinship, Place, TableKey
 from machines.verify.meanings import UNTRUE
 from machines.verify.properties import CAN_COMPLETE
-from machines.verify.samples import data_of
+from machines.verify.samples import data_of, kept_by_child
 from machines.verify.search import MOST_STATES, Finding, Progress, Result, Search
 from machines.verify.stages import Stages
+from machines.verify.values import kept_of_reply
 
 #: Number of branches of a group that do something of their own in one search.
 _PAIR = 2
@@ -142,6 +143,12 @@ class Proofs:
         for idle in pairs:
             for chosen in itertools.product(*([None, place] for place in self._born_finished(kinship, definition))):
                 yield replace(kinship, idle=idle, born_finished=frozenset(each for each in chosen if each is not None))
+        for step, child, _ in self._children(definition):
+            if step.group is None:
+                stages = self._stages[child.name, child.version]
+                kept = kept_of_reply(step.keeps, stages.replies_of(stages.completed), {})
+                for values in kept_by_child(definition, step, {step.name: kept}):
+                    yield replace(kinship, kept={step.name: values})
         limited = [step.name for step in definition.steps if step.group is not None and step.group.at_most is not None]
         if limited:  # an item ends, another one runs, and a third one is held back
             idle = frozenset((name, 2) for name in limited)

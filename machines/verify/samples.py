@@ -80,6 +80,23 @@ def bodies_of(definition: Saga, step: Step, body: Any, items: int) -> Iterator[A
             yield from (put(body, source, _different(first, field, each, number)) for number in (items, 0))
 
 
+def kept_by_child(definition: Saga, step: Step, results: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield what the child of a step may keep instead, by its paths there, so that each condition holds, and does not.
+
+    results: what the step keeps of its child, by step.
+    """
+    data = distinct_data(definition.data)
+    for condition in _conditions(definition):
+        if any(split(reference)[0] != step.name for reference in references_of(condition)):
+            continue
+        usual = truth_for(condition, data, results)
+        other = example([], [condition], {}) if usual else example([condition], [], {})
+        for sample in (*disputed(condition, {}, _types(step)), other or {}):
+            own = {_source(step, path): value for path, value in _own(step, sample)}
+            if own:
+                yield own
+
+
 def _decided(step: Step, conditions: Sequence[Condition], body: Any) -> Any:
     """Return a body in which each field without a type has a value that decides the conditions, so they vary alone."""
     if step.keeps:

@@ -9,6 +9,7 @@ from machines import (
     above,
     all_of,
     any_of,
+    at,
     below,
     between,
     compensatable,
@@ -23,6 +24,7 @@ from machines import (
     post,
     present,
     read,
+    sub,
     text,
 )
 from machines.condition_logic import samples_of
@@ -135,6 +137,35 @@ def test_verify_finds_a_condition_that_is_decided_otherwise(guard):
         source = source_for(result, Registry([table]))
         assert not passes(source, Registry([table]))
     assert passes(source, Registry([deciding_table(guard)]))
+
+
+PAYMENT = saga(
+    compensatable("charge", post("shop", "/c", keeps={"n": integer()}), undo=post("shop", "/u"), done="DONE",
+                  refused="NO_CHARGE"),
+    name="payment",
+)  # fmt: skip
+
+
+def deciding_by_its_child():
+    paid = {"n": at("charge.n", integer())}
+    return saga(
+        sub("pay", saga="payment", data={"client_id": "client_id"}, keeps=paid, done="PAID", refused="NO_PAY"),
+        compensatable(
+            "b", post("shop", "/b"), undo=post("shop", "/u"), done="DONE", refused="NO_B", when=above("pay.n", 4)
+        ),
+    )
+
+
+def test_verify_finds_a_condition_about_a_child_that_is_decided_otherwise(monkeypatch):
+    tables = Registry([table := deciding_by_its_child(), PAYMENT])
+    assert verify(table, registry=tables).faults == []
+    with monkeypatch.context() as patch:
+        patch.setattr(deciding, "_TESTS", {**TESTS, "above": OTHER_TESTS["above"]})
+        result = verify(table, registry=tables)
+        assert [each.broken for each in result.faults] == ["as its condition says"]
+        source = source_for(result, tables)
+        assert not passes(source, tables)
+    assert passes(source, tables)
 
 
 VALUES = (None, True, False, 0, 4, 5, 4.0, Decimal("4.50"), "4", "x", "2026-01-31", "2026-02-01T00:00:00Z", [], {})
