@@ -40,6 +40,7 @@ OPENINGS = {
         [(0, Fault.FAILS_AFTER, 1), (0, Fault.ALREADY, 1)],
     ),
     "a_compensation_that_is_refused_is_not_sent_again": (LINES[:2], [(1, Fault.REFUSES, 4)]),
+    "a_conflict_at_a_repeated_key_proves_nothing": (OWN_IDS, [(0, Fault.LOSES_REPLY, 2), (0, Fault.ALREADY, 1)]),
     "what_a_refusal_leaves_behind_is_undone": (OWN_IDS, [(0, Fault.LEAVES, 1)]),
     "an_answer_that_it_had_not_happened_is_not_taken_for_the_contrary": (
         PROBED,
