@@ -1,5 +1,6 @@
 """`python -m docs.model`: check the models with SPIN, and that each guard is needed."""
 
+import argparse
 import sys
 
 from docs.model import SearchError, check, missing
@@ -7,6 +8,8 @@ from docs.model import SearchError, check, missing
 
 def main() -> int:
     """Print one line for each search. Return 0 when every line is as it must be."""
+    words = "Check the models with SPIN, and that each guard is needed."
+    argparse.ArgumentParser(prog="python -m docs.model", description=words).parse_args()
     if absent := missing():
         sys.stderr.write(f"the model check needs: apt-get install -y {' '.join(absent)}\n")
         return 2

@@ -1,7 +1,9 @@
 """Every command in a document exists: `saga` with its options, and the targets of make. Bash accepts every block."""
 
 import re
+import runpy
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -105,3 +107,14 @@ def test_every_bash_block_of_a_document_is_legal(document):
                 ["bash", "-n"], input=text, capture_output=True, text=True, check=False, timeout=60
             )
             assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize(
+    "program", sorted(f"docs.{found.parent.name}" for found in (ROOT / "docs").glob("*/__main__.py"))
+)
+def test_program_of_the_documentation_refuses_an_unknown_option(program, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [program, "--bogus"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(program, run_name="__main__")
+    assert ended.value.code == 2
+    assert f"python -m {program}: error: unrecognized arguments: --bogus" in capsys.readouterr().err
