@@ -9,6 +9,8 @@ from flask import Flask, current_app
 from app.version import VERSION
 
 if TYPE_CHECKING:  # every layer imports this module, so this module must not import them at run time
+    from datetime import datetime
+
     from app.access.api_keys import KeyRing
     from app.access.oidc import Provider
     from app.engine.answers import Answers
@@ -113,7 +115,7 @@ class Services:
     #: The bytes of /openapi.json; None before the first request for it.
     openapi: bytes | None = None
     #: Cache of the overview page: `time.monotonic()` of the query, and the sagas started in the last hour.
-    last_hour: "tuple[float, Sequence[Minute]] | None" = None
+    last_hour: "tuple[float, tuple[datetime, Sequence[Minute]]] | None" = None
     #: Cache of the head of every page: `time.monotonic()` of the query, and the participants in trouble.
     troubled: "tuple[float, list[Health]] | None" = None
 

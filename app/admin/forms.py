@@ -59,6 +59,10 @@ class ListQuery(FilterWords):
     state: fields.Field[Any] = _Names(check_state, load_default=())
     status = _Statuses(load_default=())
     stuck = fields.Boolean(load_default=False)
+    #: True: also the sagas that other sagas have started.
+    children = fields.Boolean(load_default=False)
+    #: False: without the sagas that wait before their next call to a participant.
+    backs_off = fields.Boolean(load_default=None, validate=validate.Equal(False))
     #: Columns of the table beside those that it always has; empty: the usual ones.
     column = fields.List(fields.String(validate=validate.OneOf(COLUMNS)), load_default=list)
 

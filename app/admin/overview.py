@@ -4,7 +4,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 from flask import render_template
@@ -13,6 +13,7 @@ from app.access.permissions import Role, keeps_to_tenant, needs
 from app.admin.chart import chart
 from app.admin.pages import pages
 from app.admin.participants import queues
+from app.admin.stuck import group_of
 from app.services import services
 from app.store import unknown_effects
 from app.store.lists import SagaFilter
@@ -35,12 +36,12 @@ _OLDEST, _GROUPS = 8, 5
 def show() -> str:
     registry = services().registry
     rows, waits = counts_by_status(), queues()
-    minutes = [_as_seen(registry, minute) for minute in _last_hour()]
+    hour_ago, counted = _last_hour()
+    minutes = [_as_seen(registry, minute) for minute in counted]
     backing_off: Counter[tuple[str, str]] = Counter()
     for queue in waits:
         backing_off.update(queue.by_saga)
-    attention = attention_of(registry)
-    groups = attention.groups(SagaFilter(case=("open", "")))
+    groups = attention_of(registry).groups(SagaFilter(case=("open", "")))
     now: dict[str, int] = defaultdict(int)
     under_way = 0
     sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in registry.names}
@@ -52,6 +53,8 @@ def show() -> str:
         saga["now"][row.status] = row.sagas - held
         saga["backing_off"] = saga.get("backing_off", 0) + held
         saga["oldest_s"] = max(saga["oldest_s"], row.oldest_s)
+    for minute in minutes:  # the table of a branch has a row when it has sagas
+        sagas.setdefault(minute.definition, {"now": {}, "oldest_s": 0.0})
     for name, saga in sagas.items():
         saga["chart"] = chart(minute for minute in minutes if minute.definition == name)
         saga["ended"] = {
@@ -66,21 +69,23 @@ def show() -> str:
         still_unknown=unknown_effects.count(registry),
         sagas=sagas,
         chart=chart(minutes),
-        groups=groups[:_GROUPS],
+        groups=[(group, group_of(group).query) for group in groups[:_GROUPS]],
+        total_groups=groups[0].total_groups if groups else 0,
         oldest=oldest_unfinished(_OLDEST),
-        hour_ago=(attention.now - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%MZ"),
+        hour_ago=hour_ago.strftime("%Y-%m-%dT%H:%MZ"),
         queues=waits,
     )
 
 
-def _last_hour() -> Sequence[Minute]:
-    """Return the counts of the last hour, at most CACHE_S old; for a tenant those of this moment."""
+def _last_hour() -> tuple[datetime, Sequence[Minute]]:
+    """Return the counts of `started_lately`, at most CACHE_S old; for a tenant those of this moment."""
     parts = services()
+    names = parts.registry.names_with_branches
     if acting_tenant() is not None:  # what is cached counts the sagas of all tenants
-        return started_lately(parts.registry.names)
+        return started_lately(names)
     cached = parts.last_hour
     if cached is None or time.monotonic() - cached[0] > CACHE_S:
-        cached = parts.last_hour = (time.monotonic(), started_lately(parts.registry.names))
+        cached = parts.last_hour = (time.monotonic(), started_lately(names))
     return cached[1]
 
 

@@ -21,7 +21,7 @@ from app.store.search import MOST_BEGINNING, MOST_SEARCHED, id_digits
 from app.views.amounts import list_money
 from app.views.child_rows import item_words, part_words
 from app.views.saga_filters import bounded, narrowed, shows_children
-from app.views.states import final_states
+from app.views.states import final_states, waiting_in
 from app.views.unknown_effects import unknown_words
 from app.views.validation import cursor_at
 from app.views.waits import sentences
@@ -90,11 +90,14 @@ def export(form: str) -> Response:
 
 
 def _filter(query: dict[str, Any]) -> SagaFilter:
+    """Return the filter of the list. A saga that waits for a participant also has the status `waiting`."""
     stuck = (Status.STUCK,) if query["stuck"] else ()
     statuses = query["status"] or stuck
     return SagaFilter(
         roots=not (statuses == (Status.STUCK,) or query["stuck"] or shows_children(query)),
         statuses=statuses,
+        held_in=waiting_in(services().registry) if Status.WAITING in statuses or query["backs_off"] is False else None,
+        backs_off=query["backs_off"],
         **narrowed(query),
     )
 

@@ -82,6 +82,10 @@ class SagaFilter:
     version: int | None = None
     #: Any of these statuses; empty: all.
     statuses: tuple[str, ...] = ()
+    #: States in which a saga that backs off also has the status `waiting`, as people see it; None: in none.
+    held_in: tuple[StateKey, ...] | None = None
+    #: False: leave out the sagas that back off in one of `held_in`, whatever their status.
+    backs_off: bool | None = None
     #: Any of these states, also of a table that this release does not have; empty: all.
     states: tuple[str, ...] = ()
     #: Any of these states, in which no saga ends, each of one version of a definition; None: all.
@@ -156,7 +160,8 @@ class SagaFilter:
         conditions = (
             SagaRow.definition.in_(self.definitions) if self.definitions else None,
             SagaRow.definition_version == self.version if self.version is not None else None,
-            SagaRow.status.in_(self.statuses) if self.statuses else None,
+            self._of_status() if self.statuses else None,
+            not_(self._is_held()) if self.backs_off is False else None,
             SagaRow.state.in_(self.states) if self.states else None,
             and_(UNFINISHED, here.in_(self.state_keys)) if self.state_keys is not None else None,
             SagaRow.created_at >= self.created_from if self.created_from else None,
@@ -220,6 +225,14 @@ class SagaFilter:
         """True when the filter has a value that an index finds, so that only few sagas match."""
         named = (self.order, self.parent, self.waiting_in, self.state_keys)
         return bool(self.words or self.tags or self.still_unknown) or any(value is not None for value in named)
+
+    def _of_status(self) -> ColumnElement[bool]:
+        stored = SagaRow.status.in_(self.statuses)
+        return or_(stored, self._is_held()) if self.held_in and Status.WAITING in self.statuses else stored
+
+    def _is_held(self) -> ColumnElement[bool]:
+        here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
+        return and_(backs_off(), here.in_(self.held_in or ()))
 
     def _named(self, saga: type[SagaRow]) -> list[ColumnElement[bool]]:
         """Return the conditions for the client, the store, the order and the tags. saga: the row, or an alias of it."""

@@ -179,8 +179,10 @@ def oldest_unfinished(limit: int) -> Sequence[Row[Any]]:
     return db.session.execute(select(found).order_by(found.c.created_at, found.c.id).limit(limit)).all()
 
 
-def started_lately(known: Sequence[str]) -> Sequence[Minute]:
-    """Return the numbers of sagas started in the last MINUTES minutes. known: the names of all definitions.
+def started_lately(known: Sequence[str]) -> tuple[datetime, Sequence[Minute]]:
+    """Return the numbers of sagas started in the last MINUTES minutes, and when the first minute begins.
+
+    known: the names of all definitions, with those of branches.
 
     Sagas that have ended are counted by one query for each definition and status, because each reads only an index.
     """
@@ -200,7 +202,7 @@ def started_lately(known: Sequence[str]) -> Sequence[Minute]:
     if ended:
         counted.append(union_all(*(_by_minute(part.subquery(), first) for part in ended)))
     rows = [row._asdict() for each in counted for row in db.session.execute(each)]
-    return [Minute(number=(row.pop("minute") - first) // timedelta(minutes=1), **row) for row in rows]
+    return first, [Minute(number=(row.pop("minute") - first) // timedelta(minutes=1), **row) for row in rows]
 
 
 def _by_minute(started: Any, first: datetime, *finer: ColumnElement[Any]) -> Any:

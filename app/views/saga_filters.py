@@ -168,7 +168,8 @@ def attention(query: Mapping[str, Any], actor: str) -> SagaFilter:
 
 def shows_children(query: Mapping[str, Any]) -> bool:
     """Return True when a list also has the sagas that other sagas have started, because each may need a person."""
-    return any(query.get(word) for word in ("parent", "stuck_from", "without_table", "still_unknown"))
+    words = ("children", "parent", "stuck_from", "without_table", "still_unknown", "waiting_for")
+    return any(query.get(word) for word in words)
 
 
 def bounded(wanted: SagaFilter, *, by_change: bool = False) -> tuple[SagaFilter, datetime | None]:

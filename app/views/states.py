@@ -37,9 +37,9 @@ def states_with(registry: Registry, *, step: str, participant: str) -> tuple[Sta
     )
 
 
-def waiting_in(registry: Registry, participant: str) -> tuple[StateKey, ...]:
-    """Return the states in which a saga that backs off waits for this participant."""
-    return tuple(key for key, found in _states(registry) if waits_at(found) == participant)
+def waiting_in(registry: Registry, participant: str = "") -> tuple[StateKey, ...]:
+    """Return the states in which a saga that backs off waits for this participant; "": for any."""
+    return tuple(key for key, found in _states(registry) if waits_at(found) and participant in ("", waits_at(found)))
 
 
 def waits_at(state: State | None) -> str:
