@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from typing import Any
 from uuid import UUID
@@ -75,15 +75,19 @@ def show() -> str:
     """Show the dry run: the number of sagas, and the calls that each action would send. Change nothing."""
     query, registry = query_of(StuckQuery()), services().registry
     wanted, attention = filter_of(query), attention_of(registry)
-    groups, by_state = attention.groups(wanted), attention.by_state(wanted)
+    groups, fitting = attention.groups(wanted), fits(registry, attention.by_state(wanted))
     return render_template(
         "admin/bulk.html",
         query=query,
         groups=[group_of(row) for row in groups[:GROUPS]],
         total=groups[0].total if groups else 0,
         total_groups=groups[0].total_groups if groups else 0,
-        fits=fits(registry, by_state),
-        examples=_examples(attention.page(wanted, SHOWN)),
+        fits=fitting,
+        examples={
+            action: _examples(attention.page(replace(wanted, state_keys=tuple(fit.states)), SHOWN))
+            for action, fit in fitting.items()
+            if fit.sagas
+        },
         until=attention.now.isoformat(),
         pace=PACE,
         most=MOST_SAGAS,

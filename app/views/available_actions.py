@@ -129,11 +129,11 @@ def available_actions(
     `_answered`. by_branches: what the completed branches of a stuck group keep.
     """
     at = saga.states[state]
-    step, available = step_words(at.step) if at.step else "", []
+    available = []
     if send_now:
         seen = preview_send_now(saga, state, in_doubt=in_doubt, known=known)
         planned = planned_calls(seen.course, saga, saga_id, known, kin)
-        title, description = _send_now_explained(at, step)
+        title, description = _send_now_explained(at)
         available.append(AvailableAction(
             name=SEND_NOW, title=title, description=description, safe=True, preview=seen, planned=planned,
             needs=(), why_not=refused.get(SEND_NOW, ""),
@@ -141,7 +141,7 @@ def available_actions(
     for name in OPERATOR_ACTIONS:
         if trigger := trigger_of(name, saga, state):
             seen = preview(saga, state, trigger, in_doubt=in_doubt, known=known)
-            title, description, safe = _explained(at, trigger, step)
+            title, description, safe = explained(at, trigger)
             gives = at.step if name == "resolve" and not at.undoes else None
             action = AvailableAction(
                 name=name,
@@ -158,16 +158,18 @@ def available_actions(
     return available
 
 
-def _send_now_explained(at: State, step: str) -> tuple[str, str]:
+def _send_now_explained(at: State) -> tuple[str, str]:
     """Return the title and the description of *send now*."""
+    step = step_words(at.step) if at.step else ""
     if at.is_pause:
         return "End the pause", f"Ends {step} now, and goes on with the next step."
     call = f"the undo of {step}" if at.undoes else f"the probe of {step}" if at.awaits_answer else step
     return "Send now", f"Makes the next attempt of {call} at once, even while the circuit breaker is open."
 
 
-def _explained(at: State, trigger: Trigger, step: str) -> tuple[str, str, bool]:
-    """Return the title and the description of an action, and whether it is safe."""
+def explained(at: State, trigger: Trigger) -> tuple[str, str, bool]:
+    """Return the title and the description of an action on any saga in a state, and whether it is safe."""
+    step = step_words(at.step) if at.step else ""
     call = f"the undo of {step}" if at.undoes else step
     if trigger is Trigger.RETRY and at.step is not None and at.step.starts is not None:
         return "Retry now", _restart_explained(at, at.step), True

@@ -1,5 +1,6 @@
 """Bulk jobs as people start and see them: which sagas an action fits, the start of a job, and its progress in words."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,6 +16,7 @@ from app.store.audit import Entry
 from app.store.bulk import DONE, GONE, PAUSED, REFUSED, RUNNING, STOPPED
 from app.store.lists import SagaFilter, StateKey
 from app.store.saga_ids import short_id
+from app.views.available_actions import explained
 from app.views.formatting import cause
 from app.views.states import attention_of
 from app.views.titles import participant_words, started_words, state_words_in, step_words_in
@@ -38,6 +40,13 @@ class Fit:
 
     sagas: int = 0
     states: list[StateKey] = field(default_factory=list)
+    #: What the action does, in words, and whether that is safe → the number of sagas for which this holds.
+    kinds: Counter[tuple[str, bool]] = field(default_factory=Counter)
+
+    @property
+    def is_safe(self) -> bool:
+        """True when the action is correct for each of the sagas, whether their calls so far took effect or not."""
+        return all(safe for _, safe in self.kinds)
 
 
 def fits(registry: Registry, rows: Iterable[StateCount]) -> dict[str, Fit]:
@@ -51,7 +60,9 @@ def fits(registry: Registry, rows: Iterable[StateCount]) -> dict[str, Fit]:
         if row.unknown or row.state not in table.states:
             continue
         for action, fit in found.items():
-            if trigger_of(action, table, row.state) is not None:
+            if (trigger := trigger_of(action, table, row.state)) is not None:
+                _, description, safe = explained(table.states[row.state], trigger)
+                fit.kinds[description, safe] += row.sagas
                 fit.sagas += row.sagas
                 fit.states.append((row.definition, row.definition_version, row.state))
     return found

@@ -8,6 +8,7 @@ from sqlalchemy import text, update
 
 from app.access.permissions import Role
 from app.access.principal import user
+from app.admin.bulk import SHOWN
 from app.engine.bulk import BulkJobs
 from app.services import services
 from app.store.access_models import AuditRow
@@ -196,10 +197,18 @@ def test_one_job_acts_on_several_groups_and_on_the_sagas_that_its_action_fits(cl
     assert "2 sagas in 2 groups" in page
     assert "Retry now: all 2" in page
     assert "Compensate: 1 of 2" in page, "behind the pivot nothing is undone"
+    assert page.partition("Retry now: all 2")[2][:300] == ""
     start(client, query="", action="compensate")
     assert [row.saga_id for row in db.session.query(BulkItemRow)] == [pivot.id]
     start(client, query="")
     assert db.session.query(BulkItemRow).filter_by(saga_id=later.id).count() == 1
+
+
+def test_action_is_offered_when_the_oldest_sagas_do_not_allow_it(client, walk, process):
+    for _ in range(SHOWN):
+        walk(*STUCK[:-1], "succeeded", "exhausted")
+    walk(*STUCK)
+    assert "Compensate: 1 of 11" in seen(client.get(GROUP))
 
 
 def test_only_the_ticked_sagas_are_moved(client, walk, process):
