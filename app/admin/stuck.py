@@ -138,4 +138,6 @@ def filter_of(query: dict[str, Any]) -> SagaFilter:
     """Return the filter of a query string."""
     if query["ticked"] and not query["id"]:
         raise InvalidError(("/id", "Tick at least one saga."))
+    if query["ticked"]:  # also the snoozed ones among them
+        query = query | {"case": "all"}
     return attention_filter(query, principal().actor)

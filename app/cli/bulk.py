@@ -9,7 +9,7 @@ from rich.text import Text
 from app.cli.arguments import Number, actor_named, actor_option, reason_from, with_id
 from app.cli.group import SagaGroup, saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
-from app.cli.stuck import NONE_MATCH, attention_filter, attention_options, groups_of
+from app.cli.stuck import NONE_MATCH, attention_filter, attention_options, groups_of, say_snoozed
 from app.engine.bulk import PACE
 from app.services import services
 from app.store.bulk import MOST_SAGAS
@@ -55,8 +55,12 @@ def bulk() -> None:
 @click.option("--reason", help="The reason, which is recorded with each saga; not needed for a dry run.")
 @actor_option
 def start(action: str, *, pace: float, dry_run: bool, reason: str | None, actor: str | None, **words: Any) -> None:
-    """Start a job on the sagas that need attention, as /admin/stuck lists them, and that match each option."""
+    """Start a job on the sagas that need attention, as /admin/stuck lists them, and that match each option.
+
+    Snoozed sagas are left out, unless --case or --id chooses them.
+    """
     wanted = attention_filter(words, actor_named(actor))
+    say_snoozed(wanted)
     given = {name: list(value) if isinstance(value, tuple) else str(value) for name, value in words.items() if value}
     if dry_run:
         _show_dry_run(action, wanted, pace)
@@ -66,7 +70,8 @@ def start(action: str, *, pace: float, dry_run: bool, reason: str | None, actor:
     why, by = reason_from(reason), actor_named(actor)
     job_id = start_job(services(), wanted, given, action=action, reason=why, pace=pace, actor=by)
     job = services().bulk_jobs.store.find(job_id)
-    click.echo(f"{job_id}  {action} {job.sagas} sagas. The service does it; follow it: saga bulk show {job_id}")
+    sagas = "1 saga" if job.sagas == 1 else f"{job.sagas} sagas"
+    click.echo(f"{job_id}  {action} {sagas}. The service does it; follow it: saga bulk show {job_id}")
 
 
 @bulk.command("list")

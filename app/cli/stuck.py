@@ -1,6 +1,7 @@
 """`saga stuck`: the sagas that need attention, in groups by cause, as the page /admin/stuck shows them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from app.cli.arguments import actor_named, filter_options, filter_words, saga_wi
 from app.cli.group import saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
 from app.services import services
+from app.store import cases
 from app.store.attention import CauseGroup
 from app.store.lists import SagaFilter
 from app.views.formatting import age, cause
@@ -37,7 +39,7 @@ def attention_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--case",
             type=click.Choice(CASES),
-            help="By case; `open` is not snoozed, `mine` are those of the login name.",
+            help="By case; `open`, the default without --id, is not snoozed; `mine` are those of the login name.",
         ),
         click.option("--step", metavar="NAME", help="Sagas whose call in flight or stuck is of this step."),
         click.option("--cause", help="Sagas with exactly this cause, as `saga stuck --json` shows it."),
@@ -61,18 +63,32 @@ def attention_filter(words: Mapping[str, Any], actor: str) -> SagaFilter:
 def stuck(*, as_json: bool, **words: Any) -> None:
     """Show the sagas that are stuck or overstayed in groups by cause, the largest first.
 
-    `saga bulk start` acts on the same sagas with the same options, `saga list --stuck` lists them one by one.
+    Snoozed sagas are left out, unless --case or --id chooses them. `saga bulk start` acts on the same sagas with the
+    same options, `saga list --stuck` lists stuck sagas one by one.
     """
-    groups = attention_of(services().registry).groups(attention_filter(words, actor_named()))
+    wanted = attention_filter(words, actor_named())
+    groups = attention_of(services().registry).groups(wanted)
     if as_json:
         for row in groups:
             write_json(_as_json(row))
     elif groups:
         console = screen()
         draw(groups_of(groups, console.width), on=console)
-        click.echo(f"{groups[0].total} sagas need attention.")
+        click.echo("1 saga needs attention." if groups[0].total == 1 else f"{groups[0].total} sagas need attention.")
     else:
         click.echo(NONE_MATCH)
+    say_snoozed(wanted)
+
+
+def say_snoozed(wanted: SagaFilter) -> None:
+    """Say on the error output how many sagas a filter leaves out only because they are snoozed."""
+    if wanted.case is None or wanted.case[0] != "open" or not cases.some_snoozed():
+        return
+    if snoozed := attention_of(services().registry).count_of(replace(wanted, case=("snoozed", ""))):
+        are = "saga is" if snoozed == 1 else "sagas are"
+        click.echo(
+            f"{snoozed} snoozed {are} left out; --case all takes {'it' if snoozed == 1 else 'them'}, too.", err=True
+        )
 
 
 def groups_of(groups: Sequence[CauseGroup], width: int) -> Iterator[RenderableType]:

@@ -29,7 +29,7 @@ BULK_ACTIONS = ("retry", "compensate")
 #: Largest number of sagas a second that a job may move.
 LARGEST_PACE = 200.0
 #: Filter words of a page that leave out no saga that a job could move.
-_SAYS_NOTHING = (("ticked", ["true"]), ("unknown", ["False"]), ("case", ["all"]))
+_SAYS_NOTHING = (("ticked", ["true"]), ("unknown", ["False"]), ("case", ["open"]))
 #: Action on a job → its new status.
 JOB_ACTIONS = {"pause": PAUSED, "resume": RUNNING, "stop": STOPPED}
 

@@ -124,7 +124,9 @@ class AttentionWords(FilterWords):
     )
     case = fields.String(
         validate=validate.OneOf(CASES),
-        metadata={"description": "by case: `open` is not snoozed, `free` is taken by nobody"},
+        metadata={
+            "description": "by case: `open` is not snoozed, and the default without `id`; `free` is taken by nobody"
+        },
     )
     id = fields.List(fields.UUID(), metadata={"description": "one of these sagas"})
     job = fields.UUID(metadata={"description": "the sagas that are stuck again after this job"})
@@ -152,7 +154,7 @@ def narrowed(query: Mapping[str, Any]) -> dict[str, Any]:
 
 def attention(query: Mapping[str, Any], actor: str) -> SagaFilter:
     """Return the filter of a validated query of `AttentionWords`. actor: whose cases are `mine`."""
-    case, status = query.get("case", "all"), query.get("status")
+    status, case = query.get("status"), query.get("case") or ("all" if query.get("id") else "open")
     if status == OVERSTAYED:
         query = {"without_table": False, **query}
     return SagaFilter(

@@ -84,6 +84,31 @@ def test_snoozed_saga_is_off_the_list_until_its_time(client, walk, monkeypatch):
     assert "snoozed saga" not in seen(client.get("/admin/stuck"))
 
 
+def test_commands_and_jobs_leave_out_snoozed_sagas_unless_they_are_chosen(client, walk):
+    walk(*STUCK)
+    asleep = walk(*STUCK)
+    post(client, asleep, "snooze", until=ahead(hours=2), reason="the bank is closed")
+
+    def run(*words):
+        done = client.application.test_cli_runner().invoke(args=["saga", *words])
+        return done.stdout.strip().splitlines()[-1], done.stderr
+
+    left_out = "1 snoozed saga is left out; --case all takes it, too.\n"
+    dry = ("bulk", "start", "retry", "--dry-run")
+    assert run("stuck") == ("1 saga needs attention.", left_out)
+    assert run(*dry) == ("Dry run: nothing was changed. The job would retry 1 of 1 saga.", left_out)
+    for chosen in (("--case", "all"), ("--id", str(asleep.id))):
+        assert run("stuck", *chosen)[1] == run(*dry, *chosen)[1] == ""
+    assert run("stuck", "--case", "all")[0] == "2 sagas need attention."
+    assert run("stuck", "--id", str(asleep.id))[0] == "1 saga needs attention."
+    found = [
+        client.post("/api/v1/bulk", json={"action": "retry", "reason": "x", "dry_run": True, "filter": wanted}).json
+        for wanted in ({}, {"case": "all"}, {"id": [str(asleep.id)]})
+    ]
+    assert [each["sagas"] for each in found] == [1, 2, 1]
+    assert "Retry now: all 1" in seen(client.get(f"/admin/stuck/group?ticked=true&id={asleep.id}"))
+
+
 def test_snoozed_saga_can_be_put_back(client, walk):
     saga = walk(*STUCK)
     post(client, saga, "snooze", until=ahead(hours=2), reason="the bank is closed")
