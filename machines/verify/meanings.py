@@ -51,7 +51,7 @@ TRUTHS: Mapping[Outcome, Truth] = {
 #: Statuses by what they say of the action. The first of each tuple stands for those with the same outcome.
 BY_TRUTH: Mapping[Truth, tuple[int, ...]] = {
     Truth.REFUSED: (409, 400, 402, 404, 410, 412, 422, 423),
-    Truth.UNKNOWN: (500, 408, 425, 302, 303, 502, 503, 504, 202),
+    Truth.UNKNOWN: (500, 408, 425, 300, 302, 303, 502, 503, 504, 202),
     Truth.UNTOUCHED: (429, 301, 307, 308, 401, 403, 405, 406, 407, 414, 415, 421, 431),
 }
 _BY_STATUS = {status: truth for truth, statuses in BY_TRUTH.items() for status in statuses}

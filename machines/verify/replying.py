@@ -28,6 +28,8 @@ WITHOUT_FIELDS = " without the fields"
 UNFIT = ", which its type refuses"
 #: Name of a reply that another attempt would get, too, so this attempt is the last.
 FINAL = "a reply that is too large"
+#: Names of a reply that says when to send the call again, and of a call that has left no process.
+ASKS_TO_WAIT, NO_CONNECTION = "503 with Retry-After", "no connection"
 _LONGEST_SHOWN = 30
 #: Statuses that say of a poll only that its address is wrong, unknown yet or no longer known.
 _ABOUT_THE_ADDRESS = (400, 404, 410)
@@ -62,11 +64,11 @@ def replies_to(
             found[means].append((str(status), _reply(status, accepting, kept) if accepts else _reply(status, _DETAIL)))
             if accepts and call is step.call:  # what the poll asks by, and no more
                 found[means].append((f"{status}{WITHOUT_FIELDS}", _reply(status, acceptance(step), kept)))
-    found[Truth.UNKNOWN].append(("503 with Retry-After", _reply(503, _DETAIL, retry_after_s=1.0)))
+    found[Truth.UNKNOWN].append((ASKS_TO_WAIT, _reply(503, _DETAIL, retry_after_s=1.0)))
     said = TRUTHS[Outcome(call.means[200])] if 200 in call.means else Truth.UNKNOWN  # type: ignore[arg-type]  # noqa: PLR2004
     found[said].append(("a body that is no JSON", Reply(status=200, unreadable="no JSON")))
     found[said].append((FINAL, Reply(status=200, unreadable="too large", final=True)))
-    found[Truth.UNTOUCHED].append(("no connection", Reply(error="no connection could be made", sent=False)))
+    found[Truth.UNTOUCHED].append((NO_CONNECTION, Reply(error="no connection could be made", sent=False)))
     found[Truth.BUSY].append(("409", _reply(409, _DETAIL)))
     if 404 not in call.means:  # noqa: PLR2004
         found[Truth.UNTOUCHED] += _of_a_gateway()

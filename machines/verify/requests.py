@@ -12,7 +12,7 @@ from machines.verify.events import Edge, Event
 from machines.verify.meanings import Truth
 from machines.verify.process import Send
 from machines.verify.properties import Broken
-from machines.verify.replying import UNFIT, WITHOUT_FIELDS
+from machines.verify.replying import ASKS_TO_WAIT, UNFIT, WITHOUT_FIELDS
 from machines.verify.world import Entry, Save, World
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Requests:
         self, world: World, send: Send, reply: tuple[Truth, str, Outcome], done: Truth
     ) -> Edge:  # fmt: skip
         truth, name, outcome = reply
-        waits = outcome is Outcome.NOT_SENT or name == "503 with Retry-After"
+        waits = outcome is Outcome.NOT_SENT or name == ASKS_TO_WAIT
         event = Event(f"call:{send.purpose}", send.step, done, name)
         after = self._moves.learned(world, f"{truth}: {name}")
         assert world.process is not None

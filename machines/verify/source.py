@@ -26,6 +26,7 @@ from machines.verify.events import Event
 from machines.verify.kin_source import SAME_END, answers_of, given_source
 from machines.verify.meanings import UNTRUE, Truth
 from machines.verify.properties import CAN_COMPLETE
+from machines.verify.replying import ASKS_TO_WAIT, NO_CONNECTION
 from machines.verify.search import Finding
 from machines.verify.words import sentence
 
@@ -35,7 +36,7 @@ _DISCOVER = "from machines.discovery import discover\n"
 #: Kinds of events for which `machines.testing` has no words.
 _WITHOUT_WORDS = frozenset({"signal", "child by hand", "sent back", "over", "wait", "begins"})
 #: Replies for which it has words, besides the statuses.
-_REPLIES = frozenset({"no answer", "no connection", "503 with Retry-After"})
+_REPLIES = frozenset({"no answer", NO_CONNECTION, ASKS_TO_WAIT})
 #: Property → what the test asserts of the run.
 _ASSERTIONS = {
     "once": "assert all(entry.done < 2 for entry in run.participants.ledger.values())",
@@ -189,12 +190,12 @@ def _of_reply(event: Event, truth: Truth) -> Answer:
     if event.dies and not event.commits:
         return died if acts else died_before
     if not status.isdecimal():
-        return lost if acts else down if event.reply == "no connection" else unheard
+        return lost if acts else down if event.reply == NO_CONNECTION else unheard
     if status == "200" and acts:
         return ok
     if truth is Truth.ACCEPTED:
         return accepted
-    if event.reply == "503 with Retry-After":
+    if event.reply == ASKS_TO_WAIT:
         return replies(503, acts=True) if acts else busy()
     return replies(int(status), acts=acts)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from machines import Retry, compensatable, delete, get, pivot, post, read, text
+from machines import NEVER, Retry, attempts, compensatable, delete, get, pivot, post, read, text
 from machines.attempts import Attempts
 from machines.loop import Loop
 from machines.progress import Progress
@@ -13,11 +13,13 @@ from tests.unit.machines.verify.family_guards import Guard
 from tests.unit.machines.verify.written import passes, source_for
 
 TWICE = Retry(attempts=2)
+PROBE = get("shop", "/a/{saga.id}")
 MAKE, UNDO = post("shop", "/a"), post("shop", "/a/undo")
 
 
-def selling(*steps):
-    return saga(*steps, pivot("b", post("shop", "/b"), done="DONE", refused="NO_B", retry=TWICE))
+def selling(*steps, **columns):
+    usual = {"done": "DONE", "refused": "NO_B", "retry": TWICE}
+    return saga(*steps, pivot("b", post("shop", "/b"), **(usual | columns)))
 
 
 def made(make=MAKE, undo=UNDO, **columns):
@@ -31,7 +33,8 @@ def keeping():
 
 TABLES = {
     "plain": lambda: selling(made()),
-    "probed": lambda: selling(made(probe=get("shop", "/a/{saga.id}"))),
+    "probed": lambda: selling(made(probe=PROBE), probe=PROBE),
+    "once": lambda: selling(probe=PROBE, retry=NEVER),
     "keeping": keeping,
     "reading": lambda: selling(read("look", get("shop", "/look"), done="SEEN", refused="NO_LOOK")),
 }
@@ -66,6 +69,28 @@ GUARDS = {
     ),
     "an_attempt_of_a_read_is_stored_before_the_wait": Guard(
         owner=Loop, function="_turn", table="reading", text="self.commit(saga, wait_s)", without="pass",
+    ),
+    "a_wait_that_a_participant_asks_for_is_no_attempt": Guard(
+        owner=Loop, function="_advance", table="plain", text="asks_to_wait=reply.asks_to_wait,\n", without="",
+    ),
+    "a_last_probe_that_is_not_sent_is_sent_later": Guard(
+        owner=attempts, function="_not_again", table="once", text="outcome is Outcome.NOT_SENT or", without="",
+    ),
+    "a_last_probe_waits_when_it_is_asked_to": Guard(
+        owner=attempts, function="_not_again", table="once", text=" or reply.asks_to_wait", without="",
+    ),
+    "a_probe_in_doubt_after_a_refusal_is_in_doubt": Guard(
+        owner=Attempts, function="_doubted", table="probed",
+        text="return replace(reply, says=says), outcome", without="return replace(refused, says=says), Outcome.REFUSED",
+    ),
+    "a_pivot_that_is_refused_at_once_is_not_stuck": Guard(
+        owner=Progress, function="_trigger_of", table="plain", text="self.in_doubt and", without="",
+    ),
+    "a_step_that_is_refused_at_once_is_not_undone": Guard(
+        owner=Progress, function="pass_on", table="plain", text="elif including and", without="elif",
+    ),
+    "a_saga_is_claimed_as_often_as_allowed": Guard(
+        owner=Loop, function="_quarantine", table="plain", text="> self.max_claims", without=">= self.max_claims",
     ),
 }  # fmt: skip
 

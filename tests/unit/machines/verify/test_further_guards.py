@@ -355,6 +355,10 @@ GUARDS = {
         owner=replies_module, function="outcome_of_poll", table="polled", users=(attempts_module,),
         text="reply.status in _NO_ANSWER and", without="False and",
     ),
+    "a_redirect_is_no_success": Guard(
+        owner=replies_module, function="outcome_of", table="plain", users=(attempts_module,),
+        text="<= status < _REDIRECT", without="<= status <= _REDIRECT",
+    ),
     "a_field_that_an_error_lacks_proves_nothing": Guard(
         owner=replies_module, function="_meant_by_field", table="missing_field",
         text="if value is None and not", without="if False and not",
