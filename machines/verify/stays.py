@@ -1,4 +1,4 @@
-"""How long a saga waits: a second reading of `for_s=`, `within_s=` and `until=`.
+"""How long a saga waits: a second reading of `for_s=`, `within_s=` and `until=`, and of the limits of a Retry-After.
 
 The search has no clock: a wait is over or it is not. So what the engine takes as the end of a wait is compared here.
 """
@@ -6,21 +6,28 @@ The search has no clock: a wait is over or it is not. So what the engine takes a
 import datetime as dt
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 from typing import Any, NoReturn
 
 from machines.families import FamilyLoop
 from machines.later import Later
+from machines.loop import LONGEST_RETRY_AFTER_S
+from machines.replies import Reply
+from machines.retry import Retry
 from machines.running import RunningSaga
 from machines.transitions import State, Trigger
 from machines.verify.properties import Broken
 from machines.verify.values import Sources, UnknownError, value_of
 from machines.waiting import Waiting
 
+_PROPERTY = "as the signal says"
+#: A reply with this Retry-After, in seconds, is obeyed up to the limits of the wait.
+_FOR_EVER: Mapping[str, Any] = {"sent": True, "retry_after_s": 1e8}
 #: Seconds to the date of `until=`, as the clock of the search answers while the wait is not over.
 AHEAD_S = 60.0
-#: A deadline that comes before the end of every wait, in seconds.
-NEAR_S = 1e-3
+#: Seconds to a deadline that comes before the end of every wait. A power of two, so that no sum rounds it.
+NEAR_S = 2**-9
 _LENGTH_OF_DATE = len("2026-01-31")
 
 
@@ -49,8 +56,39 @@ class TimedLoop(FamilyLoop[RunningSaga]):
         if left_s > 0 and not (self.asked or why):
             why = _wrong_stay(at, left_s, self._deadline_s(saga)) or self._outlasts(saga)
         if why:
-            self.leave(Broken("as the signal says", why))
+            self.leave(Broken(_PROPERTY, why))
         return left_s
+
+    def _wait(self, saga: RunningSaga, retry: Retry, number: int, reply: Reply) -> float:
+        wait_s = super()._wait(saga, retry, number, reply)
+        can_expire = saga.may(Trigger.EXPIRE)
+        if saga.current.waits and not can_expire:  # a Retry-After is obeyed from its begin, which may be long ago
+            return wait_s
+        asked, deadline = replace(reply, **_FOR_EVER), saga.deadline
+        if not can_expire:
+            said_s = max(retry.longest_wait_s(number), LONGEST_RETRY_AFTER_S)
+            self._compare("call", saga, super()._wait(saga, retry, number, asked), said_s)
+            return wait_s
+        for saga.deadline in (deadline, self.now() + NEAR_S):
+            left_s = min(saga.deadline - self.now(), saga.definition.deadline_s)
+            said_s = left_s if left_s > 0 else retry.cap_s
+            self._compare("call", saga, super()._wait(saga, retry, number, asked), said_s)
+        saga.deadline = deadline
+        return wait_s
+
+    def _before_poll(self, saga: RunningSaga, reply: Reply) -> float:
+        later = saga.current.waits
+        assert isinstance(later, Later)
+        stays_s = super()._before_poll(saga, replace(reply, **_FOR_EVER))
+        said_s = max(later.waits.longest_wait_s(saga.deferrals + 1), LONGEST_RETRY_AFTER_S)
+        self._compare("poll", saga, stays_s, min(said_s, later.for_s))
+        return super()._before_poll(saga, reply)
+
+    def _compare(self, what: str, saga: RunningSaga, stays_s: float, said_s: float) -> None:
+        """Leave the run when the longest wait before a call or a poll is not its limit."""
+        if stays_s != said_s:
+            why = f"the {what} in {saga.state} waits for a Retry-After for {stays_s:.10g} s"
+            self.leave(Broken(_PROPERTY, f"{why}, and at most {said_s:.10g} s are allowed"))
 
     def _deadline_s(self, saga: RunningSaga) -> float:
         return min(saga.deadline, saga.definition.deadline_s) if saga.can_expire else inf

@@ -10,6 +10,7 @@ from machines import (
     datetime,
     equal,
     get,
+    loop,
     pause,
     pivot,
     poll,
@@ -97,6 +98,24 @@ GUARDS = {
     "a_pause_until_an_unknown_moment_does_not_end": Guard(
         owner=Waits, function="end", table="until_reply", text="return 0.0\n    if left_s > 0",
         without="left_s = 0.0\n    if left_s > 0",
+    ),
+    "no_attempt_is_made_after_the_deadline": Guard(
+        owner=Loop, function="_wait", table="waiting", text="min(max(drawn, asked_s), longest_s)",
+        without="max(drawn, asked_s)",
+    ),
+    "an_attempt_is_not_made_before_its_retry_after": Guard(
+        owner=Loop, function="_wait", table="waiting", text="max(drawn, asked_s)", without="drawn",
+    ),
+    "a_retry_after_of_an_undo_is_obeyed_for_an_hour": Guard(
+        owner=Loop, function="_wait", table="waiting", text="min(asked_s, obeyed_s)", without="asked_s",
+    ),
+    "no_poll_is_made_after_the_end_of_its_wait": Guard(
+        owner=waits, function="before_poll", table="polled", users=(loop,),
+        text="min(max(half_s + jitter(half_s), asked_s), left_s)", without="max(half_s + jitter(half_s), asked_s)",
+    ),
+    "a_poll_is_not_made_before_its_retry_after": Guard(
+        owner=waits, function="before_poll", table="polled", users=(loop,),
+        text="max(half_s + jitter(half_s), asked_s)", without="half_s + jitter(half_s)",
     ),
     "the_probe_is_asked_before_a_wait_ends_in_doubt": Guard(
         owner=Waits, function="end", table="probed", text=PROBED, without="if False:",
