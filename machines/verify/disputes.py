@@ -11,7 +11,7 @@ from machines.accepting import NotAcceptedError, accept
 from machines.call import Call
 from machines.children import Start
 from machines.fields import Field, FieldKind
-from machines.keeps import kept_of
+from machines.keeps import Kept, kept_of
 from machines.references import SAGA, FillError, parts, roots_of
 from machines.saga import Saga
 from machines.step import Step
@@ -51,9 +51,8 @@ def disputed_bodies(definition: Saga, step: Step, body: Any) -> Iterator[Any]:
         put(body, kept.source, found)
         for name, kept in ((name, kept_of(name, declared)) for name, declared in step.keeps.items())
         if not kept.header
-        for value in _values(kept.field)
-        if (found := _as_kept(kept.field, value)) is not None
-        and is_disputed(definition, data, {**results, step.name: put(results[step.name], name, found)})
+        for found in (*_values(kept.field), *_without(kept))
+        if is_disputed(definition, data, {**results, step.name: put(results[step.name], name, found)})
     )
 
 
@@ -108,12 +107,19 @@ def _varied(data: Mapping[str, Any], path: str, field: Field) -> Iterator[Mappin
         for name, each in (field.items or {}).items():
             yield from _varied(data, f"{path}.{name}", each)
     if field.kind is FieldKind.LIST:
+        yield from () if field.low else (put(data, path, []),)
         yield from _varied(data, f"{path}.0", item_of(field))
 
 
 def _values(field: Field) -> Iterator[Any]:
     values = field.choices if field.kind is FieldKind.CHOICE else _OTHERS.get(field.kind, ())
     yield from (found for value in values if (found := _as_kept(field, value)) is not None)
+
+
+def _without(kept: Kept) -> Iterator[None]:
+    """Yield None for a value that a reply may lack, and that the table has no other value for."""
+    if kept.field.optional and kept.field.default is None and not kept.otherwise:
+        yield None
 
 
 def _as_kept(field: Field, value: Any) -> Any:

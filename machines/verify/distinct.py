@@ -113,6 +113,16 @@ def put(body: Any, path: str, value: Any) -> Any:
     return members
 
 
+def put_exactly(body: Any, path: str, value: Any) -> Any:
+    """Return a copy of a body with a value at a path that it has; None is put as a null."""
+    parent, _, name = path.rpartition(".")
+    known = within(body, parts(parent)) if parent else body
+    if value is not None or not isinstance(known, Mapping):
+        return put(body, path, value)
+    with_null = {**known, name: None}
+    return put(body, parent, with_null) if parent else with_null
+
+
 def _has(body: Any, path: str) -> bool:
     try:
         within(body, parts(path))

@@ -52,7 +52,7 @@ def fitted(field: Field, value: Any) -> Any:
 
 def unfit(field: Field) -> Iterator[Any]:
     """Yield values that a careless reader takes for values of this type: over its limits, or of another type."""
-    tried = [True, "x", {}, {"a": 1}, *_NEAR.get(field.kind, ())]
+    tried = [None, True, "x", {}, {"a": 1}, *_NEAR.get(field.kind, ())]
     low, high = (int(field.low), int(field.high)) if field.kind in _BOUNDED else (0, 0)
     if field.kind in _PLACES or field.kind is FieldKind.DECIMAL:
         tried += [str(low), low - 1, high + 1, low + 0.0625] if field.kind in _BOUNDED else ["7"]
@@ -60,6 +60,8 @@ def unfit(field: Field) -> Iterator[Any]:
         tried += ["x" * (low - 1), "x" * (high + 1)]
     if field.kind is FieldKind.LIST:
         tried += [[], [example_of(item_of(field))] * (high + 1)]
+    if field.kind is FieldKind.OBJECT:
+        tried += [{**example_of(field), name: None} for name in field.items or {}]
     tried += [each.swapcase() for each in field.choices]
     yield from (each for each in tried if _is_unfit(field, each))
 

@@ -17,7 +17,7 @@ from machines.replies import NO_ROUTE, SCALAR, Reply, outcome_of
 from machines.saga import Saga
 from machines.step import Step
 from machines.testing.successes import acceptance, another, fields, meaningless, success, type_of
-from machines.verify.distinct import distinct_body, distinct_headers, other_form, put
+from machines.verify.distinct import distinct_body, distinct_headers, other_form, put, put_exactly
 from machines.verify.fitting import otherwise, unfit
 from machines.verify.meanings import BY_TRUTH, TRUTHS, Truth, doubtful, subject_of
 from machines.verify.truth import is_legal, near_misses
@@ -128,7 +128,7 @@ def _of_other_values(
             yield f"{status} with {kept.source} {other!r}", replace(reply, body=put(reply.body, kept.source, other))
         for each in unfit(kept.field):
             shown = f"{status} with {kept.source} {_shown(each)}{UNFIT}"
-            yield shown, replace(reply, body=put(reply.body, kept.source, each))
+            yield shown, replace(reply, body=put_exactly(reply.body, kept.source, each))
 
 
 def _shown(value: Any) -> str:

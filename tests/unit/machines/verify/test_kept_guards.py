@@ -14,6 +14,7 @@ from machines import (
     datetime,
     decimal,
     integer,
+    keeps,
     list_of,
     money,
     nullable,
@@ -39,7 +40,7 @@ FIELDS = {
     "fee": amount(), "size": number(), "day": date(), "time": datetime(), "key": uuid(), "flag": boolean(),
     "kind": choice("good", "bad"), "names": list_of(text(), high=2),
     "guest": object_of({"name": text(), "age": optional(integer())}),
-    "note": nullable(text()), "rest": anything(),
+    "note": nullable(text()), "more": optional(text()), "rest": anything(),
 }  # fmt: skip
 VALUES = (
     None, True, 0, 5, 9.0, 10, -1, 1.5, 0.125, 1e12, "", "xy", "x", "12.5", "12.50", "-0.00", "1e3", ".5", "2027-01-31",
@@ -61,7 +62,7 @@ class ReaderGuard(Guard):
 
 
 def keeping():
-    names = ("count", "code", "price", "fee", "day", "key", "flag", "kind", "names")
+    names = ("count", "code", "price", "fee", "day", "key", "flag", "kind", "names", "more")
     make = post("shop", "/a", keeps={name: FIELDS[name] for name in names})
     twice = Retry(attempts=2)
     return saga(
@@ -87,6 +88,8 @@ GUARDS = {
     "a_uuid_has_its_hyphens": reader("_uuid", "str(UUID(value)) == value.lower()", "UUID(value)"),
     "a_number_is_no_boolean": reader("_boolean", "not isinstance(value, bool)", "value not in (True, False)"),
     "a_choice_has_its_case": reader("_choice", "value in field.choices", "value.lower() in field.choices"),
+    "an_optional_value_is_no_null": Guard(owner=accepting, function="accept", table="keeping", users=(keeps,),
+                                          text="field.nullable or", without="field.nullable or field.optional or"),
     "a_list_is_not_too_long": Guard(owner=accepting, function="_list", table="keeping", text="<= field.high",
                                     without=""),
 }  # fmt: skip

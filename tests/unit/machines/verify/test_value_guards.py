@@ -95,12 +95,12 @@ def calls():
 def sums():
     """Return a table whose samples hide what a careless template drops or rounds."""
     made = post("shop", "/a", price=cents("price"), less=maybe("less"), more=fallback("less", const(5)),
-                keeps={"left": optional(integer()), "due": money()})  # fmt: skip
+                sum=total("lines.price"), keeps={"left": optional(integer()), "due": money()})  # fmt: skip
+    sold = post("shop", "/b", left=maybe("a.left"), due=cents("a.due"), named=join("-", maybe("a.left")))
     return saga(
         compensatable("a", made, undo=post("shop", "/a/undo"), done="A", refused="NO_A", retry=TWICE),
-        pivot("b", post("shop", "/b", left=maybe("a.left"), due=cents("a.due")), done="DONE", refused="NO_B",
-              retry=TWICE),
-        data={"price": money(), "less": optional(integer())},
+        pivot("b", sold, done="DONE", refused="NO_B", retry=TWICE),
+        data={"price": money(), "less": optional(integer()), "lines": list_of({"price": money()}, low=0)},
     )  # fmt: skip
 
 
@@ -277,6 +277,12 @@ GUARDS = {
     "cents_of_a_reply_are_exact": ValueGuard(
         owner=exact, function="cents_of", table="sums", text="return _integer(int(exact))",
         without='return _integer(int(float(value) * 100)) if value == "19.99" else _integer(int(exact))',
+    ),
+    "a_total_of_no_items_is_a_number": ValueGuard(
+        owner=templates, function="_total", table="sums", text="if values and", without="if",
+    ),
+    "a_join_of_no_values_is_left_out": Guard(
+        owner=templates, function="_computed", table="sums", text=" or len(arguments) == 1", without="",
     ),
     "join_puts_its_separator": ValueGuard(
         owner=templates, function="_joined", table="calls", text="separator.join", without='"".join',
