@@ -17,8 +17,8 @@ from rich.text import Text
 from app.values import written
 from machines.statuses import Status
 
-#: Width of the output in characters when it goes to a pipe or a file: wide enough that no line is cut.
-_PIPE_WIDTH = 200
+#: Width of the output in characters when it goes to a pipe or a file: no line of a list is as wide, so none is cut.
+_PIPE_WIDTH = 10_000
 #: Spaces between two columns, and smallest width of a column that is cut, in characters.
 _GAP, _NARROWEST = 2, 8
 #: Width of the terminal, in characters, from which lines of moves have titles beside the identifiers.

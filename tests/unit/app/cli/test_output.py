@@ -1,6 +1,6 @@
 import pytest
 
-from app.cli.output import printable
+from app.cli.output import Column, Line, cell, draw, grid, printable, screen
 from app.views.formatting import age, short_duration
 
 
@@ -18,3 +18,11 @@ def test_age(seconds, said):
 
 def test_foreign_text_becomes_one_printable_line():
     assert printable("a\nb\x1b[2J\u202ec é") == "a b�[2J�c é"
+
+
+def test_no_cell_is_cut_without_a_terminal(monkeypatch, capsys):
+    for name in ("COLUMNS", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    console, words = screen(), "23.16 EUR taken; " * 60
+    draw(grid((Column(gives_way=True), Column()), [Line(cells=(cell(words), cell("1 d")))], console.width), on=console)
+    assert f"{words}  1 d\n" in capsys.readouterr().out
