@@ -81,7 +81,7 @@ def stuck(*, as_json: bool, **words: Any) -> None:
 
 
 def say_snoozed(wanted: SagaFilter) -> None:
-    """Say on the error output how many sagas a filter leaves out only because they are snoozed."""
+    """Print on the error output how many sagas a filter leaves out only because they are snoozed."""
     if wanted.case is None or wanted.case[0] != "open" or not cases.some_snoozed():
         return
     if snoozed := attention_of(services().registry).count_of(replace(wanted, case=("snoozed", ""))):

@@ -124,6 +124,6 @@ def _may_be_sent_again(send: Send, reply: tuple[Truth, str, Outcome], *, is_firs
     truth, name, outcome = reply
     if name == FINAL or send.purpose == "poll":
         return False
-    if send.purpose == "probe":  # after a refusal; after the last attempt, only the probe is sent once more
+    if send.purpose == "probe":  # after a refusal; after the last attempt, only the probe is sent again
         return not is_first and outcome is Outcome.IN_DOUBT and send.acts_next
     return send.left > 0 and (outcome is Outcome.IN_DOUBT or (send.purpose == "again" and truth is Truth.BUSY))
