@@ -73,7 +73,7 @@ def fault(url):
 
 def pay(url, key=None, montant=1):
     headers = {"Idempotency-Key": key or f"saga-{next(sagas)}/payer/do"}
-    return requests.post(f"{url}/client/4/payer", json={"montant": montant}, headers=headers, timeout=5)
+    return requests.post(f"{url}/client/4/payer", json={"montant": montant}, headers=headers, timeout=60)
 
 
 def debits(url):
