@@ -53,7 +53,7 @@ class BulkStore:
             items = insert(_ITEM).from_select(["job_id", "position", "saga_id", "seen"], chosen)
             number = connection.execute(items).rowcount
             if not number:
-                raise ConflictError("no saga matches any more")
+                raise ConflictError("no saga matches: all have moved, or are snoozed")
             connection.execute(update(_JOB).where(_JOB.c.id == job_id).values(sagas=number))
             after = {**(entry.after or {}), "sagas": number}
             append(connection, Entry(**{**vars(entry), "target": str(job_id), "after": after}))
