@@ -2,6 +2,8 @@
 
 import pytest
 
+from machines.registry import Registry
+from machines.verify import verify
 from machines.verify.source import test_of as source_of
 
 
@@ -22,3 +24,19 @@ def passes(source, registry):
         except AssertionError:
             return False
     return True
+
+
+def faults_without(guard, make, most_states=60_000):
+    """Return the faults of a table without a guard. The test that is written for them must need the guard.
+
+    make: returns the table; it is called without the guard and with it. The test must fail without it and pass with it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        guard.remove(patch)
+        table = make()
+        result = verify(table, most_states=most_states)
+        assert result.faults, "verify does not find that the guard is taken out"
+        source = source_for(result, Registry([table]))
+        assert not passes(source, Registry([table])), "the test passes without the guard"
+    assert passes(source, Registry([make()])), "the test fails with the guard"
+    return result.faults
